@@ -1,0 +1,148 @@
+"""Embedders and training states on disk. Nothing is unpickled, everything appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from audiotoken.embedder import Embedder
+from benchmark.errors import UserError
+from benchmark.files import canonical_json, save_atomic
+
+# One key for all of the metadata: safetensors writes several in random order, and equal embedders shall be equal files.
+_METADATA = "audiotoken"
+_UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, SafetensorError)
+
+
+def save_embedder(path: Path, embedder: Embedder, metadata: Mapping[str, str]) -> None:
+    """Write `embedder`'s parameters to `path` (safetensors) with `metadata`; equal contents give equal bytes."""
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise TypeError(f"metadata {key!r} is a {type(value).__name__}: safetensors holds text only")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in embedder.state_dict().items()}
+    header = {_METADATA: canonical_json(dict(metadata))}
+    save_atomic(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, header))
+
+
+def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = False) -> Embedder:
+    """The embedder stored at `path`, float32, on the CPU, in eval mode; its sizes are read from the tensors.
+
+    Reads what `save_embedder` wrote, and the released `embedder_learned_embeds.bin` (a PyTorch file; only its tensors
+    are read). The keyword arguments are `Embedder`'s. The global random state is not touched.
+    Raises UserError listing every missing, unexpected, wrongly shaped or not finite parameter, or if the file cannot be
+    read.
+    """
+    state = _read_tensors(path)
+    problems = _problems(state)
+    if problems:
+        raise UserError([f"{path} is no embedder's checkpoint: {problem}" for problem in problems])
+    output_size, input_size = state["fc2.weight"].shape
+    with torch.device("meta"):
+        embedder = Embedder(input_size, output_size, dropout=dropout, official_dropout=official_dropout)
+    embedder.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
+    return embedder.eval()
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata given to `save_embedder`; empty for a file that has none."""
+    if not _is_safetensors(path):
+        return {}
+    with _reading(path), safe_open(path, framework="pt") as file:
+        return json.loads((file.metadata() or {}).get(_METADATA, "{}"))
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a training state (of the optimizer, the step, the random generators) to `path`.
+
+    Mappings, lists and tuples of tensors, numbers, text, bytes, booleans and None, nested at will: what `load_state`
+    can read without unpickling. Raises TypeError naming the place of anything else.
+    """
+    plain = _plain(state, "state")
+
+    def write(temporary: Path) -> None:
+        # A file object, for PyTorch puts a file's own name into the file: equal states should be equal files.
+        with open(temporary, "wb") as file:
+            torch.save(plain, file)
+
+    save_atomic(path, write)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """What `save_state` wrote, tensors on the CPU. Raises UserError if the file is missing or damaged."""
+    with _reading(path):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise UserError(f"{path} is no training state: it holds a {type(state).__name__}; delete it to start afresh")
+    return state
+
+
+def _problems(state: Mapping[str, Tensor]) -> list[str]:
+    """One line for every parameter of `state` that keeps it from being an embedder's."""
+    weight = state.get("fc2.weight")
+    sizes = tuple(weight.shape) if weight is not None and weight.ndim == 2 else None
+    with torch.device("meta"):
+        expected = Embedder(*(reversed(sizes) if sizes else (1, 1))).state_dict()
+    problems = [f"{name} is missing" for name in expected if name not in state]
+    problems += [f"{name} is unexpected" for name in state if name not in expected]
+    for name, parameter in expected.items():
+        value = state.get(name)
+        if value is None:
+            continue
+        if sizes is None:
+            if name == "fc2.weight":
+                problems.append(f"{name} has shape {tuple(value.shape)}, not (output size, input size)")
+        elif value.shape != parameter.shape:
+            problems.append(f"{name} has shape {tuple(value.shape)}, {tuple(parameter.shape)} fits the others")
+        elif not value.isfinite().all():
+            problems.append(f"{name} holds numbers that are not finite")
+    return problems
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    with _reading(path):
+        if _is_safetensors(path):
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} is no embedder's checkpoint: it does not hold named tensors")
+    return state
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether the file begins as safetensors do: eight bytes of length, then JSON. The suffix is not trusted."""
+    with _reading(path), open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns what goes wrong with a file into one line for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    except _UNREADABLE as error:
+        # The library's own words are left out: PyTorch's advise to unpickle the file.
+        raise UserError(f"{path} cannot be read: it is damaged, or not a file of named tensors") from error
+
+
+def _plain(value: Any, place: str) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, Mapping):
+        return {_plain(key, f"{place} key"): _plain(item, f"{place}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [_plain(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        return items if isinstance(value, list) else tuple(items)
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    raise TypeError(f"{place} is a {type(value).__name__}: a training state holds tensors and plain values only")

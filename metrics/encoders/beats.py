@@ -1,0 +1,450 @@
+"""BEATs: the audio encoder whose features AudioToken turns into a token.
+
+Source: microsoft/unilm BEATs in the copy of guyyariv/AudioToken@ab7d280 (Chen et al., 2023). Parameter names are
+those of the published checkpoints, so they load without renaming.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metrics.encoders.filterbank import BINS, FRAME, HOP, log_mel_filterbank
+
+AUDIOTOKEN_LAYERS = (4, 8, 12)
+FILTERBANK_MEAN = 15.41663
+FILTERBANK_STD = 6.55582
+
+_OPTIONAL = {
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "encoder_layerdrop",
+    "dropout_input",
+    "layer_wise_gradient_decay_ratio",
+    "predictor_dropout",
+    "predictor_class",
+}
+
+
+@dataclass(frozen=True)
+class BEATsConfig:
+    """Sizes and regularisers of a BEATs encoder, named as in the `cfg` entry of the published checkpoints.
+
+    The defaults are the model AudioToken loads (12 layers, width 768, 527 AudioSet classes) with everything that
+    acts in training only (dropouts, layerdrop, gradient decay) switched off. `layer_wise_gradient_decay_ratio`
+    multiplies the gradient once a layer on its way back. `finetuned_model` says whether there is a classifier head.
+    Raises ValueError for sizes that do not fit together and for architectures that no published checkpoint uses.
+    """
+
+    encoder_layers: int = 12
+    encoder_embed_dim: int = 768
+    encoder_ffn_embed_dim: int = 3072
+    encoder_attention_heads: int = 12
+    activation_fn: str = "gelu"
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    encoder_layerdrop: float = 0.0
+    dropout_input: float = 0.0
+    layer_norm_first: bool = False
+    conv_bias: bool = False
+    conv_pos: int = 128
+    conv_pos_groups: int = 16
+    relative_position_embedding: bool = True
+    num_buckets: int = 320
+    max_distance: int = 800
+    gru_rel_pos: bool = True
+    deep_norm: bool = True
+    input_patch_size: int = 16
+    layer_wise_gradient_decay_ratio: float = 1.0
+    embed_dim: int = 512
+    finetuned_model: bool = True
+    predictor_dropout: float = 0.0
+    predictor_class: int = 527
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.type == "int" and getattr(self, field.name) < 1:
+                raise ValueError(f"BEATs {field.name}={getattr(self, field.name)} must be at least 1")
+        for name, only in (
+            ("activation_fn", "gelu"),
+            ("layer_norm_first", False),
+            ("relative_position_embedding", True),
+            ("gru_rel_pos", True),
+        ):
+            if getattr(self, name) != only:
+                raise ValueError(f"BEATs {name}={getattr(self, name)!r} is not supported: use {only!r}")
+        for size, part in (
+            ("encoder_embed_dim", "encoder_attention_heads"),
+            ("encoder_embed_dim", "conv_pos_groups"),
+        ):
+            if getattr(self, size) % getattr(self, part):
+                raise ValueError(
+                    f"BEATs {size}={getattr(self, size)} must be a multiple of {part}={getattr(self, part)}"
+                )
+        if BINS % self.input_patch_size:
+            raise ValueError(f"BEATs input_patch_size={self.input_patch_size} must divide the {BINS} mel bins")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BEATsConfig:
+        """The configuration held by a checkpoint's `cfg`; fields that act in training only may be absent.
+
+        Raises ValueError that lists every unknown field and every absent one that shapes the encoder: guessing either
+        could give another model without a word.
+        """
+        known = {field.name for field in fields(cls)}
+        for fault, names in (("unknown", set(values) - known), ("absent", known - set(values) - _OPTIONAL)):
+            if names:
+                raise ValueError(f"BEATs configuration fields {fault}: {', '.join(sorted(names))}")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class BEATsOutput:
+    """What one pass of BEATs gives, for B clips of T tokens and width D.
+
+    `layers`: outputs (B, T, D) of the requested layers, in the order asked for. `last`: that of the last layer.
+    `logits`: (B, classes), the mean over tokens, or None without a classifier head. `padding_mask`: (B, T), true for
+    padding, or None when no mask was given. Token `8 t + m` belongs to time patch t and mel patch m.
+    """
+
+    layers: tuple[Tensor, ...]
+    last: Tensor
+    logits: Tensor | None
+    padding_mask: Tensor | None
+
+    @property
+    def probabilities(self) -> Tensor | None:
+        """Class probabilities (B, classes): the sigmoid of the mean logit, or None without a classifier head."""
+        return None if self.logits is None else self.logits.sigmoid()
+
+
+class BEATs(nn.Module):
+    """The whole encoder: filterbank, 16 x 16 patches, transformer and, if `finetuned_model`, a classifier head.
+
+    Fresh weights are those of BEATs' own initialisation, so the network can also be trained from nothing.
+    """
+
+    def __init__(self, config: BEATsConfig) -> None:
+        super().__init__()
+        self.config = config
+        patch = config.input_patch_size
+        self.post_extract_proj = (
+            nn.Linear(config.embed_dim, config.encoder_embed_dim)
+            if config.embed_dim != config.encoder_embed_dim
+            else None
+        )
+        self.patch_embedding = nn.Conv2d(1, config.embed_dim, patch, stride=patch, bias=config.conv_bias)
+        self.encoder = TransformerEncoder(config)
+        self.layer_norm = nn.LayerNorm(config.embed_dim)
+        self.predictor = nn.Linear(config.encoder_embed_dim, config.predictor_class) if config.finetuned_model else None
+
+    def preprocess(self, waveform: Tensor) -> Tensor:
+        """Normalised filterbank (B, frames, 128) of 16 kHz waveforms (B, samples) in [-1, 1].
+
+        `(x - 15.41663) / (2 * 6.55582)` of the log-mel energies of the waveform on the 16-bit scale; float32 (or
+        float64 for a float64 waveform). Raises ValueError for fewer than 400 samples.
+        """
+        if waveform.ndim != 2:
+            raise ValueError(f"BEATs takes waveforms of shape (batch, samples), not {tuple(waveform.shape)}")
+        dtype = torch.float64 if waveform.dtype == torch.float64 else torch.float32
+        return (log_mel_filterbank(waveform.to(dtype) * 2**15) - FILTERBANK_MEAN) / (2 * FILTERBANK_STD)
+
+    def patch_tokens(self, filterbank: Tensor) -> Tensor:
+        """Normalised patch tokens (B, T, embed_dim) of a filterbank (B, frames, 128), mel patches running fastest.
+
+        An incomplete last patch of frames is dropped, so `T = frames // 16 * 8`. Raises ValueError if none is left.
+        """
+        patch = self.config.input_patch_size
+        if filterbank.shape[1] < patch:
+            raise ValueError(
+                f"the clip has {filterbank.shape[1]} filterbank frames, but one BEATs patch needs {patch} "
+                f"({FRAME + HOP * (patch - 1)} samples at 16 kHz): pad or repeat it first"
+            )
+        grid = self.patch_embedding(filterbank.unsqueeze(1).to(self.patch_embedding.weight.dtype))
+        return self.layer_norm(grid.flatten(2).transpose(1, 2))
+
+    def encoder_input(self, patch_tokens: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """What the first layer receives (B, T, D): patch tokens projected, given positions and normalised.
+
+        `padding_mask` (B, T) sets padded tokens to 0 before the positional convolution can spread them.
+        """
+        tokens = patch_tokens if self.post_extract_proj is None else self.post_extract_proj(patch_tokens)
+        tokens = F.dropout(tokens, self.config.dropout_input, self.training)
+        return self.encoder.embed(tokens, padding_mask)
+
+    def forward(
+        self,
+        waveform: Tensor | None = None,
+        padding_mask: Tensor | None = None,
+        from_filterbank: Tensor | None = None,
+        layers: Sequence[int] = (),
+    ) -> BEATsOutput:
+        """Encode waveforms (B, samples), 16 kHz in [-1, 1], or instead of them a filterbank that `preprocess` gave.
+
+        `padding_mask`: bool, true for padding, (B, samples), or (B, frames) with `from_filterbank`. It is reduced to
+        tokens by cutting it into equal runs, as the reference does, so it is not aligned with the time patches.
+        `layers`: the layers whose outputs to return, counted from 1. Without any padding, clips of a batch do not
+        influence each other.
+
+        Raises ValueError for a layer that the model lacks, for too short a clip, for a clip that is padding
+        throughout, and unless exactly one of `waveform` and `from_filterbank` is given.
+        """
+        absent = [layer for layer in layers if not 1 <= layer <= self.config.encoder_layers]
+        if absent:
+            raise ValueError(f"BEATs has no layers {absent}: this model has 1 to {self.config.encoder_layers}")
+        filterbank = self._filterbank(waveform, from_filterbank)
+        tokens = self.patch_tokens(filterbank)
+        if padding_mask is not None:
+            padding_mask = reduce_padding_mask(reduce_padding_mask(padding_mask, filterbank.shape[1]), tokens.shape[1])
+            if bool(padding_mask.all(1).any()):
+                raise ValueError("a clip of the batch is padding throughout: leave it out")
+        outputs = self.encoder(self.encoder_input(tokens, padding_mask), padding_mask)
+        return BEATsOutput(
+            layers=tuple(outputs[layer - 1] for layer in layers),
+            last=outputs[-1],
+            logits=self._mean_logits(outputs[-1], padding_mask),
+            padding_mask=padding_mask,
+        )
+
+    def extract_features(
+        self,
+        waveform: Tensor | None = None,
+        layers: Sequence[int] = AUDIOTOKEN_LAYERS,
+        padding_mask: Tensor | None = None,
+        from_filterbank: Tensor | None = None,
+    ) -> Tensor:
+        """Outputs of several layers side by side: (B, T, len(layers) * D), what AudioToken gives its embedder.
+
+        Layers are counted from 1. Raises ValueError for a layer that the model lacks, and as `forward` does.
+        Source: guyyariv/AudioToken@ab7d280, `BEATs.extract_features(...)[1]`.
+        """
+        if not layers:
+            raise ValueError("no BEATs layer asked for: name at least one")
+        return torch.cat(self(waveform, padding_mask, from_filterbank, layers).layers, dim=-1)
+
+    def logits(
+        self,
+        waveform: Tensor | None = None,
+        padding_mask: Tensor | None = None,
+        from_filterbank: Tensor | None = None,
+    ) -> Tensor:
+        """Class logits (B, classes): the mean over tokens of the head's logits; their sigmoid is the probability.
+
+        Train a tagger with binary cross-entropy on these. Raises ValueError without a head, and as `forward` does.
+        """
+        if self.predictor is None:
+            raise ValueError("this BEATs model has no classifier head: its finetuned_model is false")
+        return self(waveform, padding_mask, from_filterbank).logits
+
+    def _filterbank(self, waveform: Tensor | None, filterbank: Tensor | None) -> Tensor:
+        if waveform is not None and filterbank is None:
+            return self.preprocess(waveform)
+        if filterbank is not None and waveform is None:
+            if filterbank.ndim != 3 or filterbank.shape[2] != BINS:
+                raise ValueError(f"BEATs takes filterbanks (batch, frames, {BINS}), not {tuple(filterbank.shape)}")
+            return filterbank
+        raise ValueError("give BEATs either a waveform or a filterbank")
+
+    def _mean_logits(self, tokens: Tensor, padding_mask: Tensor | None) -> Tensor | None:
+        if self.predictor is None:
+            return None
+        logits = self.predictor(F.dropout(tokens, self.config.predictor_dropout, self.training))
+        if padding_mask is None:
+            return logits.mean(1)
+        kept = ~padding_mask.unsqueeze(-1)
+        return (logits * kept).sum(1) / kept.sum(1)
+
+
+class TransformerEncoder(nn.Module):
+    """Positional convolution and post-norm layers; all layers share the table of relative positions."""
+
+    def __init__(self, config: BEATsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pos_conv = nn.Sequential(PositionalConv(config))
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.encoder_layers))
+        self.layer_norm = nn.LayerNorm(config.encoder_embed_dim)
+        for layer in self._layers()[1:]:
+            layer.self_attn.relative_attention_bias = self._layers()[0].self_attn.relative_attention_bias
+
+    def embed(self, tokens: Tensor, padding_mask: Tensor | None) -> Tensor:
+        """Tokens (B, T, D) with the padded ones zeroed, positions added, normalised."""
+        if padding_mask is not None:
+            tokens = tokens.masked_fill(padding_mask.unsqueeze(-1), 0)
+        tokens = self.layer_norm(tokens + self.pos_conv(tokens))
+        return F.dropout(tokens, self.config.dropout, self.training)
+
+    def forward(self, tokens: Tensor, padding_mask: Tensor | None = None) -> list[Tensor]:
+        """Outputs (B, T, D) of all layers for the embedded tokens; a layer dropped in training passes its input on."""
+        bias = self._layers()[0].self_attn.position_bias(tokens.shape[1])
+        decay = self.config.layer_wise_gradient_decay_ratio
+        outputs = []
+        for layer in self._layers():
+            if decay != 1 and tokens.requires_grad:
+                tokens = tokens.view_as(tokens)
+                tokens.register_hook(lambda gradient: gradient * decay)
+            if not (self.training and torch.rand(()).item() < self.config.encoder_layerdrop):
+                tokens = layer(tokens, bias, padding_mask)
+            outputs.append(tokens)
+        return outputs
+
+    def _layers(self) -> list[TransformerLayer]:
+        return list(self.layers)  # type: ignore[arg-type]
+
+
+class PositionalConv(nn.Module):
+    """Grouped convolution over tokens whose weight is `g * v / |v|`, normed separately at each kernel tap."""
+
+    def __init__(self, config: BEATsConfig) -> None:
+        super().__init__()
+        width, kernel, groups = config.encoder_embed_dim, config.conv_pos, config.conv_pos_groups
+        self.groups = groups
+        self.bias = nn.Parameter(torch.zeros(width))
+        weight = torch.randn(width, width // groups, kernel) * math.sqrt(4 / (kernel * width))
+        self.weight_g = nn.Parameter(_tap_norm(weight))
+        self.weight_v = nn.Parameter(weight)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D), GELU included. An even kernel gives one output too many, which is dropped."""
+        weight = self.weight_g * self.weight_v / _tap_norm(self.weight_v)
+        kernel = weight.shape[-1]
+        out = F.conv1d(tokens.transpose(1, 2), weight, self.bias, padding=kernel // 2, groups=self.groups)
+        return F.gelu(out[..., : tokens.shape[1]]).transpose(1, 2)
+
+
+class TransformerLayer(nn.Module):
+    """`x = LN(alpha x + attention(x))`, `x = LN(alpha x + ffn(x))`, with `alpha = (2 layers)**0.25` under deep norm."""
+
+    def __init__(self, config: BEATsConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, inner = config.encoder_embed_dim, config.encoder_ffn_embed_dim
+        self.alpha = (2 * config.encoder_layers) ** 0.25 if config.deep_norm else 1.0
+        self.self_attn = GatedAttention(config)
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.fc1 = _linear(width, inner, _residual_gain(config))
+        self.fc2 = _linear(inner, width, _residual_gain(config))
+        self.final_layer_norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor, bias: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D); `bias` (1, heads, T, T) is the position bias before this layer's gate."""
+        attention = F.dropout(self.self_attn(tokens, bias, padding_mask), self.config.dropout, self.training)
+        tokens = self.self_attn_layer_norm(self.alpha * tokens + attention)
+        hidden = F.dropout(F.gelu(self.fc1(tokens)), self.config.activation_dropout, self.training)
+        hidden = F.dropout(self.fc2(hidden), self.config.dropout, self.training)
+        return self.final_layer_norm(self.alpha * tokens + hidden)
+
+
+class GatedAttention(nn.Module):
+    """Self-attention with relative position bias, scaled for each query and head by `a (b * grep_a - 1) + 2`."""
+
+    def __init__(self, config: BEATsConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, heads = config.encoder_embed_dim, config.encoder_attention_heads
+        gain = _residual_gain(config)
+        plain = None if gain is None else 1.0
+        self.grep_a = nn.Parameter(torch.ones(1, heads, 1, 1))
+        self.relative_attention_bias = nn.Embedding(config.num_buckets, heads)
+        nn.init.normal_(self.relative_attention_bias.weight, std=0.02)
+        self.k_proj = _linear(width, width, plain)
+        self.v_proj = _linear(width, width, gain)
+        self.q_proj = _linear(width, width, plain)
+        self.out_proj = _linear(width, width, gain)
+        self.grep_linear = _linear(width // heads, 8, None)
+
+    def position_bias(self, length: int) -> Tensor:
+        """Bias (1, heads, T, T) of each query (row) for each key (column), from the table of relative positions."""
+        position = torch.arange(length, device=self.relative_attention_bias.weight.device)
+        buckets = relative_position_bucket(
+            position[None, :] - position[:, None], self.config.num_buckets, self.config.max_distance
+        )
+        return self.relative_attention_bias(buckets).permute(2, 0, 1).unsqueeze(0)
+
+    def forward(self, tokens: Tensor, bias: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D); keys that `padding_mask` (B, T) marks are not attended to."""
+        query, key, value = (self._heads(project(tokens)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        a, b = self.grep_linear(query).unflatten(-1, (2, 4)).sum(-1).sigmoid().split(1, dim=-1)
+        mask = (a * (b * self.grep_a - 1) + 2) * bias
+        if padding_mask is not None:
+            mask = mask.masked_fill(padding_mask[:, None, None, :], -math.inf)
+        dropout = self.config.attention_dropout if self.training else 0.0
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype), dropout_p=dropout)
+        return self.out_proj(out.transpose(1, 2).flatten(2))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.config.encoder_attention_heads, -1)).transpose(1, 2)
+
+
+def relative_position_bucket(relative: Tensor, buckets: int = 320, max_distance: int = 800) -> Tensor:
+    """Row of the bias table for each relative position (key minus query), as an integer tensor of the same shape.
+
+    The upper half of the table is for keys after the query. Distances below a quarter of the table have a row each;
+    beyond, rows are spaced logarithmically up to `max_distance`, and all further distances share the last one.
+    """
+    half = buckets // 2
+    exact = half // 2
+    distance = relative.abs()
+    # float32 in this order of operations: the row of a distance on a boundary hangs on the rounding.
+    far = torch.log(distance.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (half - exact)
+    row = torch.where(distance < exact, distance, (exact + far.long()).clamp(max=half - 1))
+    return row + half * (relative > 0)
+
+
+def reduce_padding_mask(mask: Tensor, length: int) -> Tensor:
+    """A mask (B, n) reduced to (B, length): equal runs of `n // length` entries, padded if all entries of a run are.
+
+    The last `n % length` entries are dropped. Raises ValueError for a mask shorter than `length`.
+    """
+    if mask.ndim != 2 or mask.shape[1] < length:
+        raise ValueError(f"a padding mask of shape {tuple(mask.shape)} cannot cover {length} frames or tokens")
+    return mask[:, : mask.shape[1] - mask.shape[1] % length].bool().reshape(len(mask), length, -1).all(-1)
+
+
+def load_beats(path: str | Path) -> BEATs:
+    """A published BEATs checkpoint (`{"cfg": ..., "model": ...}`), in eval mode on the CPU.
+
+    The sizes come from its own `cfg`. Raises FileNotFoundError without the file and ValueError for anything that is
+    not such a checkpoint: other entries, unknown configuration fields, missing, surplus or wrongly shaped parameters.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is not a BEATs checkpoint: {' '.join(str(error).split())}") from error
+    if not isinstance(checkpoint, dict) or not {"cfg", "model"} <= set(checkpoint):
+        raise ValueError(f"{path} is not a BEATs checkpoint: it has no 'cfg' and 'model' entries")
+    model = BEATs(BEATsConfig.from_dict(checkpoint["cfg"]))
+    try:
+        model.load_state_dict(checkpoint["model"])
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit its own configuration: {' '.join(str(error).split())}") from error
+    return model.eval()
+
+
+def _tap_norm(weight: Tensor) -> Tensor:
+    return weight.norm(dim=(0, 1), keepdim=True)
+
+
+def _residual_gain(config: BEATsConfig) -> float | None:
+    """Xavier gain of the layers that feed a residual sum: deep norm needs them small, the deeper the smaller."""
+    return (8 * config.encoder_layers) ** -0.25 if config.deep_norm else None
+
+
+def _linear(inputs: int, outputs: int, gain: float | None) -> nn.Linear:
+    linear = nn.Linear(inputs, outputs)
+    if gain is None:
+        nn.init.normal_(linear.weight, std=0.02)
+    else:
+        nn.init.xavier_normal_(linear.weight, gain)
+    nn.init.zeros_(linear.bias)
+    return linear

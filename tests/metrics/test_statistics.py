@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from metrics import statistics
+from metrics.statistics import bootstrap_interval, half_sample_interval, paired_permutation_test, per_clip
+
+
+def test_images_of_a_clip_are_one_unit():
+    scores, owner = np.array([1.0, 0.0, 1.0, np.nan, np.nan]), np.array([0, 0, 2, 2, 3])
+    np.testing.assert_array_equal(per_clip(scores, owner, 4), [0.5, np.nan, 1.0, np.nan])
+
+
+def test_mean_does_not_depend_on_order():
+    values = np.random.default_rng(0).random(999) * 10.0 ** np.random.default_rng(1).integers(-8, 8, 999)
+    assert statistics.mean(values) == statistics.mean(values[::-1]) == statistics.mean(np.append(np.nan, values))
+    assert math.isnan(statistics.mean([np.nan]))
+
+
+def test_interval_is_seeded_and_agrees_with_scipy():
+    values = np.random.default_rng(0).exponential(size=300)
+    low, high = bootstrap_interval(values, seed=1)
+    assert (low, high) == bootstrap_interval(values, seed=1) != bootstrap_interval(values, seed=2)
+    other = scipy.stats.bootstrap((values,), np.mean, method="percentile", n_resamples=4000, rng=0)
+    width = high - low
+    assert low == pytest.approx(other.confidence_interval.low, abs=0.1 * width)
+    assert high == pytest.approx(other.confidence_interval.high, abs=0.1 * width)
+    assert low < values.mean() < high
+
+
+def test_interval_covers():
+    """Over many data sets a 90 % interval holds the true mean in about 90 %."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for trial in range(400):
+        low, high = bootstrap_interval(rng.normal(size=60), level=0.9, resamples=400, seed=trial)
+        held += low <= 0 <= high
+    assert 0.84 < held / 400 < 0.95
+
+
+def test_interval_of_one_value_or_none():
+    assert bootstrap_interval([0.1] * 7) == (0.1, 0.1)
+    assert bootstrap_interval([3.0]) is None
+    assert bootstrap_interval([np.nan, 3.0]) is None
+    assert bootstrap_interval([1.0, 2.0], resamples=0) is None
+    with pytest.raises(ValueError, match="level is 95"):
+        bootstrap_interval([1.0, 2.0], level=95)
+
+
+def test_half_samples_scatter_like_the_statistic():
+    """For a mean the half-sample deviation must be the standard error."""
+    values = np.random.default_rng(0).normal(size=200)
+    value = values.mean()
+    low, high = half_sample_interval(lambda half: values[half].mean(), 200, value, resamples=2000)
+    error = values.std(ddof=1) / math.sqrt(200)
+    assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.06)
+    assert (low + high) / 2 == pytest.approx(value)
+    assert half_sample_interval(lambda half: 0.0, 3, 0.0) is None
+    again = half_sample_interval(lambda half: values[half].mean(), 200, value, seed=3)
+    assert again == half_sample_interval(lambda half: values[half].mean(), 200, value, seed=3)
+
+
+def test_small_permutation_tests_are_exact():
+    a, b = np.array([3.0, 4.0, 1.5, 2.5, 6.0]), np.array([1.0, 4.5, 1.0, 1.0, 2.0])
+    result = paired_permutation_test(a, b)
+    other = scipy.stats.permutation_test(
+        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf
+    )
+    assert result.p_value == pytest.approx(other.pvalue)
+    assert result.difference == pytest.approx(np.mean(a - b)) and result.n == 5
+
+
+def test_permutation_test_is_seeded_and_symmetric():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=80)
+    b = a + rng.normal(size=80) + 0.2
+    there, back = paired_permutation_test(a, b, seed=1), paired_permutation_test(b, a, seed=1)
+    assert there == paired_permutation_test(a, b, seed=1)
+    assert there.p_value == back.p_value and there.difference == -back.difference
+    assert there.p_value == pytest.approx(scipy.stats.ttest_rel(a, b).pvalue, abs=0.02)
+    assert there.low < there.difference < there.high
+
+
+def test_no_difference_and_a_clear_one():
+    a = np.random.default_rng(0).random(40)
+    assert paired_permutation_test(a, a).p_value == 1.0
+    assert paired_permutation_test(a + 1, a).p_value == pytest.approx(1 / 10_000)
+
+
+def test_permutation_test_is_at_level_under_no_difference():
+    rng = np.random.default_rng(0)
+    p = [paired_permutation_test(*rng.normal(size=(2, 30)), resamples=199, seed=i).p_value for i in range(300)]
+    assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.09
+
+
+def test_clips_without_a_score_are_left_out():
+    a, b = np.array([1.0, np.nan, 3.0, 5.0]), np.array([0.0, 1.0, np.nan, 1.0])
+    assert paired_permutation_test(a, b).n == 2
+    with pytest.raises(ValueError, match="no clip has a score from both"):
+        paired_permutation_test([np.nan], [1.0])
+    with pytest.raises(ValueError, match="one per clip"):
+        paired_permutation_test([1.0, 2.0], [1.0])
