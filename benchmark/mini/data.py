@@ -1,4 +1,4 @@
-"""The world's clips as arrays: made from seeds, in parallel, and kept in the cache because making them again loses nothing."""
+"""The world's clips as arrays: made from seeds in parallel, kept in the cache as making them again loses nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARALLEL_FROM = 512
 
 @dataclass(frozen=True)
 class WorldClips:
-    """The first `count` clips of a split; sounds and pictures are made, or read from the cache, when first asked for."""
+    """The first `count` clips of a split; sounds and pictures are made, or read from the cache, when asked for."""
 
     split: str
     count: int
@@ -108,7 +108,7 @@ def clip_id(split: str, index: int) -> str:
 
 @cache
 def world_digest(kind: str) -> str:
-    """Hash of all that decides a clip's `kind` ("sounds" or "pictures"): the source, and the libraries that compute it."""
+    """Hash of all that decides a clip's `kind` ("sounds" or "pictures"): the source, and the libraries under it."""
     text = hashlib.sha256()
     for module in (world, sounds if kind == "sounds" else pictures):
         text.update(Path(str(module.__file__)).read_bytes())

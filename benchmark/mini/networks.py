@@ -40,7 +40,7 @@ PREDICTION_TYPE = "v_prediction"
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Write `vocab.json` and `merges.txt`: CLIP's bytes and its first `MERGES` merges, from the list inside open_clip."""
+    """Write `vocab.json` and `merges.txt`: CLIP's bytes and its first `MERGES` merges, from open_clip's list."""
     import open_clip
     from open_clip.tokenizer import bytes_to_unicode
 
@@ -146,10 +146,18 @@ def clip(vocabulary: int) -> CLIP:
     return open_clip.CLIP(
         embed_dim=CLIP_DIM,
         vision_cfg={
-            "image_size": PICTURE_SIZE, "patch_size": 8, "width": 128, "layers": 5, "head_width": 32,
+            "image_size": PICTURE_SIZE,
+            "patch_size": 8,
+            "width": 128,
+            "layers": 5,
+            "head_width": 32,
         },  # fmt: skip
         text_cfg={
-            "context_length": CONTEXT, "vocab_size": vocabulary, "width": 128, "heads": 4, "layers": 3,
+            "context_length": CONTEXT,
+            "vocab_size": vocabulary,
+            "width": 128,
+            "heads": 4,
+            "layers": 3,
             "eos_id": vocabulary - 1,
         },  # fmt: skip
     )
@@ -161,8 +169,13 @@ def beats(classes: int) -> BEATs:
 
     return BEATs(
         BEATsConfig(
-            encoder_layers=12, encoder_embed_dim=96, encoder_ffn_embed_dim=256, encoder_attention_heads=4, embed_dim=64,
-            predictor_class=classes, finetuned_model=True,
+            encoder_layers=12,
+            encoder_embed_dim=96,
+            encoder_ffn_embed_dim=256,
+            encoder_attention_heads=4,
+            embed_dim=64,
+            predictor_class=classes,
+            finetuned_model=True,
         )  # fmt: skip
     )
 
@@ -173,8 +186,13 @@ def classifier(classes: int) -> BEATs:
 
     return BEATs(
         BEATsConfig(
-            encoder_layers=4, encoder_embed_dim=64, encoder_ffn_embed_dim=192, encoder_attention_heads=4, embed_dim=64,
-            predictor_class=classes, finetuned_model=True,
+            encoder_layers=4,
+            encoder_embed_dim=64,
+            encoder_ffn_embed_dim=192,
+            encoder_attention_heads=4,
+            embed_dim=64,
+            predictor_class=classes,
+            finetuned_model=True,
         )  # fmt: skip
     )
 

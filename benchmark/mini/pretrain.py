@@ -85,7 +85,7 @@ class VAETask(Task):
     schedule = Schedule(steps=1_800, batch=16, rate=2e-3, weight_decay=0.0)
 
     def __init__(self, shop: Workshop) -> None:
-        self.modules = nn.ModuleDict({"vae": networks.vae().to(memory_format=torch.channels_last)})  # type: ignore[call-overload]
+        self.modules = nn.ModuleDict({"vae": networks.vae().to(memory_format=torch.channels_last)})
         self.pool = shop.clips("pretrain", POOL).pictures
         self.held_out = shop.clips("pretrain-val", HELD_OUT).pictures
 
@@ -125,7 +125,7 @@ class BackboneTask(Task):
     def __init__(self, shop: Workshop) -> None:
         from diffusers import DDPMScheduler
 
-        unet = networks.unet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        unet = networks.unet().to(memory_format=torch.channels_last)
         text = networks.text_encoder(len(shop.tokenizer))
         self.modules = nn.ModuleDict({"unet": unet, "text_encoder": text})
         self.shop = shop
@@ -205,7 +205,7 @@ class CLIPTask(Task):
 
     @torch.no_grad()
     def _soften(self, picture: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """What a generator does to a picture: a third passes the autoencoder with noisy latents, some are blurred or noisy."""
+        """What a generator does to a picture: a third passes the autoencoder with noisy latents, some are blurred."""
         batch = len(picture)
         third = batch // 3
         with bf16():
@@ -220,12 +220,12 @@ class CLIPTask(Task):
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         chosen = torch.randint(POOL, (self.schedule.batch,), generator=generator).sort().values
-        chosen = chosen[torch.randperm(len(chosen), generator=generator)].numpy()
+        rows = chosen[torch.randperm(len(chosen), generator=generator)].numpy()
         words = np.random.default_rng([step, 2])
-        said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in chosen]
-        picture = self._soften(pixels(self.clips.pictures[chosen]), generator)
+        said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in rows]
+        picture = self._soften(pixels(self.clips.pictures[rows]), generator)
         # a caption is true of every picture that has its label and all that it says of it
-        facts = [(self.clips.label(i), set(_words(self.clips.attributes[i]))) for i in chosen]
+        facts = [(self.clips.label(i), set(_words(self.clips.attributes[i]))) for i in rows]
         true = torch.tensor(
             [
                 [label == facts[row][0] and set(_words(named)) <= shown for label, shown in facts]
@@ -309,11 +309,11 @@ class TagTask(Task):
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
         model = self.modules["beats"].eval()
-        logits = torch.cat(
-            [model.logits(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)]
-        )
+        logits = torch.cat([model.logits(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
         truth = torch.from_numpy(self.held_out.classes)
-        figures = {"label_accuracy": round(float(100 * (logits[:, : len(LABELS)].argmax(1) == truth).float().mean()), 2)}
+        figures = {
+            "label_accuracy": round(float(100 * (logits[:, : len(LABELS)].argmax(1) == truth).float().mean()), 2)
+        }
         if self.manner:
             target = self._targets(self.held_out, range(HELD_OUT))
             for name in captions.ORDER:
@@ -337,7 +337,7 @@ class Wav2CLIPTask(Task):
             self.targets, self.held_targets = (
                 torch.cat(
                     [
-                        clip.encode_image(pixels(clips.pictures[i : i + 128]), normalize=True)  # type: ignore[operator]
+                        clip.encode_image(pixels(clips.pictures[i : i + 128]), normalize=True)
                         for i in range(0, len(clips), 128)
                     ]
                 ).clone()
@@ -376,10 +376,10 @@ class Wav2CLIPTask(Task):
 def _task(stage: str, shop: Workshop) -> Task:
     if stage == "beats":
         tags = captions.all_tags()
-        schedule = Schedule(steps=2_200, batch=32, rate=1e-3, warmup=200)
+        schedule = Schedule(steps=1_000, batch=32, rate=1e-3, warmup=200)
         return TagTask(shop, networks.beats(len(tags)), tags, True, schedule)
     if stage == "classifier":
-        schedule = Schedule(steps=700, batch=32, rate=1.5e-3, warmup=100)
+        schedule = Schedule(steps=500, batch=32, rate=1.5e-3, warmup=100)
         return TagTask(shop, networks.classifier(len(LABELS)), LABELS, False, schedule)
     tasks: dict[str, Callable[[Workshop], Task]] = {
         "vae": VAETask, "backbone": BackboneTask, "clip": CLIPTask, "wav2clip": Wav2CLIPTask,
@@ -391,7 +391,7 @@ def pretrain(
     stages: Sequence[str], weights: Path, work: Path, cache: Path, say: Callable[[str], None] = print,
     *, steps: int | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """Train `stages` (all, in their order, when empty) and export each to `weights` as `<stage>.safetensors` and `.json`.
+    """Train `stages` (all, in order, when empty) and export each to `weights` as `<stage>.safetensors` and `.json`.
 
     An interrupted stage continues from `work`; an exported one is trained anew only if its checkpoint was removed.
     `steps` shortens every schedule (for trying the recipe out). Returns the reports. Unknown stage: UserError.

@@ -137,10 +137,15 @@ def _wave(cycles: Signal, partials: Numbers) -> Signal:
     spectrum = np.zeros(steps // 2 + 1, dtype=np.complex128)
     spectrum[1 : len(partials) + 1] = -0.5j * steps * np.asarray(partials)
     table = irfft(spectrum, steps)
-    place = (cycles - np.floor(cycles)) * steps
+    place = _fraction(cycles) * steps
     index = place.astype(int)
     left = table[index & (steps - 1)]
     return left + (place - index) * (table[(index + 1) & (steps - 1)] - left)
+
+
+def _fraction(x: Signal) -> Signal:
+    """x modulo 1, several times as fast as `%` and as exact."""
+    return x - np.floor(x)
 
 
 def _saw(highest: float, slope: float = 1.0, most: int = 40) -> Signal:
@@ -176,7 +181,7 @@ def _siren(attributes: Attributes, rng: Rng) -> Signal:
         case "yellow":
             octaves = 0.24 * np.tanh(18 * np.sin(2 * np.pi * (TIME * _near(1.0, rng) + phase)))
         case _:
-            octaves = 0.8 * ((TIME * _near(4.5, rng) + phase) % 1.0 - 0.5)
+            octaves = 0.8 * (_fraction(TIME * _near(4.5, rng) + phase) - 0.5)
             octaves = lfilter([0.01], [1, -0.99], octaves)
     partials = _saw(1.4 * centre, 1.1, 8)
     return _wave(_cycles(centre * 2**octaves), partials) * (1 + 0.05 * _wander(rng, 6))
@@ -221,8 +226,8 @@ def _sea(attributes: Attributes, rng: Rng) -> Signal:
     size = float(attributes["size"])
     period = _near(_between(0.42, 2.2, size), rng)
     rising = 0.35
-    phase = (TIME / period + rng.uniform()) % 1.0
-    swell = np.where(phase < rising, phase / rising, (1 - phase) / (1 - rising))
+    phase = _fraction(TIME / period + rng.uniform())
+    swell = np.minimum(phase / rising, (1 - phase) / (1 - rising))
     swell *= np.sqrt(swell)
     floor = _between(0.22, 0.05, size)
     surge = lfilter([0.01], [1, -0.99], floor + (1 - floor) * swell * (1 + 0.08 * _wander(rng, 3)))

@@ -20,7 +20,7 @@ SAVE_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW with a linear warm-up and a cosine decay to 1 % of `rate`; weights averaged with `ema` (0: the last ones)."""
+    """AdamW with a linear warm-up and a cosine decay to 1 % of `rate`; weights averaged by `ema` (0: the last)."""
 
     steps: int
     batch: int
@@ -61,7 +61,8 @@ class Progress:
 def average(target: nn.Module, source: nn.Module, decay: float) -> None:
     """target <- decay * target + (1 - decay) * source for parameters; buffers are copied."""
     with torch.no_grad():
-        mine, theirs = list(target.parameters()), list(source.parameters())
+        mine: list[torch.Tensor] = list(target.parameters())
+        theirs: list[torch.Tensor] = list(source.parameters())
         torch._foreach_lerp_(mine, theirs, 1 - decay)
         for buffer, value in zip(target.buffers(), source.buffers(), strict=True):
             buffer.copy_(value)
@@ -111,7 +112,7 @@ def train(
             group["lr"] = schedule.rate * schedule.factor(step)
         loss, logs = task.loss(step, torch.Generator().manual_seed(step))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
         optimizer.step()
         if schedule.ema:

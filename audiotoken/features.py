@@ -1,0 +1,92 @@
+"""What is frozen is computed once: BEATs features and latents of the training clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.files import digest, save_atomic
+from benchmark.images import resize
+
+if TYPE_CHECKING:
+    from benchmark.backbone import Backbone
+    from benchmark.clips import Clip, ClipSet
+    from benchmark.suite import Suite
+    from benchmark.ui import UI
+
+FEATURES_VERSION = 1
+STORED_BYTES = 2 * 2**30
+"""Features of more clips than fit into this are computed anew whenever a clip is met."""
+
+
+class Listener:
+    """BEATs as AudioToken uses it: the outputs of its layers 4, 8 and 12, joined along the channels.
+
+    One clip at a time on a CPU, where larger batches are slower and would let a neighbour's rounding in.
+    """
+
+    def __init__(self, encoder: Any, suite: Suite, device: str) -> None:
+        self.encoder, self.suite, self.device = encoder.eval().requires_grad_(False), suite, device
+
+    @torch.inference_mode()
+    def __call__(self, clips: Sequence[Clip]) -> Tensor:
+        """(B, T, 3 * width), in single precision."""
+        rows = [
+            self.encoder.extract_features(torch.from_numpy(self.suite.sound(clip))[None].to(self.device)).float()
+            for clip in clips
+        ]
+        return torch.cat(rows)
+
+
+class Features:
+    """Features of a training set by position: stored in half precision, or streamed where they would not fit."""
+
+    def __init__(self, listener: Listener, clips: ClipSet, weights: str, cache: Path, ui: UI) -> None:
+        self.listener, self.clips = listener, clips
+        first = listener(clips[:1])[0]
+        self.width = first.shape[-1]
+        self.stored: np.ndarray | None = None
+        if len(clips) * first.numel() * 2 > STORED_BYTES:
+            ui.say(f"features of {len(clips)} clips do not fit into {STORED_BYTES / 2**30:.0f} GB: they are streamed")
+            return
+        key = digest([FEATURES_VERSION, weights, clips.identity, listener.suite.samples, listener.suite.data.length])
+        path = cache / "features" / f"{key[:32]}.npy"
+        if not path.exists():
+            with ui.task("listening to the training clips (BEATs)", len(clips), "clips") as advance:
+
+                def fill(temporary: Path) -> None:
+                    shape = (len(clips), *first.shape)
+                    array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+                    for position in range(len(clips)):
+                        array[position] = listener(clips[position : position + 1])[0].cpu().numpy()
+                        advance(1)
+                    array.flush()
+
+                save_atomic(path, fill)
+        self.stored = np.load(path, mmap_mode="r")
+
+    def __call__(self, positions: Sequence[int]) -> Tensor:
+        """(B, T, width) of the clips at `positions`."""
+        if self.stored is None:
+            return self.listener([self.clips[position] for position in positions])
+        return torch.from_numpy(self.stored[np.asarray(positions)].astype(np.float32)).to(self.listener.device)
+
+
+def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the scaled latents of the clips' frames: (n, 4, h, w) each."""
+    spec = backbone.suite.backbone
+    means, deviations = [], []
+    with ui.task("encoding the training frames (VAE)", len(clips), "frames") as advance:
+        for start in range(0, len(clips), batch_size):
+            some = clips[start : start + batch_size]
+            frames = [np.asarray(resize(clip.picture(), spec.resolution, spec.resize)) for clip in some]
+            mean, deviation = backbone.encode_pictures(np.stack(frames))
+            means.append(mean)
+            deviations.append(deviation)
+            advance(len(some))
+    return torch.cat(means), torch.cat(deviations)

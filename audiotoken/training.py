@@ -1,0 +1,148 @@
+"""Training AudioToken's embedder: the latent-diffusion loss through a frozen text encoder and a frozen U-Net."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from audiotoken.checkpoint import load_state, save_state
+from audiotoken.embedder import Embedder
+from audiotoken.features import Features
+from audiotoken.losses import audio_token_loss, ldm_target
+from benchmark.errors import RunError
+
+if TYPE_CHECKING:
+    from audiotoken.method import AudioTokenSettings
+    from benchmark.backbone import Backbone
+    from benchmark.ui import UI
+
+SAVE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is trained on, all frozen: features by position, latents (n, 4, h, w), label embeddings (n, D) for CL."""
+
+    features: Features
+    latent_mean: Tensor
+    latent_deviation: Tensor
+    label_embeddings: Tensor | None
+
+
+def batch_positions(count: int, batch_size: int, step: int, seed: int) -> list[int]:
+    """The clips of a step: every clip once an epoch, in an order that depends on the seed and the epoch alone."""
+    positions = []
+    for place in range(step * batch_size, (step + 1) * batch_size):
+        epoch, offset = divmod(place, count)
+        positions.append(int(_order(count, epoch, seed)[offset]))
+    return positions
+
+
+_orders: dict[tuple[int, int, int], Tensor] = {}
+
+
+def _order(count: int, epoch: int, seed: int) -> Tensor:
+    key = (count, epoch, seed)
+    if key not in _orders:
+        _orders.clear()
+        _orders[key] = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    return _orders[key]
+
+
+def learning_rate(settings: AudioTokenSettings, step: int) -> float:
+    """Constant as in the paper, or with a cosine to zero after `warmup_steps` linear steps."""
+    assert settings.learning_rate is not None and settings.steps is not None
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def train(
+    embedder: Embedder, backbone: Backbone, material: Material, settings: AudioTokenSettings, seed: int,
+    checkpoint: Path, ui: UI,
+) -> dict[str, Any]:  # fmt: skip
+    """Train `embedder` in place to `settings.steps`, from `checkpoint` where there is one; returns the last losses.
+
+    All randomness of a step (clips, timesteps, noise, dropout) comes from generators seeded with (seed, step), so a
+    training that was interrupted ends in the same bits as one that was not. Raises RunError if the loss stops being
+    finite; the last state is kept.
+    """
+    assert settings.steps is not None and settings.batch_size is not None
+    optimizer = torch.optim.AdamW(embedder.parameters(), lr=1.0, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
+    first, running = 0, {"loss": 0.0, "ldm": 0.0}
+    if checkpoint.exists():
+        state = load_state(checkpoint)
+        embedder.load_state_dict(state["embedder"])
+        optimizer.load_state_dict(state["optimizer"])
+        first, running = state["step"], state["running"]
+        ui.say(f"continuing at step {first} of {settings.steps}")
+    schedule = backbone.noise_schedule
+    device = material.features.listener.device
+    embedder.train()
+    saved = time.perf_counter()
+    with ui.task("training the embedder", settings.steps, "steps") as advance:
+        advance(first)
+        for step in range(first, settings.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, step)
+            generator = torch.Generator().manual_seed((seed + 1) * 1_000_000_007 + step)
+            positions = batch_positions(len(material.latent_mean), settings.batch_size, step, seed)
+            mean, deviation = material.latent_mean[positions], material.latent_deviation[positions]
+            latents = mean + deviation * torch.randn(mean.shape, generator=generator)
+            noise = torch.randn(mean.shape, generator=generator)
+            times = torch.randint(schedule.config.num_train_timesteps, (len(positions),), generator=generator)
+            noisy = schedule.add_noise(latents, noise, times).to(device)
+            token = embedder(material.features(positions), generator)
+            predicted = backbone.unet(
+                noisy.contiguous(memory_format=torch.channels_last), times.to(device), backbone.inject(token)
+            ).sample
+            losses = audio_token_loss(
+                predicted,
+                ldm_target(schedule, latents, noise, times).to(device),
+                token,
+                None if material.label_embeddings is None else material.label_embeddings[positions],
+                settings.lambda_a,
+                settings.lambda_b,
+                settings.lambda_c,
+                settings.cl_reduction,
+            )
+            loss = float(losses.total.detach())
+            if not math.isfinite(loss):
+                raise RunError(
+                    f"the loss is {loss} at step {step}: lower --set learning_rate (the last state is {checkpoint})"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            losses.total.backward()
+            optimizer.step()
+            weight = max(0.02, 1 / (step + 1))
+            running["loss"] += weight * (loss - running["loss"])
+            running["ldm"] += weight * (float(losses.ldm.detach()) - running["ldm"])
+            advance(1)
+            if time.perf_counter() - saved > SAVE_SECONDS:
+                _save(checkpoint, embedder, optimizer, step + 1, running)
+                saved = time.perf_counter()
+    embedder.eval()
+    return {name: round(value, 6) for name, value in running.items()}
+
+
+def _save(
+    path: Path, embedder: Embedder, optimizer: torch.optim.Optimizer, step: int, running: dict[str, float]
+) -> None:
+    save_state(
+        path,
+        {
+            "embedder": embedder.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "step": step,
+            "running": dict(running),
+        },
+    )

@@ -1,0 +1,33 @@
+"""The ceiling: the true frames themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmark.images import resize
+from benchmark.method import Method, MethodCard
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from benchmark.clips import Clip
+
+
+class Reference(Method):
+    """Each clip's own frame, brought to the suite's resolution. Depends on no seed."""
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="reference",
+        summary="the true frames: the ceiling",
+        sees=("frame",),
+        paper="row 'Reference' of arXiv 2305.13050, table 1",
+        licence="Apache-2.0",
+        training_data="none",
+    )
+    random = False
+    draws = False
+
+    def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
+        spec = self.run.suite.backbone
+        return [resize(clip.picture(), spec.resolution, spec.resize) for clip in clips]

@@ -1,0 +1,28 @@
+"""What the backbone draws when it is told the label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmark.method import Conditioning, ConditioningMethod, MethodCard
+
+if TYPE_CHECKING:
+    from benchmark.clips import Clip
+
+
+class SDText(ConditioningMethod):
+    """The true label in the suite's prompt template."""
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="sd-text",
+        summary="the true label as a text prompt",
+        sees=("label",),
+        paper="row 'SD (Text)' of arXiv 2305.13050, table 1",
+        licence="Apache-2.0",
+        training_data="none beyond the backbone's own",
+    )
+
+    def condition(self, clips: Sequence[Clip]) -> Conditioning:
+        backbone = self.run.backbone
+        return Conditioning(backbone.encode_prompts([backbone.prompt(clip.label) for clip in clips]))

@@ -1,0 +1,855 @@
+"""The command `bench`: thin verbs over the functions of this package.
+
+Results go to stdout, everything else to stderr. Whatever takes time to import is imported by the verb that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmark.errors import BenchError, UserError, unknown
+from benchmark.ui import UI, Console, clock, quiet_libraries, rate
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard import Board
+    from benchmark.method import Method
+    from benchmark.record import RunRecord
+    from benchmark.runner import Plan
+    from benchmark.suite import Suite
+
+app = typer.Typer(
+    name="bench",
+    help="A benchmark of audio-to-image generation. Try: bench run --method audiotoken",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+mini_app = typer.Typer()
+app.add_typer(mini_app, name="mini")
+
+MethodName = Annotated[
+    str,
+    typer.Option("--method", "-m", metavar="NAME", help="A method, or path/to/file.py:Class. `bench list methods`."),
+]
+SuiteName = Annotated[str, typer.Option("--suite", "-s", metavar="NAME", help="A suite. `bench list suites`.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="A manifest of your own clips: columns id, audio, image, label, split."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N test clips; never ranked.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="K", help="Seed of the run.")]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", min=0, metavar="K", help="Seed of the run; several times: one run each. \\[default: 0]"),
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps; auto takes the best there is.")]
+Runs = Annotated[
+    Path | None,
+    typer.Option(envvar="BENCH_RUNS", metavar="DIR", help="Where runs live. \\[default: ./runs]", show_default=False),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the method; repeatable. `bench show NAME`."),
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the manifest's bad rows.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="ID", help="Only this metric; repeatable. `bench list metrics`."),
+]
+# Read by `main` from the command line; declared where it may stand, so that help shows it.
+Debug = Annotated[bool, typer.Option("--debug", help="On an error show the traceback; let libraries speak.")]
+
+
+class Format(StrEnum):
+    """How a board is written."""
+
+    text = "text"
+    md = "md"
+    csv = "csv"
+    latex = "latex"
+    html = "html"
+    json = "json"
+
+
+SUFFIXES = {
+    ".txt": Format.text, ".md": Format.md, ".csv": Format.csv, ".tex": Format.latex, ".html": Format.html,
+    ".json": Format.json,
+}  # fmt: skip
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    suites = "suites"
+    methods = "methods"
+    metrics = "metrics"
+    scorers = "scorers"
+
+
+# ------------------------------------------------------------------------------------------------------------- verbs
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    debug: Debug = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        import benchmark
+
+        print(benchmark.__version__)
+        raise typer.Exit()
+    _help_alone(context)
+
+
+def _help_alone(context: typer.Context) -> None:
+    """Without a verb: the help, as wrong use."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command()
+def run(
+    method: MethodName,
+    suite: SuiteName = "mini",
+    data: Data = None,
+    limit: Limit = None,
+    seed: Seeds = None,
+    device: Device = "auto",
+    runs: Runs = None,
+    set_: Set = None,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Fit, generate and score a method, and show it on the board. What is done already is used again."""
+    from benchmark import runner
+
+    ui = Console()
+    records: list[RunRecord] = []
+    with _stdout_is_for_results():
+        plans = _plans(method, suite, data, limit, seed, device, runs, set_, skip_bad, ui)
+        for plan in plans:
+            records.append(runner.run(plan))
+    _report(plans, records, as_json, ui)
+
+
+@app.command()
+def fit(
+    method: MethodName,
+    suite: SuiteName = "mini",
+    data: Data = None,
+    seed: Seeds = None,
+    device: Device = "auto",
+    runs: Runs = None,
+    set_: Set = None,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """The first step of run, alone: fit the method on the training clips. Prints the fit's folder."""
+    from benchmark import runner
+
+    ui = Console()
+    with _stdout_is_for_results():
+        plans = _plans(method, suite, data, None, seed, device, runs, set_, skip_bad, ui)
+        folders = [runner.fit(plan) for plan in plans]
+    if as_json:
+        _print_json([{"method": method, "fit": None if folder is None else str(folder)} for folder in folders])
+        return
+    for folder in folders:
+        if folder is None:
+            ui.say(f"{method} has nothing to fit")
+        else:
+            print(folder)
+
+
+@app.command()
+def generate(
+    method: MethodName,
+    suite: SuiteName = "mini",
+    data: Data = None,
+    limit: Limit = None,
+    seed: Seeds = None,
+    device: Device = "auto",
+    runs: Runs = None,
+    set_: Set = None,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """The second step of run, alone: make the pictures of the test clips. Prints their folder."""
+    from benchmark import runner
+
+    with _stdout_is_for_results():
+        plans = _plans(method, suite, data, limit, seed, device, runs, set_, skip_bad, Console())
+        folders = [runner.generate(plan) for plan in plans]
+    if as_json:
+        _print_json([{"method": method, "images": str(folder)} for folder in folders])
+        return
+    for folder in folders:
+        print(folder)
+
+
+@app.command()
+def score(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run; without it, --method and its kin name one.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", "-m", metavar="NAME", help="A method. `bench list methods`.")
+    ] = None,
+    suite: SuiteName = "mini",
+    data: Data = None,
+    limit: Limit = None,
+    seed: Seeds = None,
+    device: Device = "auto",
+    runs: Runs = None,
+    set_: Set = None,
+    skip_bad: SkipBad = False,
+    metric: Metrics = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """The last step of run, alone: score the pictures of a run and write its record."""
+    _check_metrics(metric)
+    if (folder is None) == (method is None):
+        raise UserError("bench score needs either the folder of a run or --method NAME: give one of them")
+
+    from benchmark import runner
+
+    ui = Console()
+    with _stdout_is_for_results():
+        if folder is not None:
+            plans = [runner.Plan.from_folder(folder, ui)]
+        else:
+            assert method is not None
+            plans = _plans(method, suite, data, limit, seed, device, runs, set_, skip_bad, ui)
+        records = [runner.score(plan, metric or None) for plan in plans]
+    _report(plans, records, as_json, ui)
+
+
+@app.command()
+def table(
+    suite: SuiteName = "mini",
+    data: Annotated[Path | None, typer.Option(metavar="CSV", help="The board of this manifest's clips.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="ID", help="A column; repeatable. The first one ranks.")
+    ] = None,
+    all_metrics: Annotated[bool, typer.Option("--all-metrics", help="A column for every metric of the suite.")] = False,
+    runs: Runs = None,
+    format_: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="text, md, csv, latex, html or json. \\[default: by FILE's suffix, else text]",
+        ),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """The board of a suite: the packaged records and your own runs."""
+    _check_metrics(metric)
+    if as_json and format_ not in (None, Format.json):
+        raise UserError(f"--json and --format {format_} contradict each other: give one of them")
+    format_ = Format.json if as_json else format_ or (SUFFIXES.get(output.suffix, Format.text) if output else None)
+
+    from benchmark.store import Store
+    from benchmark.suite import load_suite
+
+    base, derived = suite.partition("+")[0], "+" in suite
+    protocol = load_suite(base)
+    if data is not None:
+        if derived:
+            raise UserError(f"--suite {suite} names a manifest already: leave --data out")
+        suite, derived = f"{base}+{data.stem}", True
+    columns = metric or (protocol.metrics if all_metrics else protocol.headline)
+    fingerprint = None if derived else protocol.fingerprint()
+    board = _board(Store(runs), suite, columns, fingerprint, Console())
+    text = _board_text(board, format_ or Format.text, to_file=output is not None)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    from benchmark.files import write_atomic
+
+    write_atomic(output, text)
+    Console().say(f"written to {output}")
+
+
+@app.command()
+def imagine(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Sounds: wav, flac, ogg, mp3, or videos.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PATH", help="A picture for one sound, otherwise a folder.")
+    ],
+    method: MethodName = "audiotoken",
+    suite: SuiteName = "mini",
+    seed: Seed = 0,
+    images: Annotated[int, typer.Option("--images", "-n", min=1, metavar="N", help="Pictures of each sound.")] = 1,
+    device: Device = "auto",
+    runs: Runs = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Turn your own sounds into pictures. Prints the files it wrote."""
+    settings = _settings(set_)
+
+    from benchmark.imagine import imagine as imagine_files
+
+    with _stdout_is_for_results():
+        written = imagine_files(
+            files,
+            output,
+            method=method,
+            suite=suite,
+            seed=seed,
+            images=images,
+            settings=settings,
+            device=device,
+            runs=runs,
+            ui=Console(),
+        )
+    if as_json:
+        _print_json([{"image": str(path)} for path in written])
+        return
+    for path in written:
+        print(path)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="suites, methods, metrics or scorers.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List suites, methods, metrics or scorers."""
+    makers = {
+        Kind.suites: _list_suites, Kind.methods: _list_methods, Kind.metrics: _list_metrics,
+        Kind.scorers: _list_scorers,
+    }  # fmt: skip
+    with _stdout_is_for_results():
+        rows = makers[kind]()
+    if as_json:
+        _print_json(rows)
+    elif rows:
+        _print_table(
+            [key.replace("_", " ") for key in rows[0]], [[_shown(value) for value in row.values()] for row in rows]
+        )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A suite, a method, a metric, a run's folder or record.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """What a suite, a method or a metric is, or what a run gave."""
+    from benchmark.record import RunRecord
+
+    with _stdout_is_for_results():
+        found = _find(name)
+    if isinstance(found, RunRecord):
+        _print_record(found) if not as_json else sys.stdout.write(found.to_json())
+    elif as_json:
+        _print_json(found)
+    else:
+        _print_facts(found)
+
+
+@app.command()
+def publish(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of complete runs.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of another result.")] = False,
+    results: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="\\[default: results/ of the checkout]", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Copy the records of complete runs to results/, to be committed."""
+    from benchmark import store
+
+    results = results or _checkout_results()
+    written: list[Path] = []
+    problems: list[str] = []
+    for path in runs:
+        try:
+            copies = store.publish(store.RunFolder(path), results, replace)
+        except UserError as error:
+            problems += error.problems
+            continue
+        written += copies
+        if not copies:
+            Console().say(f"{path} is published already")
+    if as_json:
+        _print_json([{"file": str(path)} for path in written])
+    else:
+        for path in written:
+            print(path)
+    if problems:
+        raise UserError(problems)
+
+
+@mini_app.callback(invoke_without_command=True)
+def _mini(context: typer.Context) -> None:
+    """The workshop of the embedded suite."""
+    _help_alone(context)
+
+
+@mini_app.command()
+def pretrain(
+    stages: Annotated[
+        list[str] | None, typer.Argument(metavar="STAGE", help="Stages to train; without any, all in order.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, metavar="N", help="Shorten every stage to N steps.")] = None,
+    weights: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the networks are written, and those needed are read.")
+    ] = Path("mini-weights"),
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Checkpoints, to continue from. \\[default: work/ below --weights]"),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make the networks of the mini suite from nothing. Continues where it was stopped."""
+    from benchmark.mini.pretrain import pretrain as make
+    from benchmark.store import cache_dir
+
+    ui = Console()
+    with _stdout_is_for_results():
+        reports = make(stages or [], weights, work or weights / "work", cache_dir(), ui.say, steps=steps)
+    if as_json:
+        _print_json(list(reports.values()))
+        return
+    rows = [
+        [
+            stage,
+            str(r["steps"]),
+            clock(r["seconds"]),
+            f"{r['bytes'] / 1e6:.2f} MB",
+            r["sha256"][:12],
+            _shown(r["held_out"]),
+        ]
+        for stage, r in reports.items()
+    ]
+    _print_table(["stage", "steps", "time", "size", "sha256", "held out"], rows)
+
+
+# ------------------------------------------------------------------------------------------------ asked and answered
+
+
+def _settings(texts: Sequence[str] | None) -> dict[str, str]:
+    """`--set key=value` as a mapping. Raises UserError, a line for each text of another form."""
+    pairs = [text.partition("=") for text in texts or ()]
+    problems = [
+        f"--set {key + equals + value!r}: write it as KEY=VALUE" for key, equals, value in pairs if not (key and equals)
+    ]
+    keys = [key.strip() for key, _, _ in pairs]
+    problems += [
+        f"--set {key}=... is given more than once: give it once" for key in dict.fromkeys(keys) if keys.count(key) > 1
+    ]
+    if problems:
+        raise UserError(problems)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _plans(
+    method: str, suite: str, data: Path | None, limit: int | None, seeds: Sequence[int] | None, device: str,
+    runs: Path | None, settings: Sequence[str] | None, skip_bad: bool, ui: UI,
+) -> list[Plan]:  # fmt: skip
+    """One plan a seed, all checked before any work starts; a method without randomness has one for all seeds."""
+    changed = _settings(settings)
+
+    from benchmark.runner import Plan
+
+    plans = [
+        Plan.of(
+            suite=suite, method=method, data=data, seed=seed, limit=limit, settings=changed, device=device, runs=runs,
+            skip_bad=skip_bad, ui=ui,
+        )
+        for seed in dict.fromkeys(seeds or [0])
+    ]  # fmt: skip
+    return list({plan.folder.path: plan for plan in plans}.values())
+
+
+def _check_metrics(ids: Iterable[str] | None) -> None:
+    """Raise UserError, a line for each metric id that nobody knows."""
+    if not ids:
+        return
+    from metrics import catalog
+
+    problems = []
+    for metric in ids:
+        try:
+            catalog.get(metric)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError(problems)
+
+
+def _board(store: Any, suite: str, metrics: Sequence[str], fingerprint: str | None, ui: UI) -> Board:
+    """The board of the packaged records and of those in `store`; what cannot be read is warned of."""
+    from benchmark.leaderboard import build_board
+    from benchmark.store import packaged_records
+
+    packaged, own = packaged_records(suite), store.records(suite)
+    for problem in [*packaged.problems, *own.problems]:
+        ui.warn(f"left out of the table: {problem}")
+    return build_board([*packaged.records, *own.records], metrics, suite=suite, fingerprint=fingerprint)
+
+
+def _board_text(board: Board, format_: Format, to_file: bool = False) -> str:
+    from benchmark import leaderboard
+
+    if format_ is Format.text:
+        return _rendered(leaderboard.to_rich(board, WIDE if to_file else _wide()), plain=to_file)
+    return leaderboard.RENDERERS[format_](board)
+
+
+def _report(plans: Sequence[Plan], records: Sequence[RunRecord], as_json: bool, ui: UI) -> None:
+    """Print what the runs gave; exit 1 if one is not complete."""
+    if as_json:
+        sys.stdout.write(records[0].to_json()) if len(records) == 1 else _print_json(
+            [json.loads(record.to_json()) for record in records]
+        )
+    else:
+        for plan, record in zip(plans, records, strict=True):
+            _print_record(record)
+            print(f"  pictures  {plan.folder.images}\n  record    {plan.folder.record_path}\n")
+        suite = records[0].suite
+        board = _board(plans[0].store, suite.name, plans[0].suite.headline, suite.fingerprint, ui)
+        sys.stdout.write(_board_text(board, Format.text))
+    for plan, record in zip(plans, records, strict=True):
+        if record.status != "complete":
+            failed = f", {record.clips.failed} of {record.clips.total} clips failed" if record.clips.failed else ""
+            say(f"the run is {record.status}{failed}: see {plan.folder.record_path}; the same command tries again")
+    if any(record.status != "complete" for record in records):
+        raise typer.Exit(1)
+
+
+def _checkout_results() -> Path:
+    top = Path(__file__).resolve().parent.parent
+    if not (top / "pyproject.toml").is_file():
+        raise UserError(
+            "this package is not run from a checkout, so it has no results/ to publish to: give --results DIR"
+        )
+    return top / "results"
+
+
+# -------------------------------------------------------------------------------------------------- lists and facts
+
+
+def _list_suites() -> list[dict[str, Any]]:
+    from benchmark.suite import load_suite, suite_names
+
+    return [
+        {"name": suite.name, "version": suite.version, "title": suite.title, "headline": list(suite.headline)}
+        for suite in map(load_suite, suite_names())
+    ]
+
+
+def _list_methods() -> list[dict[str, Any]]:
+    from benchmark.method import METHODS
+
+    rows = []
+    for name in METHODS.names():
+        try:
+            card = METHODS.get(name).card
+            rows.append(
+                {"name": name, "sees": list(card.sees), "summary": card.summary, "origin": METHODS.origin(name)}
+            )
+        except UserError as error:
+            # Somebody's broken plug-in must not hide the others.
+            rows.append({"name": name, "sees": [], "summary": error.problems[0], "origin": METHODS.origin(name)})
+    return rows
+
+
+def _list_metrics() -> list[dict[str, Any]]:
+    from metrics import catalog
+
+    return [
+        {"name": d.id, "direction": d.direction, "unit": d.unit, "definition": d.definition}
+        for d in catalog.definitions()
+    ]
+
+
+def _list_scorers() -> list[dict[str, Any]]:
+    from benchmark.suite import SCORERS, load_suite, suite_names
+
+    roles: dict[str, list[str]] = {name: [] for name in SCORERS.names()}
+    for suite in map(load_suite, suite_names()):
+        for role, networks in suite.scorers.model_dump().items():
+            for network in [networks] if isinstance(networks, str) else networks or ():
+                name = network if network in roles else f"{suite.base}/{network}"
+                roles.setdefault(name, []).append(f"{suite.name} {role}")
+    return [{"name": name, "used_for": used} for name, used in roles.items()]
+
+
+def _find(name: str) -> RunRecord | dict[str, Any]:
+    """The record at a path, or the facts about a suite, a method or a metric. An unknown name is a UserError."""
+    from benchmark.method import METHODS, find_method
+    from benchmark.record import RunRecord
+    from benchmark.suite import load_suite, suite_names
+    from metrics import catalog
+
+    if name in suite_names():
+        return _suite_facts(load_suite(name))
+    if name in METHODS or ".py:" in name:
+        return _method_facts(find_method(name))
+    with contextlib.suppress(ValueError):
+        return _metric_facts(catalog.get(name))
+    path = Path(name)
+    if path.is_dir() or path.suffix == ".json" or len(path.parts) > 1:
+        return RunRecord.load(path / "record.json" if path.is_dir() else path)
+    raise unknown("name", name, [*suite_names(), *METHODS.names(), *(d.id for d in catalog.definitions())])
+
+
+def _suite_facts(suite: Suite) -> dict[str, Any]:
+    facts = suite.model_dump(mode="json")
+    return {"name": facts.pop("name"), "version": facts.pop("version"), "fingerprint": suite.fingerprint(), **facts}
+
+
+def _method_facts(method: type[Method]) -> dict[str, Any]:
+    settings = {
+        name: {"default": field.get_default(call_default_factory=True), "description": field.description}
+        for name, field in method.Settings.model_fields.items()
+    }
+    return {**method.card.model_dump(mode="json"), "settings": json.loads(json.dumps(settings, default=str))}
+
+
+def _metric_facts(definition: Any) -> dict[str, Any]:
+    chance = "depends on the number of classes" if callable(definition.chance) else definition.chance
+    return {
+        "name": definition.id,
+        "title": definition.title,
+        "definition": definition.definition,
+        "direction": definition.direction,
+        "unit": definition.unit,
+        "bounds": list(definition.bounds),
+        "chance": chance,
+        "needs": list(definition.needs),
+        "version": definition.version,
+        "source": definition.source,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------- printing
+
+WIDE = 10_000
+
+
+def _wide() -> int | None:
+    """The width to print in: a terminal's own (None), or without end, as a pipe or a file has no edge to fold at."""
+    return None if sys.stdout.isatty() else WIDE
+
+
+def _rendered(*things: Any, plain: bool = False) -> str:
+    """Rich's rendering as text: for stdout, with colours if that is a terminal; or `plain`, for a file."""
+    from rich.console import Console as Terminal
+
+    terminal = Terminal(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=WIDE if plain else _wide(),
+        force_terminal=False if plain else None,
+    )
+    with terminal.capture() as captured:
+        for thing in things:
+            terminal.print(thing)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n"
+
+
+def _print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, right: Sequence[int] = ()
+) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=title and Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left",
+        header_style="bold",
+    )  # fmt: skip
+    for place, heading in enumerate(header):
+        table.add_column(Text(heading), justify="right" if place in right else "left", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*(Text(text) for text in row))
+    sys.stdout.write(_rendered(table))
+
+
+def _print_record(record: RunRecord) -> None:
+    """A record as a compact table: each metric's value, interval, chance level and n, and what it cost."""
+    name = record.method.name + ("" if record.seed is None else f", seed {record.seed}")
+    name += "" if record.limit is None else f", limit {record.limit}"
+    suite = f"{record.suite.name} {record.suite.version} ({record.suite.fingerprint[:8]})"
+    rows = []
+    for metric, value in record.metrics.items():
+        arrow = "↑" if value.direction == "up" else "↓"
+        if value.value is None:
+            rows.append([f"{metric} {arrow}", "–", "", "", str(value.n), value.reason or ""])
+            continue
+        interval = "" if value.low is None or value.high is None else f"[{_number(value.low)}, {_number(value.high)}]"
+        chance = "" if value.chance is None else _number(value.chance)
+        failed = f"{value.failed} failed" if value.failed else ""
+        rows.append([f"{metric} {arrow}", _number(value.value), interval, chance, str(value.n), failed])
+    header = ["metric", "value", "95 % interval", "chance", "n", ""]
+    _print_table(header, rows, title=f"{name} on {suite}: {record.status}", right=range(1, 5))
+    clips, cost = record.clips, record.cost
+    facts = [f"{clips.total} clips"]
+    facts += [f"{clips.silent} silent"] if clips.silent else []
+    facts += [f"{clips.failed} failed"] if clips.failed else []
+    facts += [f"{len(clips.skipped)} skipped"] if clips.skipped else []
+    facts += [f"fit in {clock(cost.fit_seconds)}"] if cost.fit_seconds else []
+    facts += [f"{rate(cost.images_per_second)} images/s"] if cost.images_per_second else []
+    facts += [f"{cost.peak_memory_bytes / 1e9:.1f} GB at most"] if cost.peak_memory_bytes else []
+    print("  " + ", ".join(facts))
+    for warning in record.warnings:
+        print(f"  warning: {warning}")
+
+
+def _number(value: float) -> str:
+    """A number with a digit after the point, small ones with three figures."""
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def _print_facts(facts: Mapping[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for key, value in facts.items():
+        if key != "settings":
+            table.add_row(Text(key.replace("_", " "), style="bold", no_wrap=True), Text(_shown(value)))
+    sys.stdout.write(_rendered(table))
+    if settings := facts.get("settings"):
+        described = [[key, _shown(s["default"]), s["description"] or ""] for key, s in settings.items()]
+        print()
+        _print_table(["setting", "default", ""], described)
+
+
+def _shown(value: Any) -> str:
+    """A plain JSON value for people: lists by commas, one `key: value` a line for objects."""
+    if value is None or value in ({}, [], ""):
+        return "–"
+    if isinstance(value, Mapping):
+        return "\n".join(f"{key}: {_shown(item)}" for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(_shown, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextlib.contextmanager
+def _stdout_is_for_results() -> Iterator[None]:
+    """While work goes on, what a library or a method prints goes to stderr."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def say(line: str) -> None:
+    """A line of this command on stderr."""
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 1 failed or incomplete, 2 wrong use, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # An arrow that an old terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="replace")
+    if not debug:
+        quiet_libraries()
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="bench", standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:
+        if debug and not isinstance(error, SystemExit):
+            traceback.print_exc()
+        return _explain(error)
+    if code == 130:
+        return _explain(KeyboardInterrupt())
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say in one line a problem what went wrong and what to do; the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        say("interrupted: what was finished is kept, and the same command continues from there")
+        return 130
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone; nothing may be flushed there when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, BenchError):
+        for line in str(error).splitlines():
+            say(line)
+        return error.exit_code
+    if full := _full_disk(error):
+        say(f"no space left on the disk{full}: what was finished is kept; make room, and the same command continues")
+        return 1
+    if hasattr(error, "format_message"):
+        say(_usage(error))
+        return int(getattr(error, "exit_code", 2))
+    if isinstance(error, PermissionError) and error.filename:
+        say(f"{error.filename}: {error.strerror}: choose another place, or change its permissions")
+        return 1
+    why = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    say(f"internal error: {why}; run again with --debug for the traceback")
+    return 1
+
+
+def _usage(error: Any) -> str:
+    message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error,", ":")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "bench"
+    return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"
+
+
+def _full_disk(error: BaseException) -> str | None:
+    """`` (file)`` or an empty text if a full disk is behind the error, however deep; None otherwise."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f" ({link.filename})" if link.filename else ""
+        # Libraries that write through other languages have only the text.
+        if "No space left on device" in str(link):
+            return ""
+        link = link.__cause__ or link.__context__
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""`bench imagine`: pictures of a person's own sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.audio import is_silent
+from benchmark.clips import Clip, ClipSet
+from benchmark.errors import UserError
+from benchmark.images import save_png
+from benchmark.runner import Plan, fit, image_seed
+
+if TYPE_CHECKING:
+    from benchmark.ui import UI
+
+PICTURE_SUFFIXES = (".png",)
+
+
+def _targets(files: Sequence[Path], output: Path, images: int) -> list[list[Path]]:
+    """Where each file's pictures go: `output` itself for one picture of one file, else a folder of `<name>[_k].png`."""
+    if output.suffix.lower() in PICTURE_SUFFIXES and not output.is_dir():
+        if len(files) * images > 1:
+            raise UserError(f"-o {output} is one picture, but {len(files) * images} are made: give a folder")
+        return [[output]]
+    if output.is_file():
+        raise UserError(f"-o {output} is a file: give a folder, or a name that ends in .png")
+    stems = [file.stem for file in files]
+    names = [file.stem if stems.count(file.stem) == 1 else file.name for file in files]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"two files are called {twice!r}, their pictures would overwrite each other: rename one")
+    return [[output / (f"{name}.png" if images == 1 else f"{name}_{k}.png") for k in range(images)] for name in names]
+
+
+def imagine(
+    files: Sequence[Path], output: Path, *, method: str, suite: str, seed: int = 0, images: int = 1,
+    settings: Mapping[str, str] | None = None, device: str = "auto", runs: Path | None = None, ui: UI,
+) -> list[Path]:  # fmt: skip
+    """Turn sounds (any wav, flac, ogg, mp3 or video) into pictures with `method`; returns the pictures' paths.
+
+    All inputs are read first: UserError lists every file that cannot be. The default fit is reused, or made.
+    """
+    if not files:
+        raise UserError("no sound was given: name one or more files")
+    if images < 1:
+        raise UserError(f"--images {images}: give at least 1")
+    plan = Plan.of(suite=suite, method=method, seed=seed, settings=settings, device=device, runs=runs, ui=ui)
+    hidden = [sight for sight in plan.method.card.sees if sight not in ("audio", "label list")]
+    if hidden:
+        raise UserError(
+            f"method {plan.name!r} needs the {' and the '.join(hidden)} of a clip, not its sound: try audiotoken"
+        )
+    targets = _targets(files, output, images)
+    clips, problems = [], []
+    for number, file in enumerate(files):
+        clip = Clip(f"input-{number:05d}", Path(file), None, plan.test.labels[:1], "test")
+        try:
+            wave = clip.waveform(plan.suite.data.rate)
+            if is_silent(wave):
+                ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
+            clips.append(replace(clip, audio=wave))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    fit(plan)
+    chosen = ClipSet("your sounds", tuple(clips), plan.test.labels)
+    made = plan.make(chosen)
+    if made.fits:
+        made.load()
+    generation = plan.suite.generation
+    written = []
+    with ui.task("imagining", len(clips) * images, "pictures") as advance:
+        for start in range(0, len(clips), generation.batch_size):
+            some = chosen[start : start + generation.batch_size]
+            for k in range(images):
+                # the seed follows the file's name, not its place in the list
+                seeds = [
+                    image_seed(generation.seed, seed, Path(file).name, k) for file in files[start : start + len(some)]
+                ]
+                for picture, places in zip(made.generate(some, seeds), targets[start:], strict=False):
+                    save_png(places[k], picture)
+                    written.append(places[k])
+                advance(len(some))
+    return written

@@ -1,0 +1,174 @@
+"""What a method is to the harness: audio -> conditioning of the suite's backbone, or audio -> pictures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.errors import UserError
+from benchmark.registry import Registry, load_file
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    from benchmark.backbone import Backbone
+    from benchmark.clips import Clip, ClipSet
+    from benchmark.suite import Suite
+    from benchmark.ui import UI
+
+Sight = Literal["audio", "label", "label list", "frame", "other clips"]
+
+
+class MethodCard(BaseModel):
+    """What a reader of the table must know of a method."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    """The name it is found by and that tables show."""
+    summary: str
+    """One sentence: what conditions the picture."""
+    sees: tuple[Sight, ...]
+    """What it may look at to make a test clip's picture."""
+    paper: str | None = None
+    """Where it is described."""
+    licence: str
+    """Licence of the code, and of weights that come with it."""
+    training_data: str
+    """What it, and the networks that it brings, were trained on."""
+    weights: str | None = None
+    """Networks that it brings, besides the suite's backbone."""
+    notes: str | None = None
+    """What else bears on its numbers."""
+
+
+class MethodSettings(BaseModel):
+    """Base of a method's settings: plain values with defaults, each with a docstring."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a method works with. `folder` is its own place for files that let an interrupted fit continue."""
+
+    suite: Suite
+    backbone: Backbone
+    test: ClipSet
+    seed: int
+    folder: Path
+    cache: Path
+    device: str
+    ui: UI
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What fitting cost, for the record. `figures` are plain values, losses for one."""
+
+    steps: int
+    trainable_parameters: int
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What the backbone's cross-attention sees: `prompt_embeds` (B, L, D), one row a clip."""
+
+    prompt_embeds: torch.Tensor
+
+
+class Method(ABC):
+    """A method that owns its generator. Made with its settings; `setup` is called before anything else.
+
+    A method with `fits` is fitted once for each (suite, settings, seed); the result lies in `RunContext.folder` under
+    names of the method's own choice and is reused by every run with the same `fit_identity`.
+    """
+
+    card: ClassVar[MethodCard]
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
+    fits: ClassVar[bool] = False
+    random: ClassVar[bool] = True
+    """False: the pictures depend on no seed, and there is one record instead of one a seed."""
+    draws: ClassVar[bool] = True
+    """False: the pictures are the reference frames themselves, so distances between the two sets say nothing."""
+
+    def __init__(self, settings: MethodSettings) -> None:
+        self.settings = settings
+
+    def fit_identity(self) -> tuple[str, dict[str, Any]]:
+        """Name and settings that a fit depends on: two methods with equal ones share a fit."""
+        return self.card.name, self.settings.model_dump(mode="json")
+
+    def encoders(self) -> dict[str, str]:
+        """sha256 by name of the networks that it brings."""
+        return {}
+
+    def setup(self, run: RunContext) -> None:
+        """Keep what is needed of `run`. Called once, before `fit` or `load`."""
+        self.run = run
+
+    def fit(self, train: ClipSet) -> FitReport:
+        """Fit on `train` and write the result to `run.folder`; an interrupted fit continues where it was."""
+        raise TypeError(f"method {self.card.name!r} says that it fits, but has no fit()")
+
+    def load(self) -> None:  # noqa: B027  # nothing to load is the usual case for a method without fitting
+        """Read what `fit` wrote to `run.folder`. Called before `generate` when `fits`."""
+
+    @abstractmethod
+    def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
+        """One RGB picture a clip; all randomness of picture i comes from `seeds[i]`.
+
+        A picture depends on its own clip and seed alone, not on its neighbours in the call.
+        """
+
+
+class ConditioningMethod(Method):
+    """The usual case: gives the suite's backbone something to attend to, and shares its sampler and noise."""
+
+    @abstractmethod
+    def condition(self, clips: Sequence[Clip]) -> Conditioning:
+        """Conditioning of `clips`; row i depends on clip i alone."""
+
+    def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
+        return self.run.backbone.sample(self.condition(clips).prompt_embeds, seeds)
+
+
+METHODS: Registry[type[Method]] = Registry("method", "bench.methods")
+"""Methods come from the entry-point group `bench.methods` alone, this project's own ones too."""
+
+
+def find_method(name: str) -> type[Method]:
+    """The method called `name`, or the class that `path/to/file.py:Class` names. Raises UserError."""
+    if ".py:" in name:
+        found = load_file(name)
+        if not (isinstance(found, type) and issubclass(found, Method)):
+            raise UserError(f"{name!r} is not a subclass of benchmark.method.Method: name a class that is one")
+        return found
+    return METHODS.get(name)
+
+
+def make_settings(method: type[Method], given: Mapping[str, str]) -> MethodSettings:
+    """Settings from `--set key=value` texts. Raises UserError naming the bad key or value and what is allowed."""
+    try:
+        return method.Settings.model_validate({key: _plain(value) for key, value in given.items()})
+    except ValidationError as error:
+        fields = method.Settings.model_fields
+        known = ", ".join(f"{name} (default {field.default!r})" for name, field in fields.items()) or "none"
+        raise UserError(
+            [
+                f"setting {'.'.join(map(str, e['loc']))}={e['input']!r} of {method.card.name!r}: {e['msg']} "
+                f"(settings: {known})"
+                for e in error.errors()
+            ]
+        ) from error
+
+
+def _plain(text: str) -> str | None:
+    return None if text.lower() in ("none", "null") else text

@@ -1,0 +1,379 @@
+"""fit -> generate -> score -> record. Each step can be repeated alone and continues where it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import scoring
+from benchmark.audio import is_silent
+from benchmark.errors import RunError, UserError
+from benchmark.files import digest, write_atomic
+from benchmark.images import save_png
+from benchmark.method import Method, MethodSettings, RunContext, find_method, make_settings
+from benchmark.provenance import collect
+from benchmark.record import ClipCounts, Cost, MethodRef, RunRecord, SuiteRef, run_identity, write_scores
+from benchmark.store import Folder, RunFolder, Store, cache_dir
+from benchmark.suite import BACKBONES, DATASETS, Suite, load_suite
+from benchmark.ui import UI
+
+if TYPE_CHECKING:
+    from benchmark.backbone import Backbone
+    from benchmark.clips import Clip, ClipSet
+    from benchmark.datasets.manifest import Manifest
+
+# Raised with any change of a step's numerics: older output is then not reused.
+FIT_VERSION = 1
+GENERATE_VERSION = 1
+SCORE_VERSION = 1
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A run that is asked for: suite x method x settings x seed (x limit). `of` makes it and checks everything first."""
+
+    suite: Suite
+    name: str
+    method: type[Method]
+    settings: MethodSettings
+    seed: int | None
+    limit: int | None
+    device: str
+    store: Store
+    manifest: Manifest | None
+    asked: Mapping[str, Any]
+    ui: UI
+
+    @classmethod
+    def of(
+        cls, *, suite: str, method: str, data: Path | None = None, seed: int = 0, limit: int | None = None,
+        settings: Mapping[str, str] | None = None, device: str = "auto", runs: Path | None = None,
+        skip_bad: bool = False, ui: UI,
+    ) -> Plan:  # fmt: skip
+        """Plan a run. Raises UserError, with all problems at once, before any work is done."""
+        settings = settings or {}
+        chosen = load_suite(suite)
+        found = find_method(method)
+        if limit is not None and limit < 1:
+            raise UserError(f"--limit {limit}: give at least 1, or leave it out for all clips")
+        if seed < 0:
+            raise UserError(f"--seed {seed}: give 0 or more")
+        if device not in DEVICES and not device.startswith("cuda:"):
+            raise UserError(f"--device {device!r}: choose one of {', '.join(DEVICES)}, cuda:N")
+        made = make_settings(found, settings)
+        budget = chosen.budget.model_dump()
+        made = made.model_copy(
+            update={key: budget[key] for key, value in made.model_dump().items() if value is None and key in budget}
+        )
+        manifest = None
+        if data is not None:
+            from benchmark.datasets.manifest import load_manifest
+
+            with ui.task(f"checking {Path(data).name}", 0, "files") as advance:
+                reached = 0
+
+                def progress(done: int, total: int) -> None:
+                    nonlocal reached
+                    advance(done - reached)
+                    reached = done
+
+                manifest = load_manifest(Path(data), skip_bad=skip_bad, progress=progress)
+            chosen = chosen.with_manifest(manifest)
+            for problem in manifest.skipped:
+                ui.warn(f"left out: line {problem.line}, {problem.id!r}: {problem.reason}")
+        asked = {
+            "suite": suite, "method": method, "data": None if data is None else str(Path(data).resolve()), "seed": seed,
+            "limit": limit, "settings": dict(settings), "skip_bad": skip_bad,
+        }  # fmt: skip
+        return cls(
+            suite=chosen, name=found.card.name, method=found, settings=made, seed=seed if found.random else None,
+            limit=limit, device=device, store=Store(runs), manifest=manifest, asked=asked, ui=ui,
+        )  # fmt: skip
+
+    @classmethod
+    def from_folder(cls, path: Path, ui: UI, device: str = "auto") -> Plan:
+        """The plan that made the run folder `path`. Raises UserError if it is none."""
+        try:
+            asked = json.loads((Path(path) / "plan.json").read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path} is not a run: it has no readable plan.json; name a folder that `bench run` made"
+            ) from error
+        root = Path(path).resolve().parents[2]
+        data = None if asked["data"] is None else Path(asked["data"])
+        return cls.of(**{**asked, "data": data}, device=device, runs=root, ui=ui)
+
+    @cached_property
+    def folder(self) -> RunFolder:
+        """Where the run lives."""
+        defaults = self.method.Settings().model_dump(mode="json")
+        budget = self.suite.budget.model_dump(mode="json")
+        changed = {
+            key: value
+            for key, value in self.settings.model_dump(mode="json").items()
+            if value != defaults[key] and not (defaults[key] is None and value == budget.get(key))
+        }
+        return self.store.run(self.suite.name, self.name, self.seed, limit=self.limit, changed=changed)
+
+    @cached_property
+    def identity(self) -> str:
+        """`run_identity` of the run."""
+        settings = self.settings.model_dump(mode="json")
+        return run_identity(self.suite.fingerprint(), self.name, settings, self.seed, self.limit)
+
+    @cached_property
+    def on(self) -> str:
+        """The device that "auto" stands for. Raises UserError for one that is not there."""
+        import torch
+
+        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if self.device == "auto":
+            return next(device for device in ("cuda", "mps", "cpu") if there[device])
+        if not there[self.device.partition(":")[0]]:
+            raise UserError(f"--device {self.device}: there is none on this machine; leave it out, or give cpu")
+        return self.device
+
+    @cached_property
+    def fit_suite(self) -> Suite:
+        """The suite whose training split is fitted on: a manifest's own, or the base suite's where it has none."""
+        if self.manifest is None or self.manifest.train is not None:
+            return self.suite
+        return load_suite(self.suite.base)
+
+    @cached_property
+    def test(self) -> ClipSet:
+        """The clips that are scored, in order."""
+        clips = self.manifest.test if self.manifest else self._split(self.suite, "test")
+        return clips if self.limit is None else clips.limit(self.limit)
+
+    @cached_property
+    def train(self) -> ClipSet:
+        """The clips that methods are fitted on."""
+        if self.manifest is not None and self.manifest.train is not None:
+            return self.manifest.train
+        return self._split(self.fit_suite, "train")
+
+    def _split(self, suite: Suite, split: str) -> ClipSet:
+        return DATASETS.get(suite.data.source)(suite, split, cache_dir(), self.ui)
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        return BACKBONES.get(self.suite.backbone.source)(self.suite, self.on)
+
+    @cached_property
+    def fit_identity(self) -> str | None:
+        """What a fit depends on, hashed; None for a method that is not fitted."""
+        if not self.method.fits:
+            return None
+        name, settings = self.method(self.settings).fit_identity()
+        suite = self.fit_suite
+        return digest(
+            [FIT_VERSION, suite.fingerprint(), suite.encoders, name, settings, self.seed, self.on.partition(":")[0]]
+        )
+
+    @cached_property
+    def fit_folder(self) -> Folder | None:
+        if self.fit_identity is None:
+            return None
+        name, _ = self.method(self.settings).fit_identity()
+        return self.store.fit(self.fit_suite.name, name, self.fit_identity)
+
+    @cached_property
+    def generate_identity(self) -> str:
+        return digest([GENERATE_VERSION, self.identity, self.fit_identity, self.on.partition(":")[0]])
+
+    def make(self, clips: ClipSet) -> Method:
+        """The method, set up to look at `clips`."""
+        method = self.method(self.settings)
+        folder = self.fit_folder.path if self.fit_folder else self.folder.path
+        method.setup(
+            RunContext(self.suite, self.backbone, clips, self.seed or 0, folder, cache_dir(), self.on, self.ui)
+        )
+        return method
+
+
+def image_seed(suite_seed: int, run_seed: int, clip_id: str, image: int) -> int:
+    """The seed of one picture's noise: the first 63 bits of sha256("suite seed/run seed/clip id/image")."""
+    text = f"{suite_seed}/{run_seed}/{clip_id}/{image}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def peak_memory() -> int:
+    """Highest memory use of this process so far, or of its accelerator, in bytes."""
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    import resource
+
+    kilobytes = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobytes
+
+
+def fit(plan: Plan) -> Path | None:
+    """Fit the method on the training split, unless that is done; returns the fit's folder (None: nothing to fit)."""
+    folder, identity = plan.fit_folder, plan.fit_identity
+    if folder is None or identity is None:
+        return None
+    with folder.lock(plan.ui.say):
+        if folder.step_done("fit", identity):
+            return folder.path
+        for aside in folder.begin("fit", identity):
+            plan.ui.warn(f"an older fit was kept as {aside.name}")
+        context = plan if plan.fit_suite is plan.suite else replace(plan, suite=plan.fit_suite)
+        began = time.perf_counter()
+        resumed = any(path.name not in (".lock", "steps") for path in folder.path.iterdir())
+        report = context.make(plan.train).fit(plan.train)
+        folder.mark_done(
+            "fit",
+            identity,
+            {
+                "steps": report.steps,
+                "trainable_parameters": report.trainable_parameters,
+                "figures": report.figures,
+                "seconds": None if resumed else round(time.perf_counter() - began, 2),
+                "peak_memory_bytes": peak_memory(),
+            },
+        )
+    return folder.path
+
+
+def generate(plan: Plan) -> Path:
+    """Make a picture of every test clip (and fit first, if need be); returns the folder of pictures."""
+    folder, identity = plan.folder, plan.generate_identity
+    with folder.lock(plan.ui.say):
+        if folder.step_done("generate", identity):
+            return folder.images
+        fit(plan)
+        for aside in folder.begin("generate", identity, ["images"]):
+            plan.ui.warn(f"older pictures were kept as {aside.name}")
+        write_atomic(folder.path / "plan.json", json.dumps(plan.asked, indent=2) + "\n")
+        generation = plan.suite.generation
+        test = plan.test
+        paths = folder.image_paths(test.ids, generation.images_per_clip)
+        method = plan.make(test)
+        if method.fits:
+            method.load()
+        made, seconds = 0, 0.0
+        with plan.ui.task(f"generating with {plan.name}", len(paths), "images") as advance:
+            for image in range(generation.images_per_clip):
+                for start in range(0, len(test), generation.batch_size):
+                    clips = test[start : start + generation.batch_size]
+                    targets = [paths[clip.id, image] for clip in clips]
+                    # a batch is made whole or not at all: a resumed run meets the same arithmetic
+                    if not all(target.exists() for target in targets):
+                        began = time.perf_counter()
+                        pictures = _pictures(plan, method, clips, image)
+                        seconds += time.perf_counter() - began
+                        made += len(clips)
+                        for target, picture in zip(targets, pictures, strict=True):
+                            save_png(target, picture)
+                    advance(len(clips))
+        folder.mark_done(
+            "generate",
+            identity,
+            {
+                "seconds": round(seconds, 2) if made == len(paths) else None,
+                "images_per_second": round(made / seconds, 3) if made else None,
+                "peak_memory_bytes": peak_memory(),
+            },
+        )
+    return folder.images
+
+
+def _pictures(plan: Plan, method: Method, clips: Sequence[Clip], image: int) -> list[Any]:
+    seeds = [image_seed(plan.suite.generation.seed, plan.seed or 0, clip.id, image) for clip in clips]
+    pictures = method.generate(clips, seeds)
+    if len(pictures) != len(clips):
+        raise RunError(
+            f"method {plan.name!r} gave {len(pictures)} pictures for {len(clips)} clips: it must give one each"
+        )
+    return pictures
+
+
+def score(plan: Plan, metrics: Sequence[str] | None = None) -> RunRecord:
+    """Score the run's pictures and write its record; `metrics` are added to the suite's.
+
+    Raises RunError where pictures are missing: `generate` makes them.
+    """
+    folder = plan.folder
+    wanted = list(dict.fromkeys([*plan.suite.metrics, *(metrics or ())]))
+    with folder.lock(plan.ui.say):
+        if not folder.step_done("generate", plan.generate_identity):
+            raise RunError(
+                f"{folder.path} has no finished pictures of this run: `bench generate` (or `bench run`) makes them"
+            )
+        bound = scoring.bind(plan.suite, plan.on)
+        identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound)])
+        if folder.step_done("score", identity):
+            return folder.record()
+        folder.begin("score", identity)
+        results, hashes = scoring.score(plan, bound, wanted)
+        record = _record(plan, results, hashes)
+        write_scores(folder.scores_path, scoring.per_clip_table(plan, results))
+        record.save(folder.record_path)
+        folder.mark_done("score", identity)
+    return record
+
+
+def run(plan: Plan) -> RunRecord:
+    """Fit, generate and score, each only as far as it is not done yet."""
+    generate(plan)
+    return score(plan)
+
+
+def _record(plan: Plan, results: Mapping[str, Any], scorers: Mapping[str, dict[str, str]]) -> RunRecord:
+    fitted = plan.fit_folder.payload("fit") if plan.fit_folder else {}
+    generated = plan.folder.payload("generate")
+    test, manifest = plan.test, plan.manifest
+    silent = [clip.id for clip in test if is_silent(clip.waveform(plan.suite.data.rate))]
+    skipped = [f"line {p.line}: {p.id}: {p.reason}" for p in manifest.skipped] if manifest else []
+    warnings = []
+    if silent:
+        warnings.append(
+            f"{len(silent)} clips are silent (all samples zero) and were scored like any other: {', '.join(silent)}"
+        )
+    if skipped:
+        warnings.append(f"{len(skipped)} rows of the manifest were left out (--skip-bad)")
+    for line in warnings:
+        plan.ui.warn(line)
+    memory = [peak_memory(), generated.get("peak_memory_bytes") or 0, fitted.get("peak_memory_bytes") or 0]
+    return RunRecord(
+        status="complete" if not any(result.failed for result in results.values()) else "incomplete",
+        suite=SuiteRef(name=plan.suite.name, version=plan.suite.version, fingerprint=plan.suite.fingerprint()),
+        method=MethodRef(
+            name=plan.name,
+            card=plan.method.card.model_dump(mode="json"),
+            settings=plan.settings.model_dump(mode="json"),
+        ),
+        seed=plan.seed,
+        limit=plan.limit,
+        metrics={name: scoring.metric_value(result, scorers[name]) for name, result in results.items()},
+        per_class={
+            name: {label: result.per_class.get(index) for index, label in enumerate(test.labels)}
+            for name, result in results.items()
+            if result.per_class
+        },
+        clips=ClipCounts(total=len(test), failed=0, silent=len(silent), skipped=skipped),
+        cost=Cost(
+            fit_seconds=fitted.get("seconds"),
+            fit_steps=fitted.get("steps"),
+            generate_seconds=generated.get("seconds"),
+            images_per_second=generated.get("images_per_second"),
+            trainable_parameters=fitted.get("trainable_parameters"),
+            peak_memory_bytes=max(memory),
+        ),
+        provenance=collect(device=plan.on),
+        weights={**plan.suite.weights, **(plan.suite.encoders if plan.method.fits else {})},
+        identity=plan.identity,
+        warnings=warnings,
+    )

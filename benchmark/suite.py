@@ -1,0 +1,205 @@
+"""Suites: everything that a number depends on, frozen and versioned, as data (`suites/*.toml`)."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.audio import fit_length
+from benchmark.errors import UserError, unknown
+from benchmark.files import digest
+from benchmark.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from benchmark.backbone import Backbone
+    from benchmark.clips import Clip, ClipSet
+    from benchmark.datasets.manifest import Manifest
+    from benchmark.ui import UI
+    from metrics.scorers.base import Scorer
+
+    Clips = Callable[["Suite", str, Path, UI], ClipSet]
+
+FOLDER = Path(__file__).parent / "suites"
+
+DATASETS: Registry[Clips] = Registry("data set", "bench.datasets")
+"""name -> function(suite, split, cache folder, ui) giving the split's ClipSet."""
+
+BACKBONES: Registry[Callable[[Suite, str], Backbone]] = Registry("backbone", "bench.backbones")
+"""name -> function(suite, device) giving the suite's frozen pipeline."""
+
+SCORERS: Registry[Callable[[Suite, str], Scorer]] = Registry("scorer", "bench.scorers")
+"""name -> function(suite, device) giving the scorer with its weights; names are `<suite or family>/<network>`."""
+
+ENCODERS: Registry[Callable[[Suite, str], Any]] = Registry("audio encoder", "bench.encoders")
+"""`<suite>/<network>` -> function(suite, device) giving a frozen audio encoder for methods that want one."""
+
+DATASETS.register("mini", "benchmark.mini.dataset:clips")
+BACKBONES.register("mini", "benchmark.mini.dataset:backbone")
+ENCODERS.register("mini/beats", "benchmark.mini.dataset:beats")
+for _name in ("clip", "wav2clip", "classifier"):
+    SCORERS.register(f"mini/{_name}", f"benchmark.mini.dataset:{_name}")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Data(_Frozen):
+    """Which clips."""
+
+    source: str
+    """Name of the data set."""
+    revision: str
+    """Which edition of it: clips of equal ids are equal clips."""
+    train: int
+    """Clips of the training split."""
+    validation: int
+    """Clips of the validation split."""
+    test: int
+    """Clips that are scored."""
+    rate: int
+    """Samples a second."""
+    seconds: float
+    """Length of the sound that methods and scorers get."""
+    length: Literal["repeat", "pad"]
+    """How a shorter sound is brought to that length; a longer one is cut."""
+    manifest: str | None = None
+    """Identity of a user's manifest: its rows and its files' hashes."""
+
+
+class BackboneSpec(_Frozen):
+    """Which frozen text-to-image pipeline."""
+
+    source: str
+    """Name of the backbone."""
+    resolution: int
+    """Width and height of a picture in pixels."""
+    dtype: Literal["float32", "bfloat16", "float16"]
+    """Precision of sampling."""
+    resize: str
+    """Rule by which frames become `resolution` x `resolution` (`benchmark.images.RESIZE_MODES`)."""
+
+
+class Generation(_Frozen):
+    """How a picture is sampled."""
+
+    steps: int
+    """Sampling steps."""
+    guidance: float
+    """Scale of classifier-free guidance."""
+    negative_prompt: str
+    """Prompt of the unconditional branch."""
+    prompt: str
+    """Template; {} is the label or the audio token's placeholder."""
+    images_per_clip: int = 1
+    """Pictures of each clip."""
+    seed: int
+    """The suite's part of every picture's seed."""
+    batch_size: int
+    """Clips that are sampled together."""
+
+
+class Roles(_Frozen):
+    """Which scorer fills which role of the metrics (`metrics.catalog.MetricInputs`)."""
+
+    image_audio_space: str
+    audio: str
+    image: str
+    audio_label: str | None = None
+    features: tuple[str, ...] = ()
+
+
+class Budget(_Frozen):
+    """What fitting may spend unless a method's settings say otherwise: equal for all methods."""
+
+    steps: int
+    """Optimiser steps."""
+    batch_size: int
+    """Clips a step."""
+    learning_rate: float
+    """Rate of the optimiser, not multiplied by anything."""
+
+
+class Suite(_Frozen):
+    """A frozen protocol."""
+
+    name: str
+    """Name; a manifest's is `<suite>+<file stem>`."""
+    version: int
+    """Raised by anything that changes the fingerprint."""
+    title: str
+    """One line."""
+    headline: tuple[str, ...]
+    """Metrics of the table."""
+    metrics: tuple[str, ...]
+    """Metrics of a record."""
+    data: Data
+    backbone: BackboneSpec
+    generation: Generation
+    scorers: Roles
+    weights: dict[str, str]
+    """sha256 of each file of the protocol's networks."""
+    encoders: dict[str, str] = {}
+    """sha256 of each file of the audio encoders that methods bring; outside the fingerprint."""
+    budget: Budget
+    """Outside the fingerprint: what a method used stands among its settings."""
+
+    def fingerprint(self) -> str:
+        """sha256 of the resolved protocol: name, version, data, backbone, generation, scorers, weights."""
+        return digest(self.model_dump(mode="json", exclude={"title", "headline", "metrics", "encoders", "budget"}))
+
+    @property
+    def base(self) -> str:
+        """Name of the suite whose backbone and scorers these are."""
+        return self.name.partition("+")[0]
+
+    @cached_property
+    def samples(self) -> int:
+        """Samples of a sound."""
+        return round(self.data.rate * self.data.seconds)
+
+    def sound(self, clip: Clip) -> np.ndarray:
+        """The clip's sound as methods and scorers get it: float32 (samples,), mono at the suite's rate."""
+        return fit_length(clip.waveform(self.data.rate), self.samples, self.data.length)
+
+    def with_manifest(self, manifest: Manifest) -> Suite:
+        """The derived suite `<suite>+<file stem>`: its clips and labels, this suite's backbone and scorers."""
+        data = self.data.model_copy(
+            update={
+                "source": "manifest",
+                "revision": manifest.identity[:12],
+                "manifest": manifest.identity,
+                "train": len(manifest.train or ()),
+                "validation": len(manifest.validation or ()),
+                "test": len(manifest.test),
+            }
+        )
+        return self.model_copy(
+            update={"name": f"{self.name}+{manifest.name}", "title": f"{manifest.name} on {self.name}", "data": data}
+        )
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that ship with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_suite(name: str) -> Suite:
+    """The suite called `name`. Raises UserError with the nearest names for an unknown one."""
+    if name not in suite_names():
+        raise unknown("suite", name, suite_names())
+    try:
+        with open(FOLDER / f"{name}.toml", "rb") as file:
+            return Suite.model_validate(tomllib.load(file))
+    except ValidationError as error:
+        raise UserError(
+            [f"suites/{name}.toml: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        ) from error

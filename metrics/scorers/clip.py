@@ -1,0 +1,66 @@
+"""CLIP as a scorer: image and text towers of open_clip, with the preprocessing that belongs to the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from metrics.scorers.base import ImageScorer, TextScorer
+
+if TYPE_CHECKING:
+    from open_clip import CLIP
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Shortest side to `size` (bicubic, antialiased), centre crop, [0, 1], minus `mean`, over `std`: open_clip's."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def transform(self) -> Callable[[Image], torch.Tensor]:
+        import open_clip
+
+        made: Callable[[Image], torch.Tensor] = open_clip.image_transform(
+            self.size, is_train=False, mean=self.mean, std=self.std, interpolation="bicubic", resize_mode="shortest"
+        )
+        return made
+
+
+class CLIPScorer(ImageScorer, TextScorer):
+    """An open_clip model in eval mode and single precision.
+
+    `tokenize` maps texts to ids (n, context). Images are embedded in batches of `batch_size`, padded to that size, so
+    that a picture meets the same arithmetic whatever stands beside it.
+    """
+
+    def __init__(
+        self, name: str, sha256: str, model: CLIP, preprocessing: Preprocessing,
+        tokenize: Callable[[Sequence[str]], torch.Tensor], device: str = "cpu",
+    ) -> None:  # fmt: skip
+        self.name, self.sha256, self.device = name, sha256, device
+        self.model = model.to(device).eval().requires_grad_(False)
+        self.transform = preprocessing.transform()
+        self.tokenize = tokenize
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Image]) -> np.ndarray:
+        rows = []
+        for start in range(0, len(images), self.batch_size):
+            batch = torch.stack([self.transform(image) for image in images[start : start + self.batch_size]])
+            count = len(batch)
+            padded = torch.cat([batch, batch[:1].expand(self.batch_size - count, -1, -1, -1)])
+            rows.append(self.model.encode_image(padded.to(self.device))[:count].float().cpu())
+        return torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        # one at a time: a label's embedding must not depend on the label set
+        rows = [self.model.encode_text(self.tokenize([text]).to(self.device)).float().cpu() for text in texts]
+        return torch.cat(rows).numpy()

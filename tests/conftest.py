@@ -1,0 +1,28 @@
+"""What every test stands on: no folder of the user, no network, the same terminal everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Environment of the tests and of the processes that they start; the cache is shared by all of a session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("BENCH_RUNS", raising=False)
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        # Tables and help are wrapped and coloured by what the terminal says of itself.
+        patch.setenv("COLUMNS", "120")
+        patch.setenv("NO_COLOR", "1")
+        patch.delenv("FORCE_COLOR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top of the checkout."""
+    return Path(__file__).resolve().parents[1]

@@ -1,0 +1,228 @@
+"""The project as a thing that people clone, install, cite and read."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark.files import sha256_of
+from benchmark.record import RunRecord
+
+DISTRIBUTION = "audio2image-bench"
+ROOT = Path(__file__).resolve().parents[1]
+RECORDS = sorted((ROOT / "results" / "mini").glob("*.json"))
+WEIGHTS = sorted((ROOT / "benchmark" / "mini" / "weights").glob("*.safetensors"))
+
+
+def python(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def between(text: str, start: str, end: str) -> str:
+    """What stands between two marks, each of which occurs once."""
+    assert text.count(start) == 1, f"{start} occurs {text.count(start)} times"
+    return text.split(start)[1].split(end)[0].strip()
+
+
+def line(name: str) -> str:
+    """The README's line to paste."""
+    lines = between(readme(), f"<!-- line:{name} -->", "<!-- /line -->").splitlines()
+    assert (lines[0], lines[-1]) == ("```bash", "```") and len(lines) == 3, f"line:{name} is not a single line"
+    return lines[1]
+
+
+def tracked() -> list[Path]:
+    """Every file of the project: tracked, or new and not ignored."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout: which files belong to the project is not known")
+    return [path for name in listed if name and (path := ROOT / name).is_file()]
+
+
+# ------------------------------------------------------------------------------------------------------- what installs
+
+
+def test_the_methods_are_announced_as_the_project_file_says():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["bench.methods"]
+    assert set(declared) == {"reference", "shuffled", "sd-text", "audiotoken", "audiotoken-cl"}
+    installed = importlib.metadata.distribution(DISTRIBUTION).entry_points.select(group="bench.methods")
+    assert {point.name: point.value for point in installed} == declared, "install the package again: pip install -e ."
+
+
+@pytest.mark.parametrize("name", ["reference", "shuffled", "sd-text", "audiotoken", "audiotoken-cl"])
+def test_each_announced_method_is_a_class_of_its_module(name):
+    (point,) = importlib.metadata.entry_points(group="bench.methods", name=name)
+    spec = importlib.util.find_spec(point.module)
+    assert spec is not None and spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    assert point.attr in [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "import benchmark; benchmark.__version__",
+        "from benchmark.method import METHODS; assert 'audiotoken' in METHODS.names()",
+        "from benchmark.cli import main; assert main(['--help']) == 0",
+        "from benchmark.cli import main; assert main(['run', '--help']) == 0",
+    ],
+    ids=["package", "registry", "help", "help of a verb"],
+)
+def test_nothing_heavy_is_loaded_before_there_is_work(tmp_path, action):
+    heavy = "torch", "transformers", "diffusers", "open_clip", "pandas", "scipy"
+    loaded = python("-c", f"{action}\nimport sys; print([m for m in {heavy} if m in sys.modules])", cwd=tmp_path)
+    assert loaded.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_the_same_everywhere():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert importlib.metadata.version(DISTRIBUTION) == version, "install the package again: pip install -e ."
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert str(citation["version"]) == version
+    assert citation["license"] == "Apache-2.0" and citation["title"] == DISTRIBUTION
+    for field in ("cff-version", "message", "authors"):
+        assert citation[field]
+
+
+def test_every_dependency_has_a_lower_bound_and_a_tested_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = {}
+    for text in (ROOT / "constraints.txt").read_text().splitlines():
+        if text and not text.startswith("#"):
+            name, version = re.fullmatch(r"([\w.-]+)==([\w.]+)", text).groups()
+            pins[_canonical(name)] = version
+    for requirement in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        name, bound = re.fullmatch(r"([\w.-]+)>=([\d.]+)", requirement).groups()
+        assert _numbers(pins[_canonical(name)]) >= _numbers(bound), requirement
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+# ---------------------------------------------------------------------------------------------------- what is committed
+
+
+# Written in pieces, so that this file does not hold what it looks for.
+MACHINE_PATH = re.compile(rb"(?<![\w.~$}-])/(wor" rb"k|roo" rb"t|tm" rb"p/w)/")
+REGISTRY = re.compile(
+    rb"py" rb"pi\.org|pythonho" rb"sted\.org|download\.pyto" rb"rch\.org|conda\.ana" rb"conda\.org|"
+    rb"--(extra-)?ind" rb"ex-url|https?://\S+\.(whl|tar\.gz|tgz|deb)\b"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found", "left"),
+    [
+        (MACHINE_PATH, b'open("/ro' + b'ot/x")', b"~/work/x and $HOME/work/x and docs/work/x"),
+        (MACHINE_PATH, b"cd /wor" + b"k/main", b"https://example.org/work/main"),
+        (REGISTRY, b"https://py" + b"pi.org/simple", b"a list of indices"),
+    ],
+)
+def test_the_search_for_traces_finds_them(pattern, found, left):
+    assert pattern.search(found) and not pattern.search(left)
+
+
+def test_no_file_knows_the_machine_it_was_written_on():
+    files = tracked()
+    assert ROOT / "README.md" in files
+    traces = [
+        f"{path.relative_to(ROOT)}: {match.group().decode()}"
+        for path in files
+        for pattern in (MACHINE_PATH, REGISTRY)
+        if (match := pattern.search(path.read_bytes()))
+    ]
+    assert not traces
+
+
+@pytest.mark.skipif(not WEIGHTS, reason="benchmark/mini/weights holds no networks yet")
+def test_the_shipped_weights_are_those_of_their_reports():
+    assert {path.stem for path in WEIGHTS} == {path.stem for path in WEIGHTS[0].parent.glob("*.json")}
+    for path in WEIGHTS:
+        report = json.loads(path.with_suffix(".json").read_text())
+        assert report["sha256"] == sha256_of(path), path.name
+        assert report["bytes"] == path.stat().st_size, path.name
+    folder = WEIGHTS[0].parent
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 30e6
+
+
+@pytest.mark.skipif(not RECORDS, reason="results/mini is empty")
+class TestCommittedRecords:
+    @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+    def test_each_is_complete_and_made_from_a_clean_tree(self, path):
+        record = RunRecord.load(path)
+        assert record.status == "complete" and record.limit is None and not record.clips.failed
+        assert record.provenance.commit is not None and record.provenance.dirty is False
+
+    def test_the_readme_shows_the_table_made_from_them(self, tmp_path):
+        shown = between(readme(), "<!-- table:mini -->", "<!-- /table -->")
+        made = python("-m", "benchmark", "table", "--format", "md", "--runs", str(tmp_path / "none"), cwd=ROOT)
+        assert shown == made.strip(), "put the output of `bench table --format md` between the README's marks"
+
+
+# --------------------------------------------------------------------------------------------------------- what is read
+
+
+def test_ci_runs_the_readme_line_for_the_tests():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    place = script.index(line("test"))
+    # In brackets of its own: `set -e` passes over a failure in the middle of a chain of &&.
+    assert (script[place - 1], script[place + 1]) == ("(", ")")
+    assert "set -euo pipefail" in script[:place]
+
+
+def test_both_lines_make_the_same_environment():
+    set_up = "python3 -m venv .venv && .venv/bin/python -m pip install -q -c constraints.txt -e "
+    assert line("run") == f"{set_up}. && .venv/bin/bench run --method audiotoken"
+    assert line("test").startswith(f'{set_up}".[test]" && ') and line("test").endswith(" -m pytest -q")
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_command_on_a_page_exists(page):
+    import typer
+
+    from benchmark.cli import app
+
+    known = typer.main.get_command(app).commands
+    text = (ROOT / page).read_text(encoding="utf-8")
+    code = re.findall(r"```bash\n(.*?)```|`([^`\n]+)`", text, re.S)
+    for command in re.findall(r"(?:^|/|\s)bench (.+)", "\n".join(fence or span for fence, span in code)):
+        words = command.split()
+        verb = known.get(words[0])
+        assert verb is not None, f"{page}: bench {command}"
+        if words[0] == "mini":
+            verb = verb.commands[words[1]]
+        options = {name for parameter in verb.params for name in parameter.opts} | {"--help"}
+        for word in re.findall(r"(?<=\s)--?[a-z][\w-]*", command.split("&&")[0].split("#")[0]):
+            assert word in options, f"{page}: bench {command}"
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_link_on_a_page_leads_to_a_file(page):
+    here = ROOT / page
+    for target in re.findall(r"\]\(([^)#\s]+)", here.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            assert (here.parent / target).exists(), f"{page}: {target}"
