@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -235,7 +235,7 @@ def score(
     ui = Console()
     with _stdout_is_for_results():
         if folder is not None:
-            plans = [runner.Plan.from_folder(folder, ui)]
+            plans = [runner.Plan.from_folder(folder, ui, device)]
         else:
             assert method is not None
             plans = _plans(method, suite, data, limit, seed, device, runs, set_, skip_bad, ui)
@@ -535,7 +535,7 @@ def _report(plans: Sequence[Plan], records: Sequence[RunRecord], as_json: bool, 
     else:
         for plan, record in zip(plans, records, strict=True):
             _print_record(record)
-            print(f"  pictures  {plan.folder.images}\n  record    {plan.folder.record_path}\n")
+            print(f"pictures  {plan.folder.images}\nrecord    {plan.folder.record_path}\n")
         suite = records[0].suite
         board = _board(plans[0].store, suite.name, plans[0].suite.headline, suite.fingerprint, ui)
         sys.stdout.write(_board_text(board, Format.text))
@@ -704,15 +704,19 @@ def _print_record(record: RunRecord) -> None:
     name += "" if record.limit is None else f", limit {record.limit}"
     suite = f"{record.suite.name} {record.suite.version} ({record.suite.fingerprint[:8]})"
     rows = []
-    for metric, value in record.metrics.items():
+    for metric, value in sorted(record.metrics.items(), key=_suite_order(record)):
         arrow = "↑" if value.direction == "up" else "↓"
         if value.value is None:
             rows.append([f"{metric} {arrow}", "–", "", "", str(value.n), value.reason or ""])
             continue
-        interval = "" if value.low is None or value.high is None else f"[{_number(value.low)}, {_number(value.high)}]"
-        chance = "" if value.chance is None else _number(value.chance)
+        interval = (
+            ""
+            if value.low is None or value.high is None
+            else f"[{_number(value.low, value.unit)}, {_number(value.high, value.unit)}]"
+        )
+        chance = "" if value.chance is None else _number(value.chance, value.unit)
         failed = f"{value.failed} failed" if value.failed else ""
-        rows.append([f"{metric} {arrow}", _number(value.value), interval, chance, str(value.n), failed])
+        rows.append([f"{metric} {arrow}", _number(value.value, value.unit), interval, chance, str(value.n), failed])
     header = ["metric", "value", "95 % interval", "chance", "n", ""]
     _print_table(header, rows, title=f"{name} on {suite}: {record.status}", right=range(1, 5))
     clips, cost = record.clips, record.cost
@@ -723,14 +727,23 @@ def _print_record(record: RunRecord) -> None:
     facts += [f"fit in {clock(cost.fit_seconds)}"] if cost.fit_seconds else []
     facts += [f"{rate(cost.images_per_second)} images/s"] if cost.images_per_second else []
     facts += [f"{cost.peak_memory_bytes / 1e9:.1f} GB at most"] if cost.peak_memory_bytes else []
-    print("  " + ", ".join(facts))
+    print("\n" + ", ".join(facts))
     for warning in record.warnings:
-        print(f"  warning: {warning}")
+        print(f"warning: {warning}")
 
 
-def _number(value: float) -> str:
-    """A number with a digit after the point, small ones with three figures."""
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+def _suite_order(record: RunRecord) -> Callable[[tuple[str, Any]], int]:
+    """A key that sorts metrics as their suite lists them, others behind."""
+    from benchmark.suite import load_suite, suite_names
+
+    base = record.suite.name.partition("+")[0]
+    known = load_suite(base).metrics if base in suite_names() else ()
+    return lambda item: known.index(item[0]) if item[0] in known else len(known)
+
+
+def _number(value: float, unit: str) -> str:
+    """A rate with one digit after the point, anything else with three figures."""
+    return f"{value:.1f}" if unit == "%" or abs(value) >= 100 else f"{value:.3g}"
 
 
 def _print_facts(facts: Mapping[str, Any]) -> None:
@@ -815,7 +828,7 @@ def _explain(error: BaseException) -> int:
         for line in str(error).splitlines():
             say(line)
         return error.exit_code
-    if full := _full_disk(error):
+    if (full := _full_disk(error)) is not None:
         say(f"no space left on the disk{full}: what was finished is kept; make room, and the same command continues")
         return 1
     if hasattr(error, "format_message"):
@@ -831,6 +844,9 @@ def _explain(error: BaseException) -> int:
 
 def _usage(error: Any) -> str:
     message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error,", ":")
+    found = getattr(error.__cause__, "errors", None)
+    if found is not None and (value := repr(found()[0].get("input"))) not in message:
+        message += f", not {value}"
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "bench"
     return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"

@@ -14,7 +14,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`: on success it is synced and takes `path`'s place, otherwise it is removed."""
+    """Yield a temporary path beside `path`: on success it is synced and replaces `path`, otherwise it is removed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

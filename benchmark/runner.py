@@ -39,7 +39,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A run that is asked for: suite x method x settings x seed (x limit). `of` makes it and checks everything first."""
+    """A run that is asked for: suite x method x settings x seed (x limit). `of` makes and checks it."""
 
     suite: Suite
     name: str

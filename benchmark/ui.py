@@ -22,9 +22,9 @@ class UI(Protocol):
     """What the functions of this package talk to; they never print."""
 
     def task(self, what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-        """A piece of work of `total` units (a plural: "images"). It yields `advance(done since the last call)`.
+        """A piece of work of `total` units (a plural: "images"), 0 if nobody knows how many.
 
-        Tasks may be nested.
+        It yields `advance(done since the last call)`. Tasks may be nested.
         """
         ...
 
@@ -56,7 +56,7 @@ class Silent:
 
 
 class Console:
-    """Bars where stderr is a terminal, otherwise plain lines at the start, the end and every `interval` seconds."""
+    """Bars where stderr is a terminal, otherwise plain lines: at the start, every `interval` seconds, at the end."""
 
     def __init__(self, interval: float = 15.0) -> None:
         self.interval = interval
@@ -82,7 +82,7 @@ class Console:
             self._bars = _bars()
             self._bars.start()
         bars, inner = self._bars, self._open > 0
-        bar = bars.add_task(what, total=total, unit=unit)
+        bar = bars.add_task(what, total=total or None, unit=unit)
         self._open += 1
         try:
             yield lambda done: bars.advance(bar, done)
@@ -90,6 +90,8 @@ class Console:
             self._open -= 1
             if inner:
                 bars.remove_task(bar)
+            elif not total:
+                bars.update(bar, total=bars.tasks[bars.task_ids.index(bar)].completed)
             if self._open == 0:
                 bars.stop()
                 self._bars = None
@@ -97,27 +99,28 @@ class Console:
     @contextlib.contextmanager
     def _lines(self, what: str, total: int, unit: str) -> Iterator[Advance]:
         began = shown = time.monotonic()
-        count = 0
+        count, of = 0, f" of {total}" if total else ""
 
         def advance(done: int) -> None:
             nonlocal count, shown
             count += done
             now = time.monotonic()
-            if now - shown >= self.interval and 0 < count < total:
+            if count and now - shown >= self.interval and count != total:
                 shown = now
                 speed = count / (now - began)
-                left = clock((total - count) / speed)
-                self._print(f"{what}: {count} of {total} {unit}, {rate(speed)} {unit}/s, {left} left")
+                left = f", {clock((total - count) / speed)} left" if total > count else ""
+                self._print(f"{what}: {count}{of} {unit}, {rate(speed)} {unit}/s{left}")
 
-        self._print(f"{what}: {total} {unit}")
+        self._print(f"{what}: {total} {unit}" if total else what)
         try:
             yield advance
         except BaseException:
-            self._print(f"{what}: stopped at {count} of {total} {unit}")
+            if count:
+                self._print(f"{what}: stopped at {count}{of} {unit}")
             raise
-        seconds = time.monotonic() - began
-        speed_text = f", {rate(count / seconds)} {unit}/s" if count and seconds else ""
-        self._print(f"{what}: done in {clock(seconds)}{speed_text}")
+        if (seconds := time.monotonic() - began) >= 1:
+            speed = f", {rate(count / seconds)} {unit}/s" if count else ""
+            self._print(f"{what}: done in {clock(seconds)}{speed}")
 
     def _print(self, line: str, style: str = "") -> None:
         if self._bars is None and not (style and _is_terminal()):

@@ -159,12 +159,15 @@ def test_no_file_knows_the_machine_it_was_written_on():
 
 
 @pytest.mark.skipif(not WEIGHTS, reason="benchmark/mini/weights holds no networks yet")
-def test_the_shipped_weights_are_those_of_their_reports():
+def test_the_shipped_weights_are_those_of_their_reports_and_of_the_suite():
     assert {path.stem for path in WEIGHTS} == {path.stem for path in WEIGHTS[0].parent.glob("*.json")}
     for path in WEIGHTS:
         report = json.loads(path.with_suffix(".json").read_text())
         assert report["sha256"] == sha256_of(path), path.name
         assert report["bytes"] == path.stat().st_size, path.name
+    suite = tomllib.loads((ROOT / "benchmark" / "suites" / "mini.toml").read_text())
+    bound = suite["weights"] | suite["encoders"]
+    assert bound == {path.stem: sha256_of(path) for path in WEIGHTS}
     folder = WEIGHTS[0].parent
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 30e6
 

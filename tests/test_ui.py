@@ -41,10 +41,17 @@ def test_work_that_stops_says_how_far_it_came(capsys):
     assert capsys.readouterr().err.splitlines()[-1] == "training: stopped at 4 of 9 steps"
 
 
-def test_work_of_nothing_is_no_division_by_zero(capsys):
-    with ui.Console(interval=0).task("scoring", 0, "clips") as advance:
+def test_work_of_unknown_length_is_counted(capsys, monkeypatch):
+    now = iter([0.0, 0.0, 20.0, 30.0])
+    monkeypatch.setattr(ui.time, "monotonic", lambda: next(now))
+    with ui.Console(interval=15).task("checking", 0, "files") as advance:
         advance(0)
-    assert "done" in capsys.readouterr().err
+        advance(40)
+    assert capsys.readouterr().err.splitlines() == [
+        "checking",
+        "checking: 40 files, 2 files/s",
+        "checking: done in 30 s, 1.33 files/s",
+    ]
 
 
 def test_a_warning_is_shown_once_and_no_markup_is_read_in_it(capsys):
@@ -99,6 +106,11 @@ def test_on_a_terminal_there_are_bars_with_speed_and_nested_ones_go():
     assert "4/4" in last and "steps/s" in last
 
 
+def test_on_a_terminal_work_of_unknown_length_ends_full():
+    code = "from benchmark.ui import Console\nwith Console().task('checking', 0, 'files') as advance: advance(7)"
+    assert "7/7" in on_terminal(code)[1]
+
+
 def test_a_dumb_terminal_gets_plain_lines():
     _, seen = on_terminal(CODE, TERM="dumb")
     assert "\x1b[" not in seen and "outer [x]: 4 steps" in seen
@@ -122,6 +134,12 @@ def test_quiet_libraries_leaves_the_users_own_settings(monkeypatch):
         env={**env, "TRANSFORMERS_VERBOSITY": "info"},
     )  # fmt: skip
     assert "UserWarning: seen" in loud.stderr
+
+
+def test_short_work_is_one_line(capsys):
+    with ui.Console(interval=0).task("reading", 2, "texts") as advance:
+        advance(2)
+    assert capsys.readouterr().err == "reading: 2 texts\n"
 
 
 @pytest.mark.parametrize("seconds, text", [(0.04, "0.0 s"), (9.96, "10 s"), (59.6, "1:00"), (3599.6, "1:00:00")])

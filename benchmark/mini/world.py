@@ -65,49 +65,23 @@ def _thing(label: str, first: tuple[Kind, str], second: tuple[Kind, str]) -> Thi
 
 THINGS: tuple[Thing, ...] = (
     _thing("church bell ringing", ("size", "pitch of the bell"), ("count", "strikes in the clip")),
-    _thing(
-        "police car (siren)",
-        ("size", "pitch of the siren"),
-        ("colour", "red slow wail, yellow two-tone, blue fast yelp"),
-    ),
+    _thing("police car (siren)", ("size", "pitch of the siren"), ("colour", "red slow wail, yellow two-tone, blue fast yelp")),
     _thing("raining", ("amount", "drops a second"), ("light", "day bright patter ... night dull rumble")),
-    _thing(
-        "car engine idling",
-        ("size", "resonance of the body"),
-        ("colour", "red high, yellow middle, blue low revolutions"),
-    ),
+    _thing("car engine idling", ("size", "resonance of the body"), ("colour", "red high, yellow middle, blue low revolutions")),
     _thing("bird chirping", ("size", "pitch of the chirp"), ("count", "how fast the chirps follow")),
     _thing("sea waves", ("size", "length and depth of the surge"), ("light", "day bright foam ... night dull rumble")),
-    _thing(
-        "alarm clock ringing", ("size", "pitch of the gong"), ("colour", "red fast, yellow middle, blue slow hammer")
-    ),
+    _thing("alarm clock ringing", ("size", "pitch of the gong"), ("colour", "red fast, yellow middle, blue slow hammer")),
     _thing("thunder", ("count", "claps in the clip"), ("colour", "red dull rumble, yellow middle, blue sharp crack")),
-    _thing(
-        "telephone bell ringing",
-        ("size", "pitch of the bell"),
-        ("colour", "red one long, yellow two, blue three short rings"),
-    ),
-    _thing(
-        "helicopter", ("size", "depth of the rotor's thump"), ("colour", "red fast, yellow middle, blue slow blades")
-    ),
+    _thing("telephone bell ringing", ("size", "pitch of the bell"), ("colour", "red one long, yellow two, blue three short rings")),
+    _thing("helicopter", ("size", "depth of the rotor's thump"), ("colour", "red fast, yellow middle, blue slow blades")),
     _thing("frog croaking", ("size", "pitch of the croak"), ("count", "how fast the croaks follow")),
     _thing("bee buzzing", ("size", "pitch of the buzz"), ("count", "fly-bys in the clip")),
-    _thing(
-        "train horning",
-        ("size", "register of the horn"),
-        ("colour", "red single note, yellow fifth, blue dissonant chord"),
-    ),
+    _thing("train horning", ("size", "register of the horn"), ("colour", "red single note, yellow fifth, blue dissonant chord")),
     _thing("wind chime", ("size", "pitch of the tubes"), ("amount", "how often the tubes are struck")),
     _thing("dog barking", ("size", "pitch of the bark"), ("count", "barks in the clip")),
     _thing("owl hooting", ("size", "pitch of the hoot"), ("count", "hoots in the clip")),
-    _thing(
-        "fireworks banging", ("count", "bangs in the clip"), ("colour", "red deep boom, yellow crackle, blue whistle")
-    ),
-    _thing(
-        "playing acoustic guitar",
-        ("size", "register of the strings"),
-        ("colour", "red fast, yellow middle, blue slow picking"),
-    ),
+    _thing("fireworks banging", ("count", "bangs in the clip"), ("colour", "red deep boom, yellow crackle, blue whistle")),
+    _thing("playing acoustic guitar", ("size", "register of the strings"), ("colour", "red fast, yellow middle, blue slow picking")),
 )
 
 LABELS: tuple[str, ...] = tuple(thing.label for thing in THINGS)
