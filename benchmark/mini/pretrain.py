@@ -119,7 +119,7 @@ class VAETask(Task):
 
 
 class BackboneTask(Task):
-    schedule = Schedule(steps=7_000, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    schedule = Schedule(steps=6_000, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     unconditional = 0.1
 
     def __init__(self, shop: Workshop) -> None:
