@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.files import digest, save_atomic
+from benchmark.files import digest, save_rows
 from benchmark.images import resize
 
 if TYPE_CHECKING:
@@ -59,15 +59,12 @@ class Features:
         if not path.exists():
             with ui.task("listening to the training clips (BEATs)", len(clips), "clips") as advance:
 
-                def fill(temporary: Path) -> None:
-                    shape = (len(clips), *first.shape)
-                    array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+                def rows() -> Iterator[np.ndarray]:
                     for position in range(len(clips)):
-                        array[position] = listener(clips[position : position + 1])[0].cpu().numpy()
+                        yield listener(clips[position : position + 1]).cpu().numpy()
                         advance(1)
-                    array.flush()
 
-                save_atomic(path, fill)
+                save_rows(path, (len(clips), *first.shape), np.float16, rows())
         self.stored = np.load(path, mmap_mode="r")
 
     def __call__(self, positions: Sequence[int]) -> Tensor:

@@ -71,6 +71,10 @@ class AudioToken(ConditioningMethod):
     def _file(self) -> Path:
         return self.run.folder / "embedder.safetensors"
 
+    @property
+    def _checkpoint(self) -> Path:
+        return self.run.folder / "training.pt"
+
     def fit(self, train: ClipSet) -> FitReport:
         import torch
 
@@ -90,17 +94,15 @@ class AudioToken(ConditioningMethod):
             )
         embedder.to(run.device)
         material = Material(features, mean, deviation, self._label_embeddings(train))
-        checkpoint = run.folder / "training.pt"
-        figures = train_embedder(embedder, run.backbone, material, self.settings, run.seed, checkpoint, run.ui)
+        figures = train_embedder(embedder, run.backbone, material, self.settings, run.seed, self._checkpoint, run.ui)
         assert self.settings.steps is not None
         metadata = {
-            "method": self.card.name,
+            "method": self.fit_identity()[0],
             "suite": run.suite.base,
             "seed": str(run.seed),
             "steps": str(self.settings.steps),
         }
         save_embedder(self._file, embedder, metadata)
-        checkpoint.unlink(missing_ok=True)
         return FitReport(self.settings.steps, sum(p.numel() for p in embedder.parameters()), figures)
 
     def _label_embeddings(self, train: ClipSet) -> Any:
@@ -115,6 +117,8 @@ class AudioToken(ConditioningMethod):
         from audiotoken.checkpoint import load_embedder
 
         self.embedder = load_embedder(self._file, official_dropout=self.settings.official_dropout).to(self.run.device)
+        # only now: a full disk may keep the harness from noting that the fit is done, and then it is asked for again
+        self._checkpoint.unlink(missing_ok=True)
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
         import torch

@@ -73,8 +73,8 @@ def train(
     """Train `embedder` in place to `settings.steps`, from `checkpoint` where there is one; returns the last losses.
 
     All randomness of a step (clips, timesteps, noise, dropout) comes from generators seeded with (seed, step), so a
-    training that was interrupted ends in the same bits as one that was not. Raises RunError if the loss stops being
-    finite; the last state is kept.
+    training that was interrupted ends in the same bits as one that was not. The last state stays in `checkpoint`.
+    Raises RunError if the loss or the embedder stops being finite; the last finite state is kept.
     """
     assert settings.steps is not None and settings.batch_size is not None
     optimizer = torch.optim.AdamW(embedder.parameters(), lr=1.0, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
@@ -130,6 +130,10 @@ def train(
             if time.perf_counter() - saved > SAVE_SECONDS:
                 _save(checkpoint, embedder, optimizer, step + 1, running)
                 saved = time.perf_counter()
+    if not all(bool(parameter.isfinite().all()) for parameter in embedder.parameters()):
+        raise RunError(f"the embedder is not finite after step {settings.steps}: lower --set learning_rate")
+    if first < settings.steps:
+        _save(checkpoint, embedder, optimizer, settings.steps, running)
     embedder.eval()
     return {name: round(value, 6) for name, value in running.items()}
 

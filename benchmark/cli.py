@@ -66,7 +66,9 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the man
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="ID", help="Only this metric; repeatable. `bench list metrics`."),
+    typer.Option(
+        "--metric", metavar="ID", help="Also this metric, beside the suite's; repeatable. `bench list metrics`."
+    ),
 ]
 # Read by `main` from the command line; declared where it may stand, so that help shows it.
 Debug = Annotated[bool, typer.Option("--debug", help="On an error show the traceback; let libraries speak.")]

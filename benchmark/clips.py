@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ def bad_id(clip_id: str) -> str | None:
         return "starts with a dot"
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in clip_id):
         return "holds a control character"
+    if found := re.search(r'[:*?"<>|]', clip_id):
+        return f"holds {found[0]!r}, which some systems do not allow in a file's name"
     if len(clip_id) > MAX_ID_CHARACTERS or len(clip_id.encode()) > MAX_ID_BYTES:
         return f"is too long (at most {MAX_ID_CHARACTERS} characters, {MAX_ID_BYTES} bytes)"
     return None

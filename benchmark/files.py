@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,25 @@ def save_atomic(path: Path, save: Callable[[Path], Any]) -> None:
     """Let `save(temporary path)` write a file that then takes `path`'s place."""
     with replacing(path) as temporary:
         save(temporary)
+
+
+def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[Any]) -> None:
+    """Write an array of `shape` to `path` (.npy) from consecutive blocks of its rows, atomically.
+
+    Written, not mapped: where the disk is full a mapped file ends the process (SIGBUS) instead of raising OSError.
+    """
+    import numpy as np
+
+    wanted = np.dtype(dtype)
+
+    def save(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(wanted), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype=wanted).data)
+
+    save_atomic(path, save)
 
 
 def canonical_json(value: Any) -> str:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.audio import is_silent
+from benchmark.audio import is_silent, load_audio
 from benchmark.clips import Clip, ClipSet
 from benchmark.errors import UserError
 from benchmark.images import save_png
-from benchmark.runner import Plan, fit, image_seed
+from benchmark.runner import Plan, fit, image_seed, make_pictures
 
 if TYPE_CHECKING:
     from benchmark.ui import UI
 
-PICTURE_SUFFIXES = (".png",)
+OTHER_SUFFIXES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def _targets(files: Sequence[Path], output: Path, images: int) -> list[list[Path]]:
     """Where each file's pictures go: `output` itself for one picture of one file, else a folder of `<name>[_k].png`."""
-    if output.suffix.lower() in PICTURE_SUFFIXES and not output.is_dir():
+    suffix = output.suffix.lower()
+    if suffix in OTHER_SUFFIXES and not output.is_dir():
+        raise UserError(f"-o {output}: pictures are written as PNG, give a name that ends in .png, or a folder")
+    if suffix == ".png" and not output.is_dir():
         if len(files) * images > 1:
             raise UserError(f"-o {output} is one picture, but {len(files) * images} are made: give a folder")
         return [[output]]
@@ -54,20 +56,21 @@ def imagine(
             f"method {plan.name!r} needs the {' and the '.join(hidden)} of a clip, not its sound: try audiotoken"
         )
     targets = _targets(files, output, images)
-    clips, problems = [], []
-    for number, file in enumerate(files):
-        clip = Clip(f"input-{number:05d}", Path(file), None, plan.test.labels[:1], "test")
+    waves, problems = [], []
+    for file in files:
         try:
-            wave = clip.waveform(plan.suite.data.rate)
-            if is_silent(wave):
-                ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
-            clips.append(replace(clip, audio=wave))
+            waves.append(load_audio(Path(file), plan.suite.data.rate))
         except UserError as error:
             problems += error.problems
     if problems:
         raise UserError(problems)
+    for file, wave in zip(files, waves, strict=True):
+        if is_silent(wave):
+            ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
     fit(plan)
-    chosen = ClipSet("your sounds", tuple(clips), plan.test.labels)
+    labels = plan.test.labels
+    clips = tuple(Clip(f"input-{k:05d}", wave, None, labels[:1], "test") for k, wave in enumerate(waves))
+    chosen = ClipSet("your sounds", clips, labels)
     made = plan.make(chosen)
     if made.fits:
         made.load()
@@ -81,7 +84,7 @@ def imagine(
                 seeds = [
                     image_seed(generation.seed, seed, Path(file).name, k) for file in files[start : start + len(some)]
                 ]
-                for picture, places in zip(made.generate(some, seeds), targets[start:], strict=False):
+                for picture, places in zip(make_pictures(made, some, seeds), targets[start:], strict=False):
                     save_png(places[k], picture)
                     written.append(places[k])
                 advance(len(some))

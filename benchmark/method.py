@@ -51,7 +51,7 @@ class MethodCard(BaseModel):
 class MethodSettings(BaseModel):
     """Base of a method's settings: plain values with defaults, each with a docstring."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True)

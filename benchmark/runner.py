@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from benchmark import scoring
 from benchmark.audio import is_silent
 from benchmark.errors import RunError, UserError
-from benchmark.files import digest, write_atomic
-from benchmark.images import save_png
+from benchmark.files import digest, sha256_of, write_atomic
+from benchmark.images import ImageError, save_png, to_uint8
 from benchmark.method import Method, MethodSettings, RunContext, find_method, make_settings
 from benchmark.provenance import collect
 from benchmark.record import ClipCounts, Cost, MethodRef, RunRecord, SuiteRef, run_identity, write_scores
@@ -25,6 +25,8 @@ from benchmark.suite import BACKBONES, DATASETS, Suite, load_suite
 from benchmark.ui import UI
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.backbone import Backbone
     from benchmark.clips import Clip, ClipSet
     from benchmark.datasets.manifest import Manifest
@@ -35,6 +37,8 @@ GENERATE_VERSION = 1
 SCORE_VERSION = 1
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+MAX_SEED = 2**32 - 1
+"""Larger ones would overflow the seeds that training derives from them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +69,8 @@ class Plan:
         found = find_method(method)
         if limit is not None and limit < 1:
             raise UserError(f"--limit {limit}: give at least 1, or leave it out for all clips")
-        if seed < 0:
-            raise UserError(f"--seed {seed}: give 0 or more")
+        if not 0 <= seed <= MAX_SEED:
+            raise UserError(f"--seed {seed}: give 0 to {MAX_SEED}")
         if device not in DEVICES and not device.startswith("cuda:"):
             raise UserError(f"--device {device!r}: choose one of {', '.join(DEVICES)}, cuda:N")
         made = make_settings(found, settings)
@@ -90,10 +94,16 @@ class Plan:
             chosen = chosen.with_manifest(manifest)
             for problem in manifest.skipped:
                 ui.warn(f"left out: line {problem.line}, {problem.id!r}: {problem.reason}")
+        file, is_file, inside = method.rpartition(".py:")
         asked = {
-            "suite": suite, "method": method, "data": None if data is None else str(Path(data).resolve()), "seed": seed,
-            "limit": limit, "settings": dict(settings), "skip_bad": skip_bad,
-        }  # fmt: skip
+            "suite": suite,
+            "method": f"{Path(file + '.py').expanduser().resolve()}:{inside}" if is_file else method,
+            "data": None if data is None else str(Path(data).resolve()),
+            "seed": seed,
+            "limit": limit,
+            "settings": dict(settings),
+            "skip_bad": skip_bad,
+        }
         return cls(
             suite=chosen, name=found.card.name, method=found, settings=made, seed=seed if found.random else None,
             limit=limit, device=device, store=Store(runs), manifest=manifest, asked=asked, ui=ui,
@@ -103,8 +113,10 @@ class Plan:
     def from_folder(cls, path: Path, ui: UI, device: str = "auto") -> Plan:
         """The plan that made the run folder `path`. Raises UserError if it is none."""
         try:
-            asked = json.loads((Path(path) / "plan.json").read_text())
-        except (OSError, ValueError) as error:
+            stored = json.loads((Path(path) / "plan.json").read_text(encoding="utf-8"))
+            names = ("suite", "method", "data", "seed", "limit", "settings", "skip_bad")
+            asked = {name: stored[name] for name in names}
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise UserError(
                 f"{path} is not a run: it has no readable plan.json; name a folder that `bench run` made"
             ) from error
@@ -155,6 +167,16 @@ class Plan:
         clips = self.manifest.test if self.manifest else self._split(self.suite, "test")
         return clips if self.limit is None else clips.limit(self.limit)
 
+    @property
+    def generated(self) -> bool:
+        """Whether the run's pictures were made, and are all there. Looks at no clip."""
+        clips = self.suite.data.test if self.limit is None else min(self.limit, self.suite.data.test)
+        there = sum(1 for _ in self.folder.images.glob("*.png"))
+        return (
+            self.folder.step_done("generate", self.generate_identity)
+            and there >= clips * self.suite.generation.images_per_clip
+        )
+
     @cached_property
     def train(self) -> ClipSet:
         """The clips that methods are fitted on."""
@@ -170,14 +192,21 @@ class Plan:
         return BACKBONES.get(self.suite.backbone.source)(self.suite, self.on)
 
     @cached_property
+    def source(self) -> list[str]:
+        """sha256 of the file that `path/to/file.py:Class` names, as what it makes changes with it; else nothing."""
+        file, is_file, _ = str(self.asked["method"]).rpartition(".py:")
+        return [sha256_of(Path(file + ".py"))] if is_file else []
+
+    @cached_property
     def fit_identity(self) -> str | None:
         """What a fit depends on, hashed; None for a method that is not fitted."""
         if not self.method.fits:
             return None
         name, settings = self.method(self.settings).fit_identity()
         suite = self.fit_suite
+        device = self.on.partition(":")[0]
         return digest(
-            [FIT_VERSION, suite.fingerprint(), suite.encoders, name, settings, self.seed, self.on.partition(":")[0]]
+            [FIT_VERSION, suite.fingerprint(), suite.encoders, name, settings, self.seed, device, *self.source]
         )
 
     @cached_property
@@ -189,7 +218,7 @@ class Plan:
 
     @cached_property
     def generate_identity(self) -> str:
-        return digest([GENERATE_VERSION, self.identity, self.fit_identity, self.on.partition(":")[0]])
+        return digest([GENERATE_VERSION, self.identity, self.fit_identity, self.on.partition(":")[0], *self.source])
 
     def make(self, clips: ClipSet) -> Method:
         """The method, set up to look at `clips`."""
@@ -251,11 +280,13 @@ def generate(plan: Plan) -> Path:
     """Make a picture of every test clip (and fit first, if need be); returns the folder of pictures."""
     folder, identity = plan.folder, plan.generate_identity
     with folder.lock(plan.ui.say):
-        if folder.step_done("generate", identity):
+        if plan.generated:
             return folder.images
         fit(plan)
-        for aside in folder.begin("generate", identity, ["images"]):
-            plan.ui.warn(f"older pictures were kept as {aside.name}")
+        # where only some pictures of a finished step were lost, those are made again beside the others
+        if not folder.step_done("generate", identity):
+            for aside in folder.begin("generate", identity, ["images"]):
+                plan.ui.warn(f"older pictures were kept as {aside.name}")
         write_atomic(folder.path / "plan.json", json.dumps(plan.asked, indent=2) + "\n")
         generation = plan.suite.generation
         test = plan.test
@@ -272,7 +303,8 @@ def generate(plan: Plan) -> Path:
                     # a batch is made whole or not at all: a resumed run meets the same arithmetic
                     if not all(target.exists() for target in targets):
                         began = time.perf_counter()
-                        pictures = _pictures(plan, method, clips, image)
+                        seeds = [image_seed(generation.seed, plan.seed or 0, clip.id, image) for clip in clips]
+                        pictures = make_pictures(method, clips, seeds)
                         seconds += time.perf_counter() - began
                         made += len(clips)
                         for target, picture in zip(targets, pictures, strict=True):
@@ -290,31 +322,36 @@ def generate(plan: Plan) -> Path:
     return folder.images
 
 
-def _pictures(plan: Plan, method: Method, clips: Sequence[Clip], image: int) -> list[Any]:
-    seeds = [image_seed(plan.suite.generation.seed, plan.seed or 0, clip.id, image) for clip in clips]
+def make_pictures(method: Method, clips: Sequence[Clip], seeds: Sequence[int]) -> list[np.ndarray]:
+    """The method's pictures, uint8 (height, width, 3). Raises RunError unless every clip has got one."""
+    name = method.card.name
     pictures = method.generate(clips, seeds)
     if len(pictures) != len(clips):
-        raise RunError(
-            f"method {plan.name!r} gave {len(pictures)} pictures for {len(clips)} clips: it must give one each"
-        )
-    return pictures
+        raise RunError(f"method {name!r} gave {len(pictures)} pictures for {len(clips)} clips: it must give one each")
+    made = []
+    for clip, picture in zip(clips, pictures, strict=True):
+        try:
+            made.append(to_uint8(picture))
+        except (ImageError, AttributeError) as error:
+            raise RunError(f"method {name!r} gave no picture for clip {clip.id!r}: {error}") from error
+    return made
 
 
 def score(plan: Plan, metrics: Sequence[str] | None = None) -> RunRecord:
-    """Score the run's pictures and write its record; `metrics` are added to the suite's.
+    """Score the run's pictures and write its record; `metrics` are added to the suite's, and stay in the record.
 
     Raises RunError where pictures are missing: `generate` makes them.
     """
     folder = plan.folder
-    wanted = list(dict.fromkeys([*plan.suite.metrics, *(metrics or ())]))
     with folder.lock(plan.ui.say):
-        if not folder.step_done("generate", plan.generate_identity):
+        wanted = [*plan.suite.metrics, *sorted({*(metrics or ()), *_measured(plan)} - {*plan.suite.metrics})]
+        if not plan.generated:
             raise RunError(
                 f"{folder.path} has no finished pictures of this run: `bench generate` (or `bench run`) makes them"
             )
         bound = scoring.bind(plan.suite, plan.on)
         identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound)])
-        if folder.step_done("score", identity):
+        if folder.step_done("score", identity) and folder.record_path.is_file() and folder.scores_path.is_file():
             return folder.record()
         folder.begin("score", identity)
         results, hashes = scoring.score(plan, bound, wanted)
@@ -323,6 +360,15 @@ def score(plan: Plan, metrics: Sequence[str] | None = None) -> RunRecord:
         record.save(folder.record_path)
         folder.mark_done("score", identity)
     return record
+
+
+def _measured(plan: Plan) -> list[str]:
+    """What the run's record holds so far: a metric that was asked for once is not dropped by scoring again."""
+    try:
+        record = plan.folder.record()
+    except UserError:
+        return []
+    return list(record.metrics) if record.identity == plan.identity else []
 
 
 def run(plan: Plan) -> RunRecord:
@@ -336,7 +382,10 @@ def _record(plan: Plan, results: Mapping[str, Any], scorers: Mapping[str, dict[s
     generated = plan.folder.payload("generate")
     test, manifest = plan.test, plan.manifest
     silent = [clip.id for clip in test if is_silent(clip.waveform(plan.suite.data.rate))]
-    skipped = [f"line {p.line}: {p.id}: {p.reason}" for p in manifest.skipped] if manifest else []
+    problems: dict[int, str] = {}  # by line: a row may have several
+    for p in manifest.skipped if manifest else ():
+        problems[p.line] = f"{problems[p.line]}; {p.reason}" if p.line in problems else f"{p.id}: {p.reason}"
+    skipped = [f"line {line}: {reasons}" for line, reasons in problems.items()]
     warnings = []
     if silent:
         warnings.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from benchmark.audio import audio_digest
 from benchmark.errors import UserError
-from benchmark.files import digest, save_atomic
+from benchmark.files import digest, save_atomic, write_atomic
 from benchmark.images import load_image, pixel_digest, resize
 from benchmark.record import MetricValue
 from benchmark.store import cache_dir
@@ -110,6 +111,14 @@ class _Embeddings:
         stored: np.ndarray = np.load(path)
         return stored
 
+    def labels(self, name: str, sha256: str) -> list[str]:
+        """The labels that a classifier tells apart."""
+        path = cache_dir() / "embeddings" / f"labels-{digest(sha256)[:40]}.json"
+        if not path.exists():
+            write_atomic(path, json.dumps(self.scorer(name).labels))
+        stored: list[str] = json.loads(path.read_text(encoding="utf-8"))
+        return stored
+
 
 def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, catalog.MetricResult], dict[str, Bound]]:
     """Results by metric id, and of each metric the scorers that it used."""
@@ -145,8 +154,7 @@ def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, ca
         reasons |= {name: SAME_FRAMES for name in wanted if name.partition(".")[0] in ("fid", "fd", "kid")}
     audio_label = None
     if roles.audio_label is not None:
-        classifier = store.scorer(roles.audio_label)
-        if tuple(classifier.labels) == tuple(labels):
+        if store.labels(roles.audio_label, bound["audio_label"]) == labels:
             audio_label = audio(roles.audio_label, bound["audio_label"]).argmax(1)
         else:
             reasons["audio_label"] = "the audio classifier knows other labels than this data set's"

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -82,6 +83,8 @@ class Folder:
                 waiting(f"waiting for another process that is working in {self.path}")
                 lock.acquire()
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # the same command continues once there is room
             raise UserError(
                 f"cannot work in {self.path}: {error.strerror or error}; choose another place with --runs"
             ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.files import save_atomic
+from benchmark.files import save_rows
 from benchmark.mini import pictures, sounds, world
 from benchmark.mini.world import PICTURE_SIZE, SAMPLE_RATE, SECONDS, Value
 
@@ -61,21 +62,18 @@ class WorldClips:
     def _array(self, kind: str) -> np.ndarray:
         path = self.cache_dir / "world" / f"{kind}-{world_digest(kind)[:16]}" / f"{self.split}-{self.count}.npy"
         if not path.exists():
-
-            def fill(temporary: Path) -> None:
-                shape, dtype = _SHAPES[kind]
-                array = np.lib.format.open_memmap(temporary, "w+", dtype, (self.count, *shape))
-                done = 0
-                for chunk in _chunks(kind, self.split, self.count):
-                    array[done : done + len(chunk)] = chunk
-                    done += len(chunk)
-                    if self.progress is not None:
-                        self.progress(kind, done, self.count)
-                array.flush()
-
-            save_atomic(path, fill)
+            shape, dtype = _SHAPES[kind]
+            save_rows(path, (self.count, *shape), dtype, self._told(kind))
         array: np.ndarray = np.load(path, mmap_mode="r")
         return array
+
+    def _told(self, kind: str) -> Iterator[np.ndarray]:
+        done = 0
+        for chunk in _chunks(kind, self.split, self.count):
+            yield chunk
+            done += len(chunk)
+            if self.progress is not None:
+                self.progress(kind, done, self.count)
 
 
 def attributes_of(split: str, index: int) -> dict[str, Value]:
@@ -128,5 +126,18 @@ def _chunks(kind: str, split: str, count: int) -> Iterator[np.ndarray]:
         yield from map(_make_chunk, *jobs)
         return
     # spawn: the caller may hold threads (torch, progress bars) that a fork would copy half alive
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_end_with_the_parent) as pool:
         yield from pool.map(_make_chunk, *jobs)
+
+
+def _end_with_the_parent() -> None:
+    # A worker holds both ends of the pool's queue, so it would wait for ever for a parent that was killed.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -71,10 +72,6 @@ def _lines(texts: Sequence[str]) -> int:
     return max((text.count("\n") + 1 for text in texts), default=0)
 
 
-def _broken(text: str) -> str:
-    return text.replace(" ", "\n")
-
-
 def indices(label: str, count: int) -> list[int]:
     """The numbers of the first `count` clips of a class, in any split: classes take turns."""
     first = LABELS.index(label)
@@ -125,7 +122,7 @@ def method_sheet(runs: Path, methods: Sequence[str], columns: int = 10) -> Image
     clips = range(columns)
     heads = []
     for index in clips:
-        label = _broken(LABELS[index % len(LABELS)])
+        label = textwrap.fill(LABELS[index % len(LABELS)], 16)
         heads.append("\n".join([label, ", ".join(_words(attributes_of("test", index)).values())]))
     pictures = {method: drawn(run_folder(runs, method), clips) for method in methods}
     return sheet([Row(method, made, () if row else heads) for row, (method, made) in enumerate(pictures.items())])
