@@ -15,7 +15,7 @@ from benchmark import text
 from benchmark.errors import RunError
 
 if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
+    from diffusers import DDPMScheduler, StableDiffusionPipeline
     from PIL.Image import Image
 
     from benchmark.suite import Suite
@@ -50,10 +50,16 @@ class Backbone:
         width: int = self.text_encoder.config.hidden_size
         return width
 
-    @property
-    def noise_schedule(self) -> Any:
-        """The scheduler, for its `alphas_cumprod`, `config` and `add_noise`."""
-        return self.pipeline.scheduler
+    @cached_property
+    def noise_schedule(self) -> DDPMScheduler:
+        """The forward process, for training: `add_noise`, `alphas_cumprod`, `config`.
+
+        Not the sampler itself: a DPM-Solver adds noise by its own list of timesteps, the few of the last sampling.
+        """
+        from diffusers import DDPMScheduler
+
+        schedule: DDPMScheduler = DDPMScheduler.from_config(self.pipeline.scheduler.config)
+        return schedule
 
     def prompt(self, name: str) -> str:
         """The suite's template around a label or a placeholder."""
