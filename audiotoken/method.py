@@ -21,7 +21,7 @@ class AudioTokenSettings(MethodSettings):
     """Optimiser steps."""
     batch_size: int | None = Field(None, ge=1)
     """Clips a step."""
-    learning_rate: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(None, gt=0, le=1e6)
     """AdamW's rate, not multiplied by anything."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's decay."""

@@ -136,7 +136,8 @@ def scheduler() -> DPMSolverMultistepScheduler:
     """DPM-Solver++ (2M) over `SCHEDULE`."""
     from diffusers import DPMSolverMultistepScheduler
 
-    return DPMSolverMultistepScheduler(**SCHEDULE, timestep_spacing="trailing")
+    # steps_offset is Stable Diffusion's, without effect on trailing timesteps; its pipeline warns of any other
+    return DPMSolverMultistepScheduler(**SCHEDULE, timestep_spacing="trailing", steps_offset=1)
 
 
 def clip(vocabulary: int) -> CLIP:

@@ -130,20 +130,20 @@ def product_rates() -> dict[str, float]:
     for dtype in (torch.float32, torch.bfloat16):
         name = str(dtype).removeprefix("torch.")
         matrix = torch.randn(1024, 1024).to(dtype)
-        rates[f"torch.mm, {name}"] = 2 * 1024**3 / timed(partial(torch.mm, matrix, matrix), 15) / 1e9
+        rates[f"torch.mm, {name}"] = 2 * 1024**3 / timed(partial(torch.mm, matrix, matrix), 5) / 1e9
         images = torch.randn(64, 128, 16, 16).to(dtype).contiguous(memory_format=torch.channels_last)
         kernel = torch.randn(128, 128, 3, 3).to(dtype).contiguous(memory_format=torch.channels_last)
         convolve = partial(nn.functional.conv2d, images, kernel, padding=1)
-        rates[f"conv2d 3x3 channels_last, {name}"] = 2 * 64 * 16**2 * 9 * 128**2 / timed(convolve, 15) / 1e9
+        rates[f"conv2d 3x3 channels_last, {name}"] = 2 * 64 * 16**2 * 9 * 128**2 / timed(convolve, 5) / 1e9
     return rates
 
 
 def unet_flops(backbone: Backbone) -> tuple[int, int]:
     """Floating-point operations of the U-Net for one latent: forward, and backward to its conditioning.
 
-    Those of matrix products and convolutions, an addition and a multiplication being two. The counter sees nothing of
-    the fused attention of a CPU, so attention is taken apart while it counts. The weights are frozen: no gradient of
-    theirs is computed, and none is counted.
+    Those of matrix products and convolutions, an addition and a multiplication being two. Attention is taken apart into
+    products while counting: in some versions of torch (2.11) the counter sees nothing of a CPU's fused attention. The
+    weights are frozen: no gradient of theirs is computed, and none is counted.
     """
     config = backbone.unet.config
     noisy = torch.randn(1, config.in_channels, config.sample_size, config.sample_size)
@@ -207,17 +207,14 @@ class Profile:
         self.backbone = BACKBONES.get(few.backbone.source)(few, DEVICE)
         self.fits = 0
         self.cost: Parts = {}
-        self.rates = product_rates()
+        self.load = os.getloadavg()[0]
+        self.products: list[Parts] = []
         self.flops = unet_flops(self.backbone)
 
-    def figures(self) -> Iterator[Figure]:
+    def figures(self) -> list[Figure]:
         """All of the report."""
-        yield from self.machine()
-        yield from self.training()
-        yield from self.sampling()
-        yield from self.preparing()
-        yield from self.scoring()
-        yield from self.whole_run()
+        measured = [*self.training(), *self.sampling(), *self.preparing(), *self.scoring(), *self.whole_run()]
+        return [*self.machine(), *measured]
 
     def machine(self) -> Iterator[Figure]:
         """What the rest was measured on."""
@@ -225,11 +222,11 @@ class Profile:
             "cores, threads": f"{os.cpu_count()}, {torch.get_num_threads()}",
             "instructions": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
             "torch": torch.__version__,
-            "load of the machine before": f"{os.getloadavg()[0]:.1f}",
+            "load of the machine before": f"{self.load:.1f}",
         }
         section = "The machine"
         yield from (Figure(section, what, value) for what, value in facts.items())
-        yield from (Figure(section, what, rate, "GFLOP/s") for what, rate in self.rates.items())
+        yield from (Figure(section, what, rate, "GFLOP/s") for what, rate in median(self.products).items())
 
     def fit(self, dtype: torch.dtype) -> tuple[Any, list[Parts]]:
         """Fit anew for a few steps, under autocast unless in single precision: the method, and the steps' parts."""
@@ -253,6 +250,7 @@ class Profile:
         single: list[Parts] = []
         lowered: list[Parts] = []
         for _ in range(self.size.rounds):
+            self.products.append(product_rates())
             self.method, laps = self.fit(torch.float32)
             single += laps
             lowered += self.fit(torch.bfloat16)[1]
@@ -298,6 +296,7 @@ class Profile:
         with trace.watch(unet, UNET, AROUND), trace.watch(decoder, DECODER, AROUND):
             self.backbone.sample(embeds, seeds)
             for _ in range(self.size.rounds):
+                self.products.append(product_rates())
                 for name, variant in variants.items():
                     laps[name].append(sampled(*variant))
         self._arrange(own, torch.channels_last)
@@ -319,10 +318,11 @@ class Profile:
             network.to(memory_format=memory_format)
 
     def against(self, section: str, rate: float, dtype: str) -> Iterator[Figure]:
-        """The U-Net's arithmetic rate, and its share of the machine's."""
+        """The U-Net's arithmetic rate, and its share of the machine's in the same turns."""
+        products = median(self.products[-self.size.rounds :])
         yield Figure(section, f"U-Net's arithmetic rate, {dtype}", rate / 1e9, "GFLOP/s")
         for product in ("torch.mm", "conv2d 3x3 channels_last"):
-            share = rate / 1e9 / self.rates[f"{product}, {dtype}"]
+            share = rate / 1e9 / products[f"{product}, {dtype}"]
             yield Figure(section, f"U-Net's rate : {product}, {dtype}", 100 * share, "%")
 
     def preparing(self) -> Iterator[Figure]:
@@ -485,7 +485,7 @@ def _measure(target: Path | None) -> str:
         print(f"{time.perf_counter() - began:5.0f} s  {line}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        figures = list(Profile(Path(folder), Size(), say).figures())
+        figures = Profile(Path(folder), Size(), say).figures()
     if target:
         write_atomic(target, json.dumps([figure._asdict() for figure in figures], indent=2) + "\n")
     return to_markdown(figures)

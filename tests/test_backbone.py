@@ -1,0 +1,120 @@
+"""The frozen pipeline: a picture depends on its own conditioning and seed, and on nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark import text
+from benchmark.errors import RunError
+from benchmark.mini.data import make_picture
+from benchmark.suite import BACKBONES, load_suite
+
+# What a neighbour may move a value by, of 255: other batch sizes take other kernels, which round otherwise.
+LEVELS = 1
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Any:
+    return BACKBONES.get("mini")(load_suite("mini"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def embeds(backbone: Any) -> torch.Tensor:
+    return backbone.encode_prompts(
+        [backbone.prompt(x) for x in ("frog croaking", "sea waves", "thunder", "", "ein 鳥")]
+    )
+
+
+def difference(one: Any, other: Any) -> int:
+    return int(np.abs(np.asarray(one, dtype=int) - np.asarray(other, dtype=int)).max())
+
+
+def test_a_picture_does_not_depend_on_its_neighbours(backbone: Any, embeds: torch.Tensor) -> None:
+    seeds = [11, 12, 13, 14, 15]
+    together = backbone.sample(embeds, seeds)
+    assert all(picture.mode == "RGB" and picture.size == (64, 64) for picture in together)
+    order = [3, 0, 4, 2, 1]
+    mixed = backbone.sample(embeds[order], [seeds[k] for k in order])
+    alone = backbone.sample(embeds[1:2], seeds[1:2])[0]
+    pair = backbone.sample(embeds[3:], seeds[3:])
+    found = [difference(mixed[place], together[k]) for place, k in enumerate(order)]
+    found += [difference(alone, together[1]), difference(pair[0], together[3]), difference(pair[1], together[4])]
+    assert max(found) <= LEVELS, found
+
+
+def test_a_picture_is_a_function_of_seed_and_conditioning(backbone: Any, embeds: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    first = backbone.sample(embeds[:3], [1, 1, 2])
+    torch.manual_seed(1)  # the global generator has no part in it
+    again = backbone.sample(embeds[:3], [1, 1, 2])
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    others = backbone.sample(embeds[[0, 0, 0]], [1, 2**63 - 1, 3])
+    assert np.array_equal(others[0], first[0])
+    assert len({picture.tobytes() for picture in others}) == 3
+
+
+def test_what_is_not_finite_is_no_picture(backbone: Any, embeds: torch.Tensor) -> None:
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(RunError, match="NaN or infinite"):
+            backbone.sample(embeds[:2] * torch.tensor([1.0, bad])[:, None, None], [1, 2])
+
+
+def test_a_token_stands_where_a_word_would(backbone: Any) -> None:
+    prompt = backbone.prompt("frog")
+    (word,) = backbone.tokenizer("frog", add_special_tokens=False).input_ids
+    table = backbone.text_encoder.get_input_embeddings().weight
+    token = table[word].expand(2, -1).clone().requires_grad_()
+    injected = backbone.inject(token)
+    torch.testing.assert_close(
+        injected.detach(), backbone.encode_prompts([prompt]).expand(2, -1, -1), rtol=0, atol=1e-5
+    )
+    injected[0].sum().backward()
+    assert token.grad is not None and token.grad[0].abs().sum() > 0 and token.grad[1].abs().sum() == 0
+    assert backbone.token_width == token.shape[1]
+
+
+def test_everything_is_frozen(backbone: Any) -> None:
+    for module in (backbone.text_encoder, backbone.unet, backbone.vae):
+        assert not module.training and not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_the_placeholder_is_no_word(backbone: Any) -> None:
+    assert backbone.placeholder == len(backbone.tokenizer) - 1 == backbone.text_encoder.config.vocab_size
+    assert backbone.prompt("{x}") == "a photo of {x}"
+    assert backbone.tokenizer(text.PLACEHOLDER).input_ids[1] == backbone.placeholder
+
+
+def test_latents(backbone: Any) -> None:
+    pictures = np.stack([make_picture("pretrain-val", k) for k in range(5)])
+    mean, deviation = backbone.encode_pictures(pictures)
+    assert mean.shape == deviation.shape == (5, 4, 16, 16) and (deviation > 0).all() and mean.isfinite().all()
+    alone, _ = backbone.encode_pictures(pictures[2:3])
+    torch.testing.assert_close(alone[0], mean[2], rtol=0, atol=2e-5 * float(mean.abs().max()))
+    scale = backbone.vae.config.scaling_factor
+    pixels = torch.from_numpy(pictures[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        expected = scale * backbone.vae.encode(pixels).latent_dist.mean
+    torch.testing.assert_close(mean[:1], expected, rtol=0, atol=2e-5 * float(mean.abs().max()))
+
+
+def test_the_schedule_is_the_one_it_was_trained_with(backbone: Any) -> None:
+    schedule = backbone.noise_schedule
+    assert schedule.config.prediction_type == "v_prediction" and schedule.config.num_train_timesteps == 1000
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    np.testing.assert_allclose(schedule.alphas_cumprod, np.cumprod(1 - betas), rtol=1e-4)
+    schedule.set_timesteps(15)
+    assert schedule.timesteps[0] == 999 and len(schedule.timesteps) == 15
+
+
+def test_a_lower_precision_is_only_for_sampling() -> None:
+    protocol = load_suite("mini")
+    spec = protocol.backbone.model_copy(update={"dtype": "bfloat16"})
+    low = BACKBONES.get("mini")(protocol.model_copy(update={"backbone": spec}), "cpu")
+    embeds = low.encode_prompts([low.prompt("thunder")])
+    assert embeds.dtype is torch.float32 and next(low.unet.parameters()).dtype is torch.float32
+    (picture,) = low.sample(embeds, [1])
+    assert picture.size == (64, 64)
