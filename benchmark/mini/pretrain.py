@@ -119,7 +119,7 @@ class VAETask(Task):
 
 
 class BackboneTask(Task):
-    schedule = Schedule(steps=6_000, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    schedule = Schedule(steps=5_400, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     unconditional = 0.1
 
     def __init__(self, shop: Workshop) -> None:
@@ -325,7 +325,7 @@ class TagTask(Task):
 
 
 class Wav2CLIPTask(Task):
-    schedule = Schedule(steps=1_800, batch=48, rate=2e-3, warmup=100, weight_decay=0.02)
+    schedule = Schedule(steps=1_200, batch=48, rate=2e-3, warmup=100, weight_decay=0.02)
     temperature = 0.05
 
     def __init__(self, shop: Workshop) -> None:
