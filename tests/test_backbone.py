@@ -25,7 +25,7 @@ def backbone() -> Any:
 @pytest.fixture(scope="module")
 def embeds(backbone: Any) -> torch.Tensor:
     return backbone.encode_prompts(
-        [backbone.prompt(x) for x in ("frog croaking", "sea waves", "thunder", "", "ein 鳥")]
+        [backbone.prompt(x) for x in ("frog croaking", "", "ein 鳥")]
     )
 
 
@@ -34,27 +34,25 @@ def difference(one: Any, other: Any) -> int:
 
 
 def test_a_picture_does_not_depend_on_its_neighbours(backbone: Any, embeds: torch.Tensor) -> None:
-    seeds = [11, 12, 13, 14, 15]
+    seeds = [11, 12, 13]
     together = backbone.sample(embeds, seeds)
     assert all(picture.mode == "RGB" and picture.size == (64, 64) for picture in together)
-    order = [3, 0, 4, 2, 1]
+    order = [2, 0, 1]
     mixed = backbone.sample(embeds[order], [seeds[k] for k in order])
     alone = backbone.sample(embeds[1:2], seeds[1:2])[0]
-    pair = backbone.sample(embeds[3:], seeds[3:])
+    pair = backbone.sample(embeds[1:], seeds[1:])
     found = [difference(mixed[place], together[k]) for place, k in enumerate(order)]
-    found += [difference(alone, together[1]), difference(pair[0], together[3]), difference(pair[1], together[4])]
+    found += [difference(alone, together[1]), difference(pair[0], together[1]), difference(pair[1], together[2])]
     assert max(found) <= LEVELS, found
 
 
 def test_a_picture_is_a_function_of_seed_and_conditioning(backbone: Any, embeds: torch.Tensor) -> None:
     torch.manual_seed(0)
-    first = backbone.sample(embeds[:3], [1, 1, 2])
+    first = backbone.sample(embeds[[0, 0]], [1, 2**63 - 1])
     torch.manual_seed(1)  # the global generator has no part in it
-    again = backbone.sample(embeds[:3], [1, 1, 2])
-    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
-    others = backbone.sample(embeds[[0, 0, 0]], [1, 2**63 - 1, 3])
-    assert np.array_equal(others[0], first[0])
-    assert len({picture.tobytes() for picture in others}) == 3
+    again = backbone.sample(embeds[[0, 1]], [1, 1])
+    assert np.array_equal(first[0], again[0])
+    assert not np.array_equal(first[0], first[1]) and not np.array_equal(again[0], again[1])
 
 
 def test_what_is_not_finite_is_no_picture(backbone: Any, embeds: torch.Tensor) -> None:

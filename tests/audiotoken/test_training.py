@@ -1,0 +1,256 @@
+"""Training the embedder: which clips, at which rate, and the same bits whatever interrupts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import worlds
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from audiotoken import training
+from audiotoken.checkpoint import load_state
+from audiotoken.embedder import Embedder
+from audiotoken.features import Features, Listener, latents_of
+from audiotoken.method import AudioToken, AudioTokenCL, AudioTokenCLSettings, AudioTokenSettings
+from audiotoken.training import Material, batch_positions, learning_rate, train
+from benchmark.backbone import Backbone
+from benchmark.datasets.manifest import load_manifest
+from benchmark.errors import RunError
+from benchmark.mini import networks
+from benchmark.mini.dataset import WEIGHTS
+from benchmark.suite import ENCODERS, load_suite
+from benchmark.ui import Silent
+
+CLIPS, WIDTH, FEATURES = 5, 16, 12
+
+
+# ------------------------------------------------------------------------------------------------- clips, rate
+
+
+@pytest.mark.parametrize(("count", "batch"), [(10, 4), (7, 7), (5, 8), (1, 3), (18, 1), (6, 20)])
+def test_each_epoch_has_every_clip_once(count: int, batch: int) -> None:
+    steps = 3 * count
+    places = [place for step in range(steps) for place in batch_positions(count, batch, step, seed=4)]
+    assert len(places) == steps * batch
+    epochs = [places[start : start + count] for start in range(0, len(places), count)]
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    if count >= 7:
+        assert len({tuple(epoch) for epoch in epochs}) > 1, "each epoch has an order of its own"
+
+
+def test_a_step_knows_its_clips_without_those_before_it() -> None:
+    forwards = [batch_positions(10, 4, step, 1) for step in range(12)]
+    assert [batch_positions(10, 4, step, 1) for step in reversed(range(12))] == forwards[::-1]
+    assert [batch_positions(10, 4, step, 2) for step in range(12)] != forwards
+
+
+def test_learning_rate() -> None:
+    def course(**given: Any) -> list[float]:
+        settings = AudioTokenSettings(steps=10, learning_rate=2.0, **given)
+        return [learning_rate(settings, step) for step in range(10)]
+
+    assert course() == [2.0] * 10
+    assert course(warmup_steps=4) == [0.5, 1.0, 1.5] + [2.0] * 7
+    cosine = course(schedule="cosine")
+    assert cosine[0] == 2 and cosine[5] == pytest.approx(1) and 0 < cosine[9] < 0.1
+    assert cosine == sorted(cosine, reverse=True)
+    both = course(schedule="cosine", warmup_steps=5)
+    assert (
+        both[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0]) and both[5] == 2 and both[9] == pytest.approx(0.1910, 1e-3)
+    )
+
+
+# ---------------------------------------------------------------------------------------------- a tiny backbone
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=1,
+            num_attention_heads=2, max_position_embeddings=networks.CONTEXT, eos_token_id=len(tokenizer) - 1,
+        )
+    )  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=4, in_channels=4, out_channels=4, block_out_channels=(8,), layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",),
+        cross_attention_dim=WIDTH, attention_head_dim=2, norm_num_groups=4,
+    )  # fmt: skip
+    vae = AutoencoderKL(block_out_channels=(8,), latent_channels=4, norm_num_groups=4, sample_size=8)
+    pipeline = StableDiffusionPipeline(
+        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet,
+        scheduler=DPMSolverMultistepScheduler(**networks.SCHEDULE, steps_offset=1), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    return Backbone(pipeline, load_suite("mini"), "cpu")
+
+
+class Kept:
+    """Stands for `Features`: random ones."""
+
+    listener = SimpleNamespace(device="cpu")
+
+    def __init__(self) -> None:
+        self.rows = torch.randn(CLIPS, 3, FEATURES, generator=torch.Generator().manual_seed(1))
+
+    def __call__(self, positions: list[int]) -> Tensor:
+        return self.rows[positions]
+
+
+def material(labels: Tensor | None = None) -> Material:
+    generator = torch.Generator().manual_seed(2)
+    mean = torch.randn(CLIPS, 4, 4, 4, generator=generator)
+    return Material(Kept(), mean, 0.1 * torch.rand(mean.shape, generator=generator), labels)  # type: ignore[arg-type]
+
+
+def embedder() -> Embedder:
+    torch.manual_seed(3)
+    return Embedder(FEATURES, WIDTH)
+
+
+def settings(**given: Any) -> AudioTokenSettings:
+    return AudioTokenSettings(**{"steps": 6, "batch_size": 3, "learning_rate": 1e-2, **given})
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(a.equal(b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 5])
+def test_an_interrupted_training_ends_in_the_same_bits(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1)
+    whole, ui = embedder(), Silent()
+    figures = train(whole, backbone, material(), settings(), 5, tmp_path / "whole.pt", ui)
+    assert not whole.training and set(figures) == {"loss", "ldm"} and not ui.said
+
+    class Killed(BaseException):
+        pass
+
+    class Dying(Kept):
+        left = killed_at
+
+        def __call__(self, positions: list[int]) -> Tensor:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+            return super().__call__(positions)
+
+    given = material()
+    with pytest.raises(Killed):
+        dying = Material(Dying(), given.latent_mean, given.latent_deviation, None)  # type: ignore[arg-type]
+        train(embedder(), backbone, dying, settings(), 5, tmp_path / "state.pt", ui)
+    assert load_state(tmp_path / "state.pt")["step"] == killed_at
+    torch.manual_seed(99)
+    torch.rand(7)
+    resumed = embedder()
+    assert train(resumed, backbone, given, settings(), 5, tmp_path / "state.pt", ui) == figures
+    assert ui.said == [f"continuing at step {killed_at} of 6"] and same(resumed, whole)
+    assert not same(whole, embedder())
+    # What is finished is not trained further.
+    again = embedder()
+    assert train(again, backbone, given, settings(), 5, tmp_path / "state.pt", ui) == figures and same(again, whole)
+
+
+def test_seeds_train_differently(backbone: Backbone, tmp_path: Path) -> None:
+    made = [embedder(), embedder()]
+    for seed, one in enumerate(made):
+        train(one, backbone, material(), settings(steps=1), seed, tmp_path / f"{seed}.pt", Silent())
+    assert not same(*made)
+
+
+def test_only_the_embedder_changes_and_the_loss_falls(backbone: Backbone, tmp_path: Path) -> None:
+    frozen = [*backbone.unet.parameters(), *backbone.text_encoder.parameters(), *backbone.vae.parameters()]
+    before = [parameter.clone() for parameter in frozen]
+    one = embedder()
+    # A penalty on the token alone: it must shrink.
+    start = one.eval()(Kept().rows).abs().mean()
+    train(one, backbone, material(), settings(steps=60, lambda_a=10.0), 0, tmp_path / "a.pt", Silent())
+    assert one(Kept().rows).abs().mean() < 0.5 * start
+    assert all(a.equal(b) for a, b in zip(frozen, before, strict=True))
+    assert all(parameter.grad is None for parameter in frozen)
+
+
+def test_the_classification_loss_draws_the_token_to_its_label(backbone: Backbone, tmp_path: Path) -> None:
+    labels = torch.randn(CLIPS, WIDTH, generator=torch.Generator().manual_seed(4))
+    cosines = {}
+    for weight in (0.0, 30.0):
+        one = embedder()
+        given = settings(steps=60, lambda_a=0.0, lambda_c=weight)
+        train(one, backbone, material(labels if weight else None), given, 0, tmp_path / f"{weight}.pt", Silent())
+        cosines[weight] = F.cosine_similarity(one(Kept().rows), labels).mean().item()
+    assert cosines[30.0] > 0.6 > cosines[0.0]
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(backbone: Backbone, tmp_path: Path) -> None:
+    given = material()
+    given.latent_mean[:] = float("nan")
+    with pytest.raises(RunError, match="the loss is nan at step 0: lower --set learning_rate"):
+        train(embedder(), backbone, given, settings(), 0, tmp_path / "a.pt", Silent())
+    assert not (tmp_path / "a.pt").exists()
+    broken = embedder()
+    with torch.no_grad():
+        broken.fc1.weight.fill_(float("inf"))
+    with pytest.raises(RunError, match="not finite"):
+        train(broken, backbone, material(), settings(), 0, tmp_path / "a.pt", Silent())
+
+
+def test_the_classification_loss_needs_labels() -> None:
+    assert AudioTokenCL.Settings is AudioTokenCLSettings and AudioTokenCLSettings().lambda_c > 0
+    run: Any = SimpleNamespace()
+    method = AudioToken(AudioTokenSettings())
+    method.run = run
+    assert method._label_embeddings(None) is None  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------------------- features and latents
+
+
+@pytest.fixture(scope="module")
+def listener() -> Listener:
+    protocol = load_suite("mini")
+    return Listener(ENCODERS.get("mini/beats")(protocol, "cpu"), protocol, "cpu")
+
+
+def test_features_are_stored_once_or_streamed(
+    listener: Listener, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = load_manifest(worlds.things(tmp_path_factory.getbasetemp())).test.limit(3)
+    stored = Features(listener, clips, "a" * 64, tmp_path, Silent())
+    assert stored.stored is not None and stored.stored.dtype == "float16" and stored.width == 3 * 96
+    rows = stored([2, 0])
+    assert rows.dtype is torch.float32 and rows.shape == (2, *listener([clips[0]]).shape[1:])
+    exact = listener([clips[2], clips[0]])
+    torch.testing.assert_close(rows, exact, rtol=1e-3, atol=1e-3)
+    assert listener([clips[0]])[0].equal(exact[1]), "a neighbour's rounding"
+
+    calls = []
+    monkeypatch.setattr(Listener, "__call__", lambda self, some: calls.append(len(some)) or exact[: len(some)])
+    again = Features(listener, clips, "a" * 64, tmp_path, Silent())
+    assert again([2, 0]).equal(rows) and calls == [1]  # the first clip alone, for its size
+    Features(listener, clips, "b" * 64, tmp_path, Silent())
+    assert len(list(tmp_path.rglob("*.npy"))) == 2
+
+    monkeypatch.setattr("audiotoken.features.STORED_BYTES", 10)
+    ui = Silent()
+    streamed = Features(listener, clips, "c" * 64, tmp_path, ui)
+    assert streamed.stored is None and "streamed" in ui.said[0]
+    assert streamed([2, 0]).equal(exact) and len(list(tmp_path.rglob("*.npy"))) == 2
+
+
+def test_latents_are_those_of_the_frames(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> None:
+    clips = load_manifest(worlds.things(tmp_path_factory.getbasetemp())).test.limit(5)
+    mean, deviation = latents_of(backbone, clips, Silent(), batch_size=2)
+    assert len(mean) == len(deviation) == 5 and (deviation > 0).all()
+    whole, _ = latents_of(backbone, clips, Silent(), batch_size=5)
+    torch.testing.assert_close(mean, whole, rtol=0, atol=1e-4)
