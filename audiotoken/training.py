@@ -117,9 +117,7 @@ def train(
             )
             loss = float(losses.total.detach())
             if not math.isfinite(loss):
-                raise RunError(
-                    f"the loss is {loss} at step {step}: lower --set learning_rate (the last state is {checkpoint})"
-                )
+                raise RunError(f"the loss is {loss} at step {step}: lower --set learning_rate")
             optimizer.zero_grad(set_to_none=True)
             losses.total.backward()
             optimizer.step()

@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.errors import unknown
+from benchmark.errors import UserError, unknown
 from benchmark.files import save_atomic, sha256_of, write_atomic
 from benchmark.mini import captions, networks
 from benchmark.mini.data import WorldClips, world_digest
@@ -78,7 +78,10 @@ class Workshop:
 
     def module(self, stage: str, name: str, module: nn.Module) -> nn.Module:
         """Fill `module` with what `stage` exported under `name`; frozen, in eval mode."""
-        return networks.load_into(module, self.weights / f"{stage}.safetensors", name)
+        path = self.weights / f"{stage}.safetensors"
+        if not path.is_file():
+            raise UserError(f"{path} is needed and not there: make it with `bench mini pretrain {stage}` first")
+        return networks.load_into(module, path, name)
 
 
 class VAETask(Task):
@@ -119,7 +122,7 @@ class VAETask(Task):
 
 
 class BackboneTask(Task):
-    schedule = Schedule(steps=5_400, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    schedule = Schedule(steps=4_500, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     unconditional = 0.1
 
     def __init__(self, shop: Workshop) -> None:

@@ -44,7 +44,10 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """The loss of step `step`; all its randomness comes from `generator`, which depends on the step alone."""
+        """The loss of step `step`; its randomness comes from `generator`, which depends on the step alone.
+
+        Dropout's comes from torch's own generator, whose state is part of the checkpoint.
+        """
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
@@ -90,6 +93,8 @@ def train(
         modules.load_state_dict(state["modules"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
+        if "random" in state:
+            torch.set_rng_state(state["random"])
         progress = Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
         say(f"resuming at step {progress.step} of {schedule.steps}")
 
@@ -97,6 +102,7 @@ def train(
         state: dict[str, Any] = {
             "modules": modules.state_dict(), "averaged": averaged.state_dict(), "optimizer": optimizer.state_dict(),
             "step": progress.step, "seconds": progress.seconds, "losses": [list(row) for row in progress.losses],
+            "random": torch.get_rng_state(),
         }  # fmt: skip
         save_atomic(checkpoint, lambda path: torch.save(state, path))
 

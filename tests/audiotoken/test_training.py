@@ -198,11 +198,14 @@ def test_a_loss_that_is_not_finite_stops_with_advice(backbone: Backbone, tmp_pat
     with pytest.raises(RunError, match="the loss is nan at step 0: lower --set learning_rate"):
         train(embedder(), backbone, given, settings(), 0, tmp_path / "a.pt", Silent())
     assert not (tmp_path / "a.pt").exists()
+    # The loss of a step is that of the parameters before it: the last step has to be looked after.
+    wild = settings(steps=1).model_copy(update={"learning_rate": 3e37, "weight_decay": 10.0})
     broken = embedder()
     with torch.no_grad():
-        broken.fc1.weight.fill_(float("inf"))
-    with pytest.raises(RunError, match="not finite"):
-        train(broken, backbone, material(), settings(), 0, tmp_path / "a.pt", Silent())
+        broken.fc1.weight.mul_(10)
+    with pytest.raises(RunError, match="the embedder is not finite after step 1: lower --set learning_rate"):
+        train(broken, backbone, material(), wild, 0, tmp_path / "a.pt", Silent())
+    assert not (tmp_path / "a.pt").exists()
 
 
 def test_the_classification_loss_needs_labels() -> None:

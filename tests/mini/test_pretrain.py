@@ -1,0 +1,255 @@
+"""Making the networks of `mini`: each stage learns, goes on where it was stopped, and exports what it reports."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from open_clip.tokenizer import SimpleTokenizer
+from torch import nn
+
+from benchmark.errors import UserError
+from benchmark.files import sha256_of
+from benchmark.mini import networks, pretrain, training
+from benchmark.mini.dataset import WEIGHTS
+from benchmark.mini.training import Schedule, Task, train
+from benchmark.mini.world import LABELS
+
+STEPS, STOP = 3, 2
+BATCH = 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Any:
+    """Tiny pools and batches; a checkpoint after each step."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("POOL", "SOUND_POOL", "HELD_OUT"):
+            patch.setattr(pretrain, name, 64)
+        patch.setattr(training, "SAVE_SECONDS", -1)
+        real = training.Schedule
+
+        def schedule(**given: Any) -> Schedule:
+            return real(**{**given, "batch": BATCH})
+
+        patch.setattr(pretrain, "Schedule", schedule)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("world")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Path, dict[str, Any], list[str]]:
+    """All six stages, never interrupted: the folder of the weights, the reports, what was said."""
+    folder = tmp_path_factory.mktemp("whole")
+    said: list[str] = []
+    reports = pretrain.pretrain([], folder / "weights", folder / "work", cache, said.append, steps=STEPS)
+    return folder / "weights", reports, said
+
+
+def test_every_stage_exports_what_it_reports(made: tuple[Path, dict[str, Any], list[str]]) -> None:
+    weights, reports, said = made
+    assert tuple(reports) == pretrain.STAGES
+    for stage, report in reports.items():
+        path = weights / f"{stage}.safetensors"
+        assert report["sha256"] == sha256_of(path) and report["bytes"] == path.stat().st_size
+        assert report["steps"] == STEPS and report["batch"] == BATCH and report["parameters"] > 1e5
+        assert report["bytes"] == pytest.approx(2 * report["parameters"], rel=0.1), "half precision"
+        assert report["losses"][-1][0] == STEPS and math.isfinite(report["losses"][-1][1])
+        assert report["held_out"] and all(math.isfinite(value) for value in report["held_out"].values())
+        assert json.loads((weights / f"{stage}.json").read_text()) == json.loads(json.dumps(report))
+        assert any(line.startswith(f"{stage}: exported") for line in said)
+    for name in ("label_accuracy", "size_accuracy", "count_accuracy", "colour_accuracy", "light_accuracy"):
+        assert 0 <= reports["beats"]["held_out"][name] <= 100
+    assert set(reports["classifier"]["held_out"]) == {"label_accuracy"}
+    assert networks.scaling_factor(weights) == pytest.approx(1 / reports["vae"]["held_out"]["latent_std"], rel=1e-3)
+
+
+def test_what_is_exported_loads_whole(made: tuple[Path, dict[str, Any], list[str]]) -> None:
+    weights, _, _ = made
+    size = len(networks.tokenizer(weights / "tokenizer"))
+    parts: list[tuple[str, str, Any]] = [
+        ("vae", "vae", networks.vae()), ("backbone", "unet", networks.unet()),
+        ("backbone", "text_encoder", networks.text_encoder(size)), ("clip", "clip", networks.clip(size)),
+        ("wav2clip", "wav2clip", networks.wav2clip()), ("classifier", "beats", networks.classifier(len(LABELS))),
+    ]  # fmt: skip
+    for stage, name, module in parts:
+        loaded = networks.load_into(module, weights / f"{stage}.safetensors", name)
+        assert not loaded.training and not any(parameter.requires_grad for parameter in loaded.parameters())
+        assert all(tensor.dtype is not torch.float16 for tensor in loaded.state_dict().values())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        networks.load_into(networks.unet(), weights / "vae.safetensors", "unet")
+
+
+def test_a_stage_that_was_killed_ends_in_the_same_bits(
+    made: tuple[Path, dict[str, Any], list[str]], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    loss = {kind: kind.loss for kind in Task.__subclasses__()}
+
+    def dying(kind: type[Task]) -> Callable[..., Any]:
+        def call(self: Task, step: int, generator: torch.Generator) -> Any:
+            if step == STOP:
+                raise Killed
+            return loss[kind](self, step, generator)
+
+        return call
+
+    said: list[str] = []
+    for stage in pretrain.STAGES:
+        arguments = ([stage], tmp_path / "weights", tmp_path / "work", cache, said.append)
+        with monkeypatch.context() as patch:
+            for kind in loss:
+                patch.setattr(kind, "loss", dying(kind))
+            with pytest.raises(Killed):
+                pretrain.pretrain(*arguments, steps=STEPS)
+        assert not (tmp_path / "weights" / f"{stage}.safetensors").exists()
+        torch.rand(5)
+        report = pretrain.pretrain(*arguments, steps=STEPS)[stage]
+        assert f"{stage}: resuming at step {STOP} of {STEPS}" in said
+        assert report["sha256"] == made[1][stage]["sha256"], stage
+        assert report["held_out"] == made[1][stage]["held_out"]
+
+
+def test_a_finished_stage_is_not_trained_again(
+    made: tuple[Path, dict[str, Any], list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, reports, _ = made
+
+    def fail(*_: object) -> None:
+        raise AssertionError("a step was made")
+
+    monkeypatch.setattr(pretrain.TagTask, "loss", fail)
+    again = pretrain.pretrain(["classifier"], weights, weights.parent / "work", cache, lambda line: None, steps=STEPS)
+    assert again["classifier"]["sha256"] == reports["classifier"]["sha256"] and tuple(again) == ("classifier",)
+
+
+def test_an_unknown_stage_is_named_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown stage 'clup': did you mean 'clip'"):
+        pretrain.pretrain(["vae", "clup"], tmp_path / "w", tmp_path / "k", tmp_path / "c")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_stage_needs_and_is_not_there_is_named(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(UserError, match="vae.safetensors"):
+        pretrain.pretrain(["backbone"], tmp_path / "w", tmp_path / "k", cache, steps=1)
+
+
+# ----------------------------------------------------------------------------------------------------- the loop
+
+
+class Line(Task):
+    """Fits a line."""
+
+    def __init__(self, **given: Any) -> None:
+        torch.manual_seed(0)
+        self.modules = nn.ModuleDict({"line": nn.Linear(2, 1)})
+        self.schedule = Schedule(**{"steps": 40, "batch": 8, "rate": 0.1, "warmup": 4, **given})
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        x = torch.randn(self.schedule.batch, 2, generator=generator)
+        return (self.modules["line"](x) - x.sum(1, keepdim=True)).square().mean(), {}
+
+    def evaluate(self) -> dict[str, float]:
+        return {}
+
+
+def test_schedule() -> None:
+    schedule = Schedule(steps=110, batch=1, rate=1.0, warmup=10)
+    factors = [schedule.factor(step) for step in range(110)]
+    assert factors[:10] == pytest.approx([k / 10 for k in range(1, 11)])
+    assert factors[10] == 1 and factors[60] == pytest.approx(0.505) and factors[109] == pytest.approx(0.01, abs=1e-3)
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert all(0 < Schedule(steps=1, batch=1, rate=1.0, warmup=1).factor(step) <= 1 for step in range(3))
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_stopping_changes_nothing(tmp_path: Path, ema: float) -> None:
+    whole = train(Line(ema=ema), tmp_path / "whole.pt", lambda line: None)
+    assert whole is not None
+    for _ in range(3):
+        assert train(Line(ema=ema), tmp_path / "parts.pt", lambda line: None, stop_after=11) is None
+    task = Line(ema=ema)
+    parts = train(task, tmp_path / "parts.pt", lambda line: None)
+    assert parts is not None and parts[1].step == 40
+    for one, other, own in zip(whole[0].parameters(), parts[0].parameters(), task.modules.parameters(), strict=True):
+        assert one.equal(other) and one.equal(own)
+    torch.testing.assert_close(whole[0]["line"].weight, torch.ones(1, 2), rtol=0, atol=0.3)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path: Path) -> None:
+    class Bad(Line):
+        def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+            value, logs = super().loss(step, generator)
+            return (value * float("nan") if step == 5 else value), logs
+
+    with pytest.raises(FloatingPointError, match="nan at step 5"):
+        train(Bad(), tmp_path / "state.pt", lambda line: None)
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 5
+
+
+# --------------------------------------------------------------------------------------------------- the tokenizer
+
+FOLDER = WEIGHTS / "tokenizer"
+
+
+def test_the_merges_are_the_first_of_clips() -> None:
+    merges = (FOLDER / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
+    ours = [tuple(merge.split()) for merge in merges]
+    theirs = sorted(SimpleTokenizer().bpe_ranks.items(), key=lambda item: item[1])
+    assert len(ours) == networks.MERGES and ours == [pair for pair, _ in theirs[: networks.MERGES]]
+    vocabulary = json.loads((FOLDER / "vocab.json").read_text(encoding="utf-8"))
+    assert sorted(vocabulary.values()) == list(range(512 + networks.MERGES + 2))
+    clip = SimpleTokenizer().encoder
+    assert all(clip[token] == index for token, index in vocabulary.items() if index < 512)
+
+
+def test_writing_it_again_gives_the_same_files(tmp_path: Path) -> None:
+    networks.write_tokenizer(tmp_path)
+    for name in ("vocab.json", "merges.txt"):
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes()
+
+
+def test_any_prompt_becomes_ids() -> None:
+    tokenizer = networks.tokenizer(FOLDER)
+    rng = random.Random(0)
+    usable = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) != "Cs"]
+    prompts = ["".join(rng.choices(usable, k=rng.randint(1, 40))) for _ in range(300)]
+    prompts += [
+        "",
+        " ",
+        "\0",
+        "\u200b",
+        "🦜" * 50,
+        "a photo of 鳥",
+        "naïve café",
+        "word " * 100,
+        "<|endoftext|>",
+        "<*>",
+    ]
+    encoded = tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    assert encoded.shape == (len(prompts), networks.CONTEXT)
+    assert int(encoded.max()) < len(tokenizer) == 4014 and int(encoded.min()) >= 0
+    assert (encoded[:, 0] == 4012).all() and (encoded == 4013).any(1).all()
+
+
+def test_every_label_fits_and_is_told_apart() -> None:
+    tokenizer = networks.tokenizer(FOLDER)
+    ids = [tuple(tokenizer(f"a photo of three huge {label}").input_ids) for label in LABELS]
+    assert len(set(ids)) == len(LABELS) and max(map(len, ids)) <= networks.CONTEXT
+    for label in LABELS:
+        assert tokenizer.decode(tokenizer(label, add_special_tokens=False).input_ids).replace(" ", "") == label.replace(
+            " ", ""
+        )
