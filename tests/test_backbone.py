@@ -24,9 +24,7 @@ def backbone() -> Any:
 
 @pytest.fixture(scope="module")
 def embeds(backbone: Any) -> torch.Tensor:
-    return backbone.encode_prompts(
-        [backbone.prompt(x) for x in ("frog croaking", "", "ein 鳥")]
-    )
+    return backbone.encode_prompts([backbone.prompt(x) for x in ("frog croaking", "", "ein 鳥")])
 
 
 def difference(one: Any, other: Any) -> int:
@@ -100,12 +98,20 @@ def test_latents(backbone: Any) -> None:
 
 
 def test_the_schedule_is_the_one_it_was_trained_with(backbone: Any) -> None:
-    schedule = backbone.noise_schedule
-    assert schedule.config.prediction_type == "v_prediction" and schedule.config.num_train_timesteps == 1000
+    schedule, sampler = backbone.noise_schedule, backbone.pipeline.scheduler
+    assert schedule.config.prediction_type == sampler.config.prediction_type == "v_prediction"
     betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
-    np.testing.assert_allclose(schedule.alphas_cumprod, np.cumprod(1 - betas), rtol=1e-4)
-    schedule.set_timesteps(15)
-    assert schedule.timesteps[0] == 999 and len(schedule.timesteps) == 15
+    kept = np.cumprod(1 - betas)
+    for one in (schedule, sampler):
+        assert one.config.num_train_timesteps == 1000
+        np.testing.assert_allclose(one.alphas_cumprod, kept, rtol=1e-4)
+    sampler.set_timesteps(15)
+    assert sampler.timesteps[0] == 999 and len(sampler.timesteps) == 15
+    # Noise for training is that of any timestep, whatever was sampled before.
+    times = torch.tensor([0, 1, 333, 998, 999])
+    clean, noise = torch.ones(5, 1), torch.full((5, 1), 2.0)
+    expected = np.sqrt(kept[times]) + 2 * np.sqrt(1 - kept[times])
+    np.testing.assert_allclose(schedule.add_noise(clean, noise, times)[:, 0], expected, rtol=1e-4)
 
 
 def test_a_lower_precision_is_only_for_sampling() -> None:
