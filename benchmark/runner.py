@@ -389,10 +389,10 @@ def _record(plan: Plan, results: Mapping[str, Any], scorers: Mapping[str, dict[s
     warnings = []
     if silent:
         warnings.append(
-            f"{len(silent)} clips are silent (all samples zero) and were scored like any other: {', '.join(silent)}"
+            f"silent clips (all samples zero), scored like any other: {len(silent)} ({', '.join(silent)})"
         )
     if skipped:
-        warnings.append(f"{len(skipped)} rows of the manifest were left out (--skip-bad)")
+        warnings.append(f"rows of the manifest that were left out (--skip-bad): {len(skipped)}")
     for line in warnings:
         plan.ui.warn(line)
     memory = [peak_memory(), generated.get("peak_memory_bytes") or 0, fitted.get("peak_memory_bytes") or 0]

@@ -138,7 +138,8 @@ def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, ca
     store = _Embeddings(plan)
 
     def images(name: str, sha: str, of: Sequence[Any], hashes: Sequence[str]) -> np.ndarray:
-        return store.get(name, sha, "pictures", hashes, lambda s, at: s.embed_images([of[i] for i in at]), 64)
+        what = "true frames" if of is frames else "pictures"
+        return store.get(name, sha, what, hashes, lambda s, at: s.embed_images([of[i] for i in at]), 64)
 
     def audio(name: str, sha: str) -> np.ndarray:
         return store.get(name, sha, "sounds", sound_hashes, lambda s, at: s.embed_audio([sounds[i] for i in at]), 8)

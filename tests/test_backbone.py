@@ -122,3 +122,15 @@ def test_a_lower_precision_is_only_for_sampling() -> None:
     assert embeds.dtype is torch.float32 and next(low.unet.parameters()).dtype is torch.float32
     (picture,) = low.sample(embeds, [1])
     assert picture.size == (64, 64)
+
+
+def test_training_noise_is_the_forward_process_whatever_was_sampled_before(backbone: Any, embeds: torch.Tensor) -> None:
+    # DPM-Solver's own add_noise snaps to the few timesteps of the last sampling
+    backbone.sample(embeds[:1], [1])
+    generator = torch.Generator().manual_seed(0)
+    latents, noise = torch.randn(2, 3, 4, 2, 2, generator=generator)
+    times = torch.tensor([3, 500, 987])
+    abar = backbone.pipeline.scheduler.alphas_cumprod[times].reshape(-1, 1, 1, 1)
+    noisy = backbone.noise_schedule.add_noise(latents, noise, times)
+    torch.testing.assert_close(noisy, abar.sqrt() * latents + (1 - abar).sqrt() * noise)
+    assert backbone.noise_schedule.config.prediction_type == "v_prediction"
