@@ -68,7 +68,7 @@ def test_unknown_suites_are_named() -> None:
 def test_a_suite_file_with_a_mistake_names_the_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.suite.FOLDER", tmp_path)
     text = (Path(world.__file__).parents[1] / "suites" / "mini.toml").read_text(encoding="utf-8")
-    (tmp_path / "mine.toml").write_text(text.replace("guidance = 4.0", "guidence = 4.0"), encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(text.replace("guidance = ", "guidence = "), encoding="utf-8")
     with pytest.raises(UserError) as caught:
         load_suite("mine")
     assert sorted(problem.split(": ")[1] for problem in caught.value.problems) == [
