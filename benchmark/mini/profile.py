@@ -374,13 +374,14 @@ class Profile:
         """What the suite's counts make of the figures above: a run from an empty cache, start-up left out."""
         data, cost = self.suite.data, self.cost
         clips = data.train + data.test
-        listened, made = cost["its BEATs features, one clip at a time"], cost["its sound"] + cost["its picture"]
+        alone, together = (cost[f"its BEATs features, {n}"] for n in ("one clip at a time", "8 clips at a time"))
+        made = cost["its sound"] + cost["its picture"]
         parts = {
             f"making {clips} clips, on all cores": clips * made / (os.cpu_count() or 1),
-            f"BEATs features of {data.train} clips": data.train * listened,
+            f"BEATs features of {data.train} clips": data.train * together,
             f"latents of {data.train} frames": data.train * cost["its frame's latents"],
             f"{self.suite.budget.steps} training steps": self.suite.budget.steps * cost["step"],
-            f"{data.test} pictures, listening included": data.test * (cost["drawn"] + listened),
+            f"{data.test} pictures, listening included": data.test * (cost["drawn"] + alone),
             "embeddings for the scores": data.test * cost["scored"],
         }
         section = f"A whole run of {METHOD}, reckoned from these figures"
