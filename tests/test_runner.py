@@ -100,13 +100,9 @@ for attempt in json.loads(sys.argv[1]):
 # The name of a file that is about to appear (or just has): it ends in this, for the n-th time in the attempt.
 KILLS: list[tuple[str, int, bool]] = [
     ("training.pt", 3, True),
-    ("training.pt", 3, False),
-    ("embedder.safetensors", 1, True),
     ("fit.json", 2, False),
     ("-18.png", 1, False),
-    (".png", 3, True),
     ("generate.json", 2, False),
-    ("scores.parquet", 1, True),
     ("score.json", 2, False),
 ]
 
@@ -135,7 +131,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(base: Pat
         cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert re.findall(r"continuing at step (\d) of 6", done.stderr) == ["3", "5", "6", "6"]
+    assert re.findall(r"continuing at step (\d) of 6", done.stderr) == ["3", "6"]
 
     killed, whole = folder_of(tmp_path / "killed"), folder_of(tmp_path / "whole")
     fits = [next(runs.glob("*/audiotoken-*/embedder.safetensors")) for runs in (killed.parents[2], whole.parents[2])]
@@ -343,9 +339,9 @@ def test_methods_of_one_seed_share_their_noise(small: Path, tmp_path: Path) -> N
         assert bench(*command, runs=tmp_path / "runs").code == 0
         seen[name, seed] = [int(text) for text in (tmp_path / "seeds").read_text().split()]
         (tmp_path / "seeds").unlink()
-    clips = [f"test-{k:02d}" for k in range(4)]
-    assert seen["one", 0] == seen["two", 0] == [image_seed(2305, 0, clip, 0) for clip in clips]
-    assert seen["one", 1] == [image_seed(2305, 1, clip, 0) for clip in clips]
+    clips, part = [f"test-{k:02d}" for k in range(4)], suite.load_suite("mini").generation.seed
+    assert seen["one", 0] == seen["two", 0] == [image_seed(part, 0, clip, 0) for clip in clips]
+    assert seen["one", 1] == [image_seed(part, 1, clip, 0) for clip in clips]
 
 
 def test_every_picture_has_a_seed_of_its_own() -> None:
