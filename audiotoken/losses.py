@@ -57,6 +57,7 @@ def audio_token_loss(
     lambda_b: float = 0.0,
     lambda_c: float = 0.01,
     cl_reduction: ClReduction = "batch",
+    weights: Tensor | None = None,
 ) -> Losses:
     """AudioToken's loss (paper, section 3; guyyariv/AudioToken@ab7d280, train.py).
 
@@ -67,7 +68,8 @@ def audio_token_loss(
 
     `prediction` and `target` are (B, ...) of one shape, `token` (B, D) is the embedder's output, `label_embeddings`
     (B, D) are rows of `benchmark.text.label_embedding`; leaving them out switches the classification loss off, the
-    default of the released code. With one item a batch the two reductions are the same.
+    default of the released code. With one item a batch the two reductions are the same. `weights` (B,) multiply the
+    items of ldm (importance sampling of timesteps).
     Raises ValueError for shapes that do not fit, which broadcasting would hide, and UserError for another reduction.
     """
     if prediction.shape != target.shape:
@@ -75,7 +77,10 @@ def audio_token_loss(
     if cl_reduction not in ("batch", "sample"):
         raise unknown("cl_reduction", cl_reduction, ["batch", "sample"])
     prediction, target, token = wide(prediction), wide(target), wide(token)
-    ldm = F.mse_loss(prediction, target)
+    if weights is None:
+        ldm = F.mse_loss(prediction, target)
+    else:
+        ldm = ((prediction - target).square().flatten(1).mean(1) * weights).mean()
     l1 = token.abs().mean()
     l2 = token.square().sum(dim=-1).mean()
     total = ldm + lambda_a * l1 + lambda_b * l2

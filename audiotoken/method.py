@@ -25,8 +25,10 @@ class AudioTokenSettings(MethodSettings):
     """AdamW's rate, not multiplied by anything."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's decay."""
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine"] | None = None
     """Course of the learning rate; constant in the paper."""
+    timesteps: Literal["uniform", "importance"] | None = None
+    """Draw of the noise levels: uniform as in the paper, or with less variance where the token's gradient is large."""
     warmup_steps: int = Field(0, ge=0)
     """Steps of linear warm-up."""
     lambda_a: float = Field(0.01, ge=0)

@@ -15,6 +15,7 @@ from audiotoken.checkpoint import load_state, save_state
 from audiotoken.embedder import Embedder
 from audiotoken.features import Features
 from audiotoken.losses import audio_token_loss, ldm_target
+from audiotoken.timesteps import Timesteps
 from benchmark.errors import RunError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def learning_rate(settings: AudioTokenSettings, step: int) -> float:
     assert settings.learning_rate is not None and settings.steps is not None
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
-    if settings.schedule == "constant":
+    if settings.schedule != "cosine":
         return settings.learning_rate
     done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
@@ -78,14 +79,16 @@ def train(
     """
     assert settings.steps is not None and settings.batch_size is not None
     optimizer = torch.optim.AdamW(embedder.parameters(), lr=1.0, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
+    schedule = backbone.noise_schedule
+    timesteps = Timesteps(settings.timesteps or "uniform", schedule.config.num_train_timesteps)
     first, running = 0, {"loss": 0.0, "ldm": 0.0}
     if checkpoint.exists():
         state = load_state(checkpoint)
         embedder.load_state_dict(state["embedder"])
         optimizer.load_state_dict(state["optimizer"])
+        timesteps.load_state_dict(state["timesteps"])
         first, running = state["step"], state["running"]
         ui.say(f"continuing at step {first} of {settings.steps}")
-    schedule = backbone.noise_schedule
     device = material.features.listener.device
     embedder.train()
     saved = time.perf_counter()
@@ -99,9 +102,11 @@ def train(
             mean, deviation = material.latent_mean[positions], material.latent_deviation[positions]
             latents = mean + deviation * torch.randn(mean.shape, generator=generator)
             noise = torch.randn(mean.shape, generator=generator)
-            times = torch.randint(schedule.config.num_train_timesteps, (len(positions),), generator=generator)
+            times, weights = timesteps.draw(len(positions), generator)
             noisy = schedule.add_noise(latents, noise, times).to(device)
             token = embedder(material.features(positions), generator)
+            if timesteps.learns:
+                token.retain_grad()
             predicted = backbone.unet(
                 noisy.contiguous(memory_format=torch.channels_last), times.to(device), backbone.inject(token)
             ).sample
@@ -114,36 +119,42 @@ def train(
                 settings.lambda_b,
                 settings.lambda_c,
                 settings.cl_reduction,
+                weights.to(device),
             )
             loss = float(losses.total.detach())
             if not math.isfinite(loss):
                 raise RunError(f"the loss is {loss} at step {step}: lower --set learning_rate")
             optimizer.zero_grad(set_to_none=True)
             losses.total.backward()
+            if timesteps.learns:
+                assert token.grad is not None
+                timesteps.learn(times, len(times) * token.grad.norm(dim=1).cpu() / weights)
             optimizer.step()
             weight = max(0.02, 1 / (step + 1))
             running["loss"] += weight * (loss - running["loss"])
             running["ldm"] += weight * (float(losses.ldm.detach()) - running["ldm"])
             advance(1)
             if time.perf_counter() - saved > SAVE_SECONDS:
-                _save(checkpoint, embedder, optimizer, step + 1, running)
+                _save(checkpoint, embedder, optimizer, timesteps, step + 1, running)
                 saved = time.perf_counter()
     if not all(bool(parameter.isfinite().all()) for parameter in embedder.parameters()):
         raise RunError(f"the embedder is not finite after step {settings.steps}: lower --set learning_rate")
     if first < settings.steps:
-        _save(checkpoint, embedder, optimizer, settings.steps, running)
+        _save(checkpoint, embedder, optimizer, timesteps, settings.steps, running)
     embedder.eval()
     return {name: round(value, 6) for name, value in running.items()}
 
 
 def _save(
-    path: Path, embedder: Embedder, optimizer: torch.optim.Optimizer, step: int, running: dict[str, float]
-) -> None:
+    path: Path, embedder: Embedder, optimizer: torch.optim.Optimizer, timesteps: Timesteps, step: int,
+    running: dict[str, float],
+) -> None:  # fmt: skip
     save_state(
         path,
         {
             "embedder": embedder.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "timesteps": timesteps.state_dict(),
             "step": step,
             "running": dict(running),
         },

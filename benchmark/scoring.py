@@ -148,7 +148,10 @@ def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, ca
         return store.get(name, sha, "texts", of, lambda s, at: s.embed_texts([of[i] for i in at]), 64)
 
     extractors = {key.partition(".")[2]: sha for key, sha in bound.items() if key.startswith("features.")}
-    reasons: dict[str, str] = {}
+    reasons = {
+        "visible": "nobody has marked what is visible in these clips",
+        "ratings": "nobody has rated these pictures",
+    }
     if "inception" not in extractors:
         reasons |= {"image_features.inception": NO_INCEPTION, "reference_features.inception": NO_INCEPTION}
     if not plan.method.draws:

@@ -126,6 +126,10 @@ class Budget(_Frozen):
     """Clips a step."""
     learning_rate: float
     """Rate of the optimiser, not multiplied by anything."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Course of the rate over the steps."""
+    timesteps: Literal["uniform", "importance"] = "uniform"
+    """Draw of the noise levels that a denoising loss is taken at."""
 
 
 class Suite(_Frozen):
@@ -153,8 +157,12 @@ class Suite(_Frozen):
     """Outside the fingerprint: what a method used stands among its settings."""
 
     def fingerprint(self) -> str:
-        """sha256 of the resolved protocol: name, version, data, backbone, generation, scorers, weights."""
-        return digest(self.model_dump(mode="json", exclude={"title", "headline", "metrics", "encoders", "budget"}))
+        """sha256 of the resolved protocol: name, version, data, backbone, generation, scorers, weights.
+
+        A field that is None is left out, so that a field added later changes no suite that does without it.
+        """
+        outside = {"title", "headline", "metrics", "encoders", "budget"}
+        return digest(self.model_dump(mode="json", exclude=outside, exclude_none=True))
 
     @property
     def base(self) -> str:

@@ -125,13 +125,14 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(a.equal(b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("killed_at", [1, 3, 5])
+@pytest.mark.parametrize(("killed_at", "timesteps"), [(1, "uniform"), (3, "importance"), (5, "importance")])
 def test_an_interrupted_training_ends_in_the_same_bits(
-    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int, timesteps: str
 ) -> None:
     monkeypatch.setattr(training, "SAVE_SECONDS", -1)
+    asked = settings(timesteps=timesteps)
     whole, ui = embedder(), Silent()
-    figures = train(whole, backbone, material(), settings(), 5, tmp_path / "whole.pt", ui)
+    figures = train(whole, backbone, material(), asked, 5, tmp_path / "whole.pt", ui)
     assert not whole.training and set(figures) == {"loss", "ldm"} and not ui.said
 
     class Killed(BaseException):
@@ -149,17 +150,17 @@ def test_an_interrupted_training_ends_in_the_same_bits(
     given = material()
     with pytest.raises(Killed):
         dying = Material(Dying(), given.latent_mean, given.latent_deviation, None)  # type: ignore[arg-type]
-        train(embedder(), backbone, dying, settings(), 5, tmp_path / "state.pt", ui)
+        train(embedder(), backbone, dying, asked, 5, tmp_path / "state.pt", ui)
     assert load_state(tmp_path / "state.pt")["step"] == killed_at
     torch.manual_seed(99)
     torch.rand(7)
     resumed = embedder()
-    assert train(resumed, backbone, given, settings(), 5, tmp_path / "state.pt", ui) == figures
+    assert train(resumed, backbone, given, asked, 5, tmp_path / "state.pt", ui) == figures
     assert ui.said == [f"continuing at step {killed_at} of 6"] and same(resumed, whole)
     assert not same(whole, embedder())
     # What is finished is not trained further.
     again = embedder()
-    assert train(again, backbone, given, settings(), 5, tmp_path / "state.pt", ui) == figures and same(again, whole)
+    assert train(again, backbone, given, asked, 5, tmp_path / "state.pt", ui) == figures and same(again, whole)
 
 
 def test_seeds_train_differently(backbone: Backbone, tmp_path: Path) -> None:
