@@ -29,7 +29,7 @@ class AudioTokenSettings(MethodSettings):
     """Course of the learning rate; constant in the paper."""
     timesteps: Literal["uniform", "importance"] | None = None
     """Draw of the noise levels: uniform as in the paper, or with less variance where the token's gradient is large."""
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int | None = Field(None, ge=0)
     """Steps of linear warm-up."""
     lambda_a: float = Field(0.01, ge=0)
     """Weight of mean |e_audio|."""

@@ -59,11 +59,12 @@ def _order(count: int, epoch: int, seed: int) -> Tensor:
 def learning_rate(settings: AudioTokenSettings, step: int) -> float:
     """Constant as in the paper, or with a cosine to zero after `warmup_steps` linear steps."""
     assert settings.learning_rate is not None and settings.steps is not None
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    warmup = settings.warmup_steps or 0
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
     if settings.schedule != "cosine":
         return settings.learning_rate
-    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    done = (step - warmup) / max(1, settings.steps - warmup)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 

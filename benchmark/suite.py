@@ -128,6 +128,8 @@ class Budget(_Frozen):
     """Rate of the optimiser, not multiplied by anything."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Course of the rate over the steps."""
+    warmup_steps: int = 0
+    """Steps over which the rate rises from zero first."""
     timesteps: Literal["uniform", "importance"] = "uniform"
     """Draw of the noise levels that a denoising loss is taken at."""
 
