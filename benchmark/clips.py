@@ -51,7 +51,8 @@ class Clip:
 
     `audio` is a file or a waveform (samples,) or (samples, channels) at 16 kHz; `image` a file, an array
     (height, width, 3), or None where there is no frame. The first label is the headline. `attributes` are what a
-    generated world knows of the clip. Clips are equal only if they are the same object: they may hold arrays.
+    generated world knows of the clip. `visible` are the labels that annotators saw in the clip, perhaps none; None if
+    nobody looked. Clips are equal only if they are the same object: they may hold arrays.
     Raises UserError for an id that cannot be a file name, and for missing or empty labels.
     """
 
@@ -61,6 +62,7 @@ class Clip:
     labels: tuple[str, ...]
     split: str
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    visible: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if why := bad_id(self.id):
@@ -88,9 +90,10 @@ class Clip:
 class ClipSet:
     """Ordered clips and the ordered set of labels that they are told apart by.
 
-    `identity` (sha256 hex) covers the label set and every clip's id, labels, sound and picture; it is worked out from
-    the content (reading every file once) unless the maker, who may know it more cheaply, gives one. Sets are equal if
-    their identities are. Raises UserError for ids that collide (case does not count) and for labels outside `labels`.
+    `identity` (sha256 hex) covers the label set and every clip's id, labels, sound, picture and visible labels; it is
+    worked out from the content (reading every file once) unless the maker, who may know it more cheaply, gives one.
+    Sets are equal if their identities are. Raises UserError for ids that collide (case does not count) and for labels
+    outside `labels`.
     """
 
     name: str
@@ -108,7 +111,7 @@ class ClipSet:
             first[key] = clip.id
             problems += [
                 f"clip {clip.id!r} has label {label!r}, which is not in the label set of {self.name!r}: add it there"
-                for label in clip.labels
+                for label in (*clip.labels, *(clip.visible or ()))
                 if label not in self._positions
             ]
         if len(self._positions) < len(self.labels):
@@ -153,6 +156,13 @@ class ClipSet:
         """Each clip's class: the position of its headline label in `labels`. int64, (clips,)."""
         return np.array([self._positions[clip.label] for clip in self.clips], dtype=np.int64)
 
+    @cached_property
+    def visible(self) -> tuple[frozenset[int], ...] | None:
+        """Each clip's visible labels as positions in `labels`, none where nobody looked; None if nobody did at any."""
+        if all(clip.visible is None for clip in self.clips):
+            return None
+        return tuple(frozenset(self._positions[label] for label in clip.visible or ()) for clip in self.clips)
+
     def limit(self, n: int) -> ClipSet:
         """The first `n` clips in class-round-robin order: every class's first clip, then every class's second, ...
 
@@ -183,7 +193,10 @@ def clips_identity(
     clips: Sequence[Clip], labels: Sequence[str], contents: Iterable[tuple[str | None, str | None]]
 ) -> str:
     """The identity of a set, where `contents` are the hashes of each clip's sound and picture."""
-    rows = [[clip.id, list(clip.labels), *content] for clip, content in zip(clips, contents, strict=True)]
+    rows = [
+        [clip.id, list(clip.labels), *content, *([] if clip.visible is None else [list(clip.visible)])]
+        for clip, content in zip(clips, contents, strict=True)
+    ]
     return digest({"labels": list(labels), "clips": rows})
 
 

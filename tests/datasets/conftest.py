@@ -1,0 +1,9 @@
+"""What tests of data sets share; the functions themselves are in `videos.py` (import them from there)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# `tests` is no package: with any import mode of pytest, `from videos import video` must work in this folder.
+sys.path.insert(0, str(Path(__file__).parent))
