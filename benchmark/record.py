@@ -105,6 +105,8 @@ class MetricValue(_Model):
     """Version of the metric's definition; only equal ones are compared."""
     scorers: dict[str, str] = {}
     """sha256 of each scorer's weights, by its role (image, audio, ...)."""
+    details: Plain = {}
+    """What else the number depends on and may differ between programs: for FID the extractor's resizing and batch."""
 
     @model_validator(mode="after")
     def _check(self) -> MetricValue:
@@ -184,6 +186,9 @@ class RunRecord(_Model):
         data = self.model_dump(mode="json")
         for key in ("metrics", "per_class"):
             data[key] = dict(sorted(data[key].items()))
+        for value in data["metrics"].values():
+            if not value["details"]:
+                del value["details"]
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod

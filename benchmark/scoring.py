@@ -124,7 +124,7 @@ def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, ca
     """Results by metric id, and of each metric the scorers that it used."""
     suite, test = plan.suite, plan.test
     roles = suite.scorers
-    paths = plan.folder.image_paths(test.ids, suite.generation.images_per_clip)
+    paths = plan.folder.image_paths(test.ids, plan.images_per_clip)
     owner = np.array([test.index[clip] for clip, _ in paths])
     pictures = [load_image(path) for path in paths.values()]  # one decode serves all scorers
     spec = suite.backbone
@@ -174,6 +174,7 @@ def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, ca
         owner=owner,
         classes=test.classes,
         audio_label=audio_label,
+        visible=test.visible,
         clip_ids=test.ids,
         reasons=reasons,
     )
@@ -197,7 +198,16 @@ def metric_value(result: catalog.MetricResult, scorers: Bound) -> MetricValue:
     return MetricValue(
         value=result.value, reason=result.reason, low=result.low, high=result.high, n=result.n, failed=result.failed,
         unit=result.unit, direction=result.direction, chance=result.chance, version=result.version, scorers=scorers,
+        details=_details(scorers),
     )  # fmt: skip
+
+
+def _details(scorers: Bound) -> dict[str, Any]:
+    if "features.inception" not in scorers:
+        return {}
+    from metrics.scorers.inception import DETAILS
+
+    return DETAILS
 
 
 def per_clip_table(plan: Plan, results: Mapping[str, catalog.MetricResult]) -> pd.DataFrame:

@@ -42,10 +42,21 @@ ENCODERS: Registry[Callable[[Suite, str], Any]] = Registry("audio encoder", "ben
 """`<suite>/<network>` -> function(suite, device) giving a frozen audio encoder for methods that want one."""
 
 DATASETS.register("mini", "benchmark.mini.dataset:clips")
+DATASETS.register("vggsound", "benchmark.datasets.vggsound:clips")
 BACKBONES.register("mini", "benchmark.mini.dataset:backbone")
 ENCODERS.register("mini/beats", "benchmark.mini.dataset:beats")
+ENCODERS.register("mini/wav2clip-encoder", "benchmark.mini.dataset:wav2clip_encoder")
+ENCODERS.register("mini/imagebind", "benchmark.mini.dataset:imagebind")
 for _name in ("clip", "wav2clip", "classifier"):
     SCORERS.register(f"mini/{_name}", f"benchmark.mini.dataset:{_name}")
+
+BACKBONES.register("stable-diffusion-v1-4", "benchmark.fullscale.backbone:backbone")
+for _name in ("clip-vit-b-32", "clip-vit-l-14", "wav2clip"):
+    _target = f"benchmark.fullscale.scorers:{_name.replace('-', '_')}"
+    SCORERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
+for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip"), ("imagebind", "imagebind")):
+    _target = f"benchmark.fullscale.encoders:{_object}"
+    ENCODERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
 
 
 class _Frozen(BaseModel):
@@ -73,6 +84,14 @@ class Data(_Frozen):
     """How a shorter sound is brought to that length; a longer one is cut."""
     manifest: str | None = None
     """Identity of a user's manifest: its rows and its files' hashes."""
+    labels: Literal["vggsound", "vggsounder"] | None = None
+    """Whose annotation gives the labels, where a data set has several."""
+    train_seconds: float | None = None
+    """Length of the window that training hears, at a random start; None for the sound as everybody gets it."""
+    train_frame: Literal["middle", "clip-best"] | None = None
+    """Which frame of a training video is its picture: the middle one, or that which CLIP finds nearest to the label."""
+    test_frame: Literal["middle", "clip-best"] | None = None
+    """The same for the true frames that generated pictures are compared with."""
 
 
 class BackboneSpec(_Frozen):
@@ -91,6 +110,8 @@ class BackboneSpec(_Frozen):
 class Generation(_Frozen):
     """How a picture is sampled."""
 
+    scheduler: str | None = None
+    """Class of diffusers that samples, with the configuration that came with the backbone; None for the backbone's."""
     steps: int
     """Sampling steps."""
     guidance: float
@@ -157,6 +178,9 @@ class Suite(_Frozen):
     """sha256 of each file of the audio encoders that methods bring; outside the fingerprint."""
     budget: Budget
     """Outside the fingerprint: what a method used stands among its settings."""
+    published: dict[str, str] | None = None
+    """`weights` as the suite's file names them, where that is by an address and `weights` holds the hash of what lies
+    on this machine. The fingerprint takes these, so that it is the same everywhere."""
 
     def fingerprint(self) -> str:
         """sha256 of the resolved protocol: name, version, data, backbone, generation, scorers, weights.
@@ -164,7 +188,10 @@ class Suite(_Frozen):
         A field that is None is left out, so that a field added later changes no suite that does without it.
         """
         outside = {"title", "headline", "metrics", "encoders", "budget"}
-        return digest(self.model_dump(mode="json", exclude=outside, exclude_none=True))
+        protocol = self.model_dump(mode="json", exclude=outside, exclude_none=True)
+        if self.published is not None:
+            protocol["weights"] = protocol.pop("published")
+        return digest(protocol)
 
     @property
     def base(self) -> str:
@@ -203,13 +230,39 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite called `name`. Raises UserError with the nearest names for an unknown one."""
+    """The suite called `name`; none of its weights need be there.
+
+    Raises UserError with the nearest names for an unknown one.
+    """
     if name not in suite_names():
         raise unknown("suite", name, suite_names())
     try:
-        with open(FOLDER / f"{name}.toml", "rb") as file:
-            return Suite.model_validate(tomllib.load(file))
+        suite = Suite.model_validate(_read(name))
     except ValidationError as error:
         raise UserError(
             [f"suites/{name}.toml: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         ) from error
+    if not any("://" in value for value in (suite.weights | suite.encoders).values()):
+        return suite
+    from benchmark.weights import in_use
+
+    return suite.model_copy(
+        update={
+            "weights": in_use(suite.weights), "encoders": in_use(suite.encoders), "published": suite.weights,
+        }
+    )  # fmt: skip
+
+
+def _read(name: str) -> dict[str, Any]:
+    """A suite's file; one that `extends` another says only what differs."""
+    with open(FOLDER / f"{name}.toml", "rb") as file:
+        own = tomllib.load(file)
+    parent = own.pop("extends", None)
+    return own if parent is None else _over(_read(parent), own)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above`, tables entry by entry."""
+    both = below | above
+    tables = {key for key in below.keys() & above.keys() if isinstance(below[key], dict)}
+    return both | {key: _over(below[key], above[key]) for key in tables}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,3 +66,24 @@ class CLIPScorer(ImageScorer, TextScorer):
         # one at a time: a label's embedding must not depend on the label set
         rows = [self.model.encode_text(self.tokenize([text]).to(self.device)).float().cpu() for text in texts]
         return torch.cat(rows).numpy()
+
+
+def load_openai_clip(name: str, sha256: str, architecture: str, path: Path, device: str = "cpu") -> CLIPScorer:
+    """One of OpenAI's CLIPs from open_clip's file of its parameters, with OpenAI's preprocessing and tokenizer.
+
+    `architecture` is open_clip's name of it ("ViT-B-32-quickgelu"). Nothing is downloaded, nothing unpickled. Raises
+    ValueError that lists missing, surplus and wrongly shaped parameters.
+    """
+    import open_clip
+
+    model = open_clip.create_model(architecture, pretrained=None, precision="fp32")
+    try:
+        open_clip.load_checkpoint(model, str(path), strict=True, weights_only=True, device="cpu")
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is not a CLIP {architecture}: {' '.join(str(error).split())}") from error
+    size = model.visual.image_size
+    preprocessing = Preprocessing(
+        size[0] if isinstance(size, tuple) else size, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    )
+    tokenizer = open_clip.get_tokenizer(architecture)
+    return CLIPScorer(name, sha256, model, preprocessing, lambda texts: tokenizer(list(texts)), device)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,31 +20,63 @@ if TYPE_CHECKING:
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 """The file of torch-fidelity's release v0.2.0; other ports of Inception-v3 give other distances."""
 
+DETAILS: dict[str, Any] = {
+    "extractor": "torch-fidelity inception-v3-compat, layer 2048",
+    "resize": "bilinear as in TensorFlow 1 (no antialiasing), to 299 x 299 whatever the aspect ratio",
+    "batch_size": 1,
+    "precision": "float32",
+}
+"""What features depend on besides the pictures and the weights; a record holds it beside the values."""
+
 
 def find_weights() -> Path | None:
-    """Where torch-fidelity keeps its Inception-v3 weights on this machine, or None if they are not there."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
-    return path if path.is_file() else None
+    """torch-fidelity's Inception-v3 weights on this machine, or None.
+
+    Looked for in the folder that the environment's BENCH_WEIGHTS names (or `inception` in it), then where
+    torch-fidelity keeps them.
+    """
+    own = os.environ.get("BENCH_WEIGHTS")
+    folders = [Path(own).expanduser() / "inception", Path(own).expanduser()] if own else []
+    paths = [folder / WEIGHTS for folder in [*folders, Path(torch.hub.get_dir()) / "checkpoints"]]
+    return next((path for path in paths if path.is_file()), None)
 
 
 class InceptionScorer(ImageScorer):
-    """The 2048 features of torch-fidelity's Inception-v3, which resizes uint8 pictures itself (bilinear, 299 px)."""
+    """The 2048 features of torch-fidelity's Inception-v3, which resizes uint8 pictures itself (bilinear, 299 px).
 
-    batch_size = 32
+    Pictures go through one at a time, in single precision: they may differ in size, and none depends on its
+    neighbours. Raises ValueError for a file that is damaged, or whose parameters are not this network's, with a list.
+    """
+
+    batch_size = 1
 
     def __init__(self, weights: Path, sha256: str, device: str = "cpu") -> None:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         self.name, self.sha256, self.device = "inception", sha256, device
-        self.model = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
-        )
+        try:
+            self.model = FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048"], feature_extractor_weights_path=_tensors_only(weights)
+            )
+        except (RuntimeError, UnpicklingError, EOFError, ValueError) as error:
+            raise ValueError(
+                f"{weights} is not torch-fidelity's Inception-v3: {' '.join(str(error).split())}"
+            ) from error
         self.model.to(device).eval()
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
         rows = []
-        for image in images:  # pictures may differ in size
+        for image in images:
             pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
             rows.append(self.model(pixels.to(self.device))[0].float().cpu())
         return torch.cat(rows).numpy()
+
+
+def _tensors_only(path: Path) -> io.BytesIO:
+    """The tensors of a PyTorch file, written anew: torch-fidelity unpickles what it is given, whatever that holds."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return buffer

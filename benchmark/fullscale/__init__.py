@@ -1,0 +1,1 @@
+"""What the full-scale suites load: released weights, found by `benchmark.weights`, as the registries know them."""

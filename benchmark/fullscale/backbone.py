@@ -1,0 +1,76 @@
+"""Stable Diffusion in diffusers layout as a suite's backbone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import weights
+from benchmark.errors import RunError
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+    from benchmark.backbone import Backbone
+    from benchmark.suite import Suite
+
+# A buffer that CLIP's text encoder stored until transformers 4.31.
+LEFT_OVER = "position_ids"
+
+
+def backbone(suite: Suite, device: str) -> Backbone:
+    """The pipeline whose weights `suite.backbone.source` names, with the suite's scheduler.
+
+    Raises RunError if they are not on this machine, or do not fit the networks that their own configuration describes.
+    """
+    from benchmark.backbone import Backbone
+
+    root = weights.checked(suite, suite.backbone.source)
+    return Backbone(pipeline(root, suite.generation.scheduler), suite, device)
+
+
+def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipeline:
+    """The folder `root` in diffusers layout as a pipeline in single precision, without its safety checker.
+
+    The checker would put a black picture in the place of some, which scorers would take for a picture. `scheduler` is
+    a class of diffusers, which reads the configuration that came with the weights; None takes the class that came
+    with them, too. Raises RunError with a line for each missing, surplus or wrongly shaped parameter.
+    """
+    import diffusers
+    import torch
+    import transformers
+
+    def load(kind: Any, part: str) -> Any:
+        try:
+            model, report = kind.from_pretrained(
+                root / part, torch_dtype=torch.float32, use_safetensors=True, local_files_only=True,
+                output_loading_info=True,
+            )  # fmt: skip
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RunError(f"{root / part} cannot be loaded: {' '.join(str(error).split())}") from error
+        if problems := _problems(report):
+            raise RunError("\n".join(f"{root / part}: {problem}" for problem in problems))
+        return model
+
+    config = root / "scheduler" / "scheduler_config.json"
+    kind = getattr(diffusers, scheduler or json.loads(config.read_text(encoding="utf-8"))["_class_name"])
+    return diffusers.StableDiffusionPipeline(
+        vae=load(diffusers.AutoencoderKL, "vae"),
+        text_encoder=load(transformers.CLIPTextModel, "text_encoder"),
+        tokenizer=transformers.CLIPTokenizer.from_pretrained(root / "tokenizer", local_files_only=True),
+        unet=load(diffusers.UNet2DConditionModel, "unet"),
+        scheduler=kind.from_pretrained(root / "scheduler", local_files_only=True),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _problems(report: Mapping[str, Iterable[Any]]) -> list[str]:
+    problems = [f"parameter {name} is missing" for name in sorted(report["missing_keys"])]
+    problems += [
+        f"parameter {name} is surplus" for name in sorted(report["unexpected_keys"]) if not name.endswith(LEFT_OVER)
+    ]
+    return problems + [f"parameter {one} has another shape" for one in map(str, report["mismatched_keys"])]
