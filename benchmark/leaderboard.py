@@ -2,7 +2,8 @@
 
 A row is a method with its settings, over all seeds it was run with. Only equal suite fingerprints and equal metric
 definitions (version and scorers) stand in one board; what does not fit is named in the notes. Limited, incomplete and
-failed runs are shown, never ranked.
+failed runs are shown, never ranked. Per-clip scores, where they lie beside the records, give the intervals over clips
+and say whose distance from the best of a column may be chance.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import io
 import json
 import math
 import re
-import shutil
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,14 +21,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from benchmark.comparison import Sample, Way, clip_scores, compare_all, mean_over_runs
+from benchmark.errors import UserError
 from benchmark.files import canonical_json, digest
-from benchmark.record import MetricValue, RunRecord, run_identity
+from benchmark.record import Cost, MetricValue, RunRecord, run_identity
+from benchmark.report import sheet as sheets
+from benchmark.report.sheet import DASH, Sheet
 from benchmark.store import StoredRecord
 
 if TYPE_CHECKING:
+    from pandas import DataFrame, Series  # type: ignore[import-untyped, unused-ignore]
     from rich.console import RenderableType
 
-DASH = "–"
+TIED = "†"
 ARROWS = {"up": "↑", "down": "↓", None: ""}
 Direction = Literal["up", "down"]
 
@@ -57,8 +62,10 @@ class Column:
 class Cell:
     """One metric of one row: the mean over seeds, or the reason why there is none.
 
-    `std` is the sample standard deviation over two or more seeds; `low` and `high` are the 95 % interval over clips of
-    a single run. `n` and `failed` are those of one run (the fewest and the most, if runs differ).
+    `std` is the sample standard deviation over two or more seeds; `low` and `high` are the 95 % interval over clips:
+    of each clip's mean over seeds, or the mean of the runs' intervals (which is never too narrow) where there are no
+    scores per clip. `n` and `failed` are those of one run (the fewest and the most, if runs differ). `p_best` is the p
+    value of the difference from the best of the column; `tied` says that it is not significant.
     """
 
     value: float | None
@@ -70,17 +77,56 @@ class Cell:
     failed: int = 0
     by_seed: Mapping[str, float | None] = field(default_factory=dict)
     best: bool = False
+    p_best: float | None = None
+    tied: bool = False
+
+    @property
+    def mark(self) -> str:
+        return TIED if self.tied else ""
 
     def spread(self, column: Column) -> str:
-        """``± std`` over seeds, or ``[low, high]`` of a single run, or nothing."""
-        if self.std is not None:
-            return f"± {column.show(self.std)}"
+        """``± std`` over seeds and ``[low, high]`` over clips, what there is of them."""
+        parts = [] if self.std is None else [f"± {column.show(self.std)}"]
         if self.low is not None and self.high is not None:
-            return f"[{column.show(self.low)}, {column.show(self.high)}]"
-        return ""
+            parts.append(f"[{column.show(self.low)}, {column.show(self.high)}]")
+        return " ".join(parts)
 
     def show(self, column: Column) -> str:
-        return f"{column.show(self.value)} {self.spread(column)}".rstrip()
+        return f"{column.show(self.value)}{self.mark} {self.spread(column)}".rstrip()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What fitting a row cost: steps, seconds (mean over runs), trained parameters; None where not recorded."""
+
+    steps: int | None = None
+    seconds: float | None = None
+    parameters: int | None = None
+
+    @classmethod
+    def of(cls, costs: Sequence[Cost]) -> Fit:
+        steps = [cost.fit_steps for cost in costs if cost.fit_steps is not None]
+        seconds = [cost.fit_seconds for cost in costs if cost.fit_seconds is not None]
+        parameters = [cost.trainable_parameters for cost in costs if cost.trainable_parameters is not None]
+        # One row has one setting: its runs differ in time alone.
+        return cls(
+            max(steps, default=None), statistics.fmean(seconds) if seconds else None, max(parameters, default=None)
+        )
+
+    def show(self) -> str:
+        """
+        >>> Fit(600, 439.66, 169_891).show()
+        '600 steps, 7.3 min, 0.17 M'
+        """
+        parts = [] if self.steps is None else [f"{self.steps} steps"]
+        if self.seconds is not None:
+            size, unit = next(
+                ((size, unit) for size, unit in ((3600, "h"), (60, "min")) if self.seconds >= size), (1, "s")
+            )
+            parts.append(f"{self.seconds / size:.1f} {unit}")
+        if self.parameters is not None:
+            parts.append(f"{self.parameters / 1e6:.3g} M" if self.parameters >= 1e4 else str(self.parameters))
+        return ", ".join(parts) or DASH
 
 
 @dataclass(frozen=True)
@@ -88,7 +134,9 @@ class Row:
     """A method with its settings.
 
     `unranked` says why it may have no rank, `variant` names what tells its settings from those of its sibling rows, and
-    `differs` says that another copy of one of its runs holds other numbers (the notes say which).
+    `differs` says that another copy of one of its runs holds other numbers (the notes say which). `competes` is false
+    for what brackets the others: a method that is told the answer, or is not given the clip's sound. `scores` holds, by
+    metric, each clip's mean score over the runs.
     """
 
     method: str
@@ -100,9 +148,12 @@ class Row:
     status: str
     clips: int
     cells: Mapping[str, Cell]
+    fit: Fit = Fit()
+    competes: bool = True
     rank: int | None = None
     unranked: str | None = None
     differs: bool = False
+    scores: Mapping[str, Series] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -117,17 +168,34 @@ class Row:
     def shown_where(self) -> str:
         return f"{self.where} *" if self.differs else self.where
 
+    def sample(self, metric: str) -> Sample | None:
+        """The metric as it enters a comparison; None where the row has no value."""
+        cell = self.cells[metric]
+        if cell.value is None:
+            return None
+        runs = tuple(value for value in cell.by_seed.values() if value is not None) or (cell.value,)
+        interval = None if cell.low is None or cell.high is None else (cell.low, cell.high)
+        return Sample(runs, interval, self.scores.get(metric))
+
 
 @dataclass(frozen=True)
 class Board:
-    """Rows in order (ranked first), columns in the order asked for, and what a reader has to know beside them."""
+    """Rows in order (ranked first), columns in the order asked for, and what a reader has to know beside them.
+
+    `remarks` are about the records that it was made from, `legend` about how to read it.
+    """
 
     suite: str
     version: int | str | None
     fingerprint: str | None
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    notes: tuple[str, ...]
+    remarks: tuple[str, ...]
+    legend: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.remarks + self.legend
 
     @property
     def empty(self) -> str | None:
@@ -140,6 +208,10 @@ class Board:
     @property
     def has_chance(self) -> bool:
         return any(column.chance is not None for column in self.columns)
+
+    @property
+    def has_fit(self) -> bool:
+        return any(row.fit != Fit() for row in self.rows)
 
     @property
     def title(self) -> str:
@@ -160,7 +232,8 @@ def build_board(
 
     `metrics` are the ids of the columns; rows are sorted by the first, in its direction. `fingerprint` is the protocol
     that the board is of; by default the one that most records followed. `titles` are headings in place of ids, `notes`
-    are put before the board's own. Records of other suites are left out.
+    are put before the board's own. Records of other suites are left out. Per-clip scores are read from the files beside
+    the records; without them everything else still stands.
     """
     own = sorted((r for r in records if r.record.suite.name == suite), key=lambda r: (r.where, str(r.path)))
     fingerprint = fingerprint or _most_common(r.record.suite.fingerprint for r in own)
@@ -170,30 +243,28 @@ def build_board(
     kept, differing = _without_duplicates(same, bindings)
     remarks += differing.values()
 
+    scores, damaged = _clip_scores(kept)
     groups: dict[tuple[str, str, int, str], list[StoredRecord]] = defaultdict(list)
     for stored in kept:
         record = stored.record
         limit = -1 if record.limit is None else record.limit
         key = record.method.name, canonical_json(record.method.settings), limit, _standing(record, metrics)
         groups[key].append(stored)
-    rows = [_row(group, key[3], bindings, differing) for key, group in sorted(groups.items())]
-    rows = _with_variants(rows)
+    rows = [_row(group, key[3], bindings, differing, scores) for key, group in sorted(groups.items())]
+    rows = _with_intervals(_with_variants(rows))
 
     titles = titles or {}
     columns = tuple(_column(metric, titles.get(metric, metric), kept, rows, bindings[metric]) for metric in metrics)
-    rows = _ranked(rows, columns)
-    remarks += _reasons(rows, columns)
-    if any(cell.std is not None for row in rows for cell in row.cells.values()):
-        remarks.append("± is the standard deviation over seeds.")
-    if any(cell.low is not None for row in rows for cell in row.cells.values()):
-        remarks.append("[low, high] is the 95 % interval over the clips of a single run.")
+    rows, tested = _tested(_ranked(rows, columns), columns)
+    legend = _reasons(rows, columns) + tested + _legend(rows, columns)
     return Board(
         suite=suite,
         version=same[-1].record.suite.version if same else None,
         fingerprint=fingerprint,
         columns=columns,
         rows=tuple(rows),
-        notes=tuple(_one_line(remark) for remark in remarks),
+        remarks=tuple(map(_one_line, remarks + damaged)),
+        legend=tuple(map(_one_line, legend)),
     )
 
 
@@ -292,13 +363,30 @@ def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
     return ", ".join(why if record.limit is None else [*why, f"limit {record.limit}"])
 
 
+def _clip_scores(records: Sequence[StoredRecord]) -> tuple[dict[Path, DataFrame], list[str]]:
+    """Per-clip scores by the record's path, and a line for each file that had to be left out."""
+    scores, damaged = {}, []
+    for stored in records:
+        try:
+            if (found := clip_scores(stored)) is not None:
+                scores[stored.path] = found
+        except UserError as error:
+            damaged.append(f"Per-clip scores left out: {error.problems[0]}.")
+    return scores, damaged
+
+
 def _row(
     group: Sequence[StoredRecord],
     standing: str,
     bindings: Mapping[str, _Binding | None],
     differing: Mapping[Path, str],
+    scores: Mapping[Path, DataFrame],
 ) -> Row:
     record = group[0].record
+    cells = {metric: _cell(metric, [stored.record for stored in group], bound) for metric, bound in bindings.items()}
+    frames = [scores.get(stored.path) for stored in group]
+    means = {metric: mean_over_runs(frames, metric) for metric, cell in cells.items() if cell.value is not None}
+    sees = set(record.method.card.get("sees", ()))
     return Row(
         method=record.method.name,
         variant="",
@@ -308,9 +396,12 @@ def _row(
         limit=record.limit,
         status=record.status,
         clips=min(stored.record.clips.total for stored in group),
-        cells={metric: _cell(metric, [stored.record for stored in group], bound) for metric, bound in bindings.items()},
+        cells=cells,
+        fit=Fit.of([stored.record.cost for stored in group]),
+        competes=not sees or ("audio" in sees and not sees & {"label", "frame"}),
         unranked=standing or None,
         differs=any(stored.path in differing for stored in group),
+        scores={metric: mean for metric, mean in means.items() if mean is not None},
     )
 
 
@@ -343,16 +434,34 @@ def _cell(metric: str, records: Sequence[RunRecord], bound: _Binding | None) -> 
             texts = [f"seed {seed}: {reason}" for seed, reason in reasons.items()]
         return Cell(None, "; ".join(texts), n=n, failed=failed, by_seed=by_seed)
     values = [value.value for value in found if value.value is not None]
-    single = found[0] if len(found) == 1 else None
+    lows, highs = [v.low for v in found if v.low is not None], [v.high for v in found if v.high is not None]
+    known = len(lows) == len(highs) == len(found)
     return Cell(
         math.fsum(values) / len(values),
-        low=single.low if single else None,
-        high=single.high if single else None,
+        low=math.fsum(lows) / len(lows) if known else None,
+        high=math.fsum(highs) / len(highs) if known else None,
         std=statistics.stdev(values) if len(values) > 1 else None,
         n=n,
         failed=failed,
         by_seed=by_seed,
     )
+
+
+def _with_intervals(rows: Sequence[Row]) -> list[Row]:
+    """Of several runs that have scores per clip: the interval of the clips' means over the runs."""
+    places = [(i, metric) for i, row in enumerate(rows) for metric in row.scores if row.cells[metric].std is not None]
+    if not places:
+        return list(rows)
+    import pandas as pd
+
+    from metrics.statistics import bootstrap_intervals
+
+    table = pd.concat([rows[i].scores[metric] for i, metric in places], axis=1).to_numpy()
+    cells = [dict(row.cells) for row in rows]
+    for (i, metric), interval in zip(places, bootstrap_intervals(table), strict=True):
+        low, high = interval or (None, None)
+        cells[i][metric] = replace(cells[i][metric], low=low, high=high)
+    return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)]
 
 
 def _with_variants(rows: Sequence[Row]) -> list[Row]:
@@ -402,14 +511,14 @@ def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     """Mark the best of each column, number the rows by the first column, and put them in order."""
     best: dict[str, float] = {}
     for column in columns:
-        values = [v for row in rows if not row.unranked and (v := row.cells[column.id].value) is not None]
+        values = [v for row in rows if _in_the_running(row) and (v := row.cells[column.id].value) is not None]
         if len(values) > 1:
             best[column.id] = max(values) if column.direction == "up" else min(values)
     marked = [
         replace(
             row,
             cells={
-                key: replace(cell, best=not row.unranked and key in best and cell.value == best[key])
+                key: replace(cell, best=_in_the_running(row) and key in best and cell.value == best[key])
                 for key, cell in row.cells.items()
             },
         )
@@ -435,6 +544,76 @@ def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     ]
 
 
+def _in_the_running(row: Row) -> bool:
+    return row.competes and not row.unranked
+
+
+_WAYS: dict[Way, str] = {
+    "clips": "by a paired permutation test over the same clips, seeds averaged per clip",
+    "seeds": "by Welch's t test over seeds",
+    "intervals": "where the 95 % intervals overlap",
+}
+
+
+def _tested(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[Row], list[str]]:
+    """Compare every ranked value with the best of its column; the rows with their marks, and what the marks mean."""
+    places, pairs, untested = [], [], []
+    for column in columns:
+        best = next((row for row in rows if row.cells[column.id].best), None)
+        for i, row in enumerate(rows):
+            if best is None or row.unranked or row.cells[column.id].best:
+                continue
+            theirs, ours = best.sample(column.id), row.sample(column.id)
+            if theirs is not None and ours is not None:
+                places.append((i, column))
+                pairs.append((ours, theirs))
+    cells = [dict(row.cells) for row in rows]
+    ways: dict[Way, list[str]] = defaultdict(list)
+    for (i, column), judged in zip(places, compare_all(pairs), strict=True):
+        if judged is None:
+            untested.append(f"{column.title} of {rows[i].label}")
+            continue
+        way, p_value, significant = judged
+        cells[i][column.id] = replace(cells[i][column.id], p_best=p_value, tied=not significant)
+        if column.title not in ways[way]:
+            ways[way].append(column.title)
+    notes = []
+    if ways:
+        how = "; ".join(f"{', '.join(ways[way])} {text}" for way, text in _WAYS.items() if way in ways)
+        notes.append(f"{TIED} not significantly different from the best of its column (bold), two-sided 5 %: {how}.")
+    if untested:
+        notes.append(
+            f"Not tested against the best: {', '.join(untested)} (no scores per clip, no second seed, no interval)."
+        )
+    return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)], notes
+
+
+def _legend(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    notes = []
+    aside = dict.fromkeys(row.method for row in rows if not row.competes)
+    if aside and any(cell.best for row in rows for cell in row.cells.values()):
+        notes.append(f"Bold is the best of those that hear the clip but not its label or frame: not {_or(aside)}.")
+    if any(cell.std is not None for row in rows for cell in row.cells.values()):
+        notes.append("± is the standard deviation over seeds.")
+    if any(cell.low is not None for row in rows for cell in row.cells.values()):
+        several = {c.title: c.id for c in columns if any(row.cells[c.id].std is not None for row in rows)}
+        scored = [title for title, metric in several.items() if any(metric in row.scores for row in rows)]
+        others = [title for title in several if title not in scored]
+        text = "[low, high] is the 95 % interval over clips"
+        text += ", each clip averaged over seeds" if scored else ""
+        notes.append(text + (f"; of {', '.join(others)}, the mean of the runs' intervals." if others else "."))
+    if any(row.fit != Fit() for row in rows):
+        notes.append(
+            "Fit: optimiser steps, wall-clock time (mean over seeds, on the record's machine), trained parameters."
+        )
+    return notes
+
+
+def _or(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     notes = []
     for column in columns:
@@ -457,52 +636,51 @@ def _one_line(text: str) -> str:
 # ---------------------------------------------------------------------------------------------------------- formats
 
 FIXED = ("#", "Method")
-TAIL = ("Seeds", "Clips", "Where")
 
 
-def _grid(board: Board) -> list[list[str]]:
-    """The table as plain text: header, rows, and a foot with the chance levels if there are any."""
-    grid = [[*FIXED, *(column.header for column in board.columns), *TAIL]]
+def _tail(board: Board) -> tuple[str, ...]:
+    return (*(["Fit"] if board.has_fit else []), "Seeds", "Clips", "Where")
+
+
+def as_sheet(board: Board, title: str | None = None) -> Sheet:
+    """The board as a plain table: rows, then the chance levels if there are any."""
+    tail = _tail(board)
+    header = (*FIXED, *(column.header for column in board.columns), *tail)
+    lines = []
     for row in board.rows:
         cells = [row.cells[column.id].show(column) for column in board.columns]
+        fit = [row.fit.show()] if board.has_fit else []
         rank = DASH if row.rank is None else str(row.rank)
-        grid.append([rank, row.label, *cells, row.shown_seeds, str(row.clips), row.shown_where])
+        lines.append((rank, row.label, *cells, *fit, row.shown_seeds, str(row.clips), row.shown_where))
     if board.has_chance:
         chances = ["" if c.chance is None else c.show(c.chance) for c in board.columns]
-        grid.append(["", "chance", *chances, "", "", ""])
-    return grid
-
-
-def _is_best(board: Board, line: int, place: int) -> bool:
-    """Whether a cell of `_grid` is the best of its column."""
-    if not (1 <= line <= len(board.rows) and len(FIXED) <= place < len(FIXED) + len(board.columns)):
-        return False
-    return board.rows[line - 1].cells[board.columns[place - len(FIXED)].id].best
+        lines.append(("", "chance", *chances, *[""] * len(tail)))
+    foot = {len(board.rows)} if board.has_chance else set()
+    return Sheet(
+        title=title or board.title,
+        header=header,
+        rows=tuple(lines),
+        left=frozenset({1, len(header) - 1}),
+        bold=frozenset(
+            (i, len(FIXED) + j)
+            for i, row in enumerate(board.rows)
+            for j, column in enumerate(board.columns)
+            if row.cells[column.id].best
+        ),
+        dim=frozenset({i for i, row in enumerate(board.rows) if row.unranked} | foot),
+        rules=frozenset(foot),
+        notes=board.notes,
+        names=len(FIXED),
+        name=board.suite,
+    )
 
 
 def to_markdown(board: Board) -> str:
     """A GitHub table with aligned pipes, then the notes as a list."""
-    from rich.cells import cell_len
-
-    notes = "".join(f"- {_escape_markdown(note)}\n" for note in board.notes)
     if board.empty:
+        notes = sheets.markdown_notes(board.notes)
         return f"{board.empty}\n" + (f"\n{notes}" if notes else "")
-    grid = [[_escape_markdown(text) for text in line] for line in _grid(board)]
-    grid = [[f"**{t}**" if _is_best(board, i, j) else t for j, t in enumerate(line)] for i, line in enumerate(grid)]
-    widths = [max(3, *(cell_len(line[j]) for line in grid)) for j in range(len(grid[0]))]
-    left = {1, len(widths) - 1}
-
-    def pad(text: str, j: int) -> str:
-        space = " " * (widths[j] - cell_len(text))
-        return text + space if j in left else space + text
-
-    lines = ["| " + " | ".join(pad(text, j) for j, text in enumerate(line)) + " |" for line in grid]
-    rule = "|" + "|".join(f":{'-' * (w + 1)}" if j in left else f"{'-' * (w + 1)}:" for j, w in enumerate(widths)) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n" + (f"\n{notes}" if notes else "")
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*<>|]|(?<!\w)_|_(?!\w)|\](?=\())", r"\\\1", text)
+    return sheets.markdown(as_sheet(board), titled=False)
 
 
 def to_csv(board: Board) -> str:
@@ -510,18 +688,19 @@ def to_csv(board: Board) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = ["rank", "method", "settings", "suite", "suite_version", "fingerprint", "where", "seeds", "limit"]
-    head += ["status", "unranked", "clips"]
-    parts = ("", "_low", "_high", "_std", "_n")
+    head += ["status", "unranked", "clips", "fit_steps", "fit_seconds", "trainable_parameters"]
+    parts = ("", "_low", "_high", "_std", "_n", "_p_best")
     writer.writerow([*head, *(column.id + part for column in board.columns for part in parts)])
     for row in board.rows:
         seeds = " ".join(map(str, row.seeds))
         line: list[Any] = [
             row.rank, row.method, canonical_json(dict(row.settings)), board.suite, board.version, board.fingerprint,
             row.where, seeds, row.limit, row.status, row.unranked, row.clips,
+            row.fit.steps, row.fit.seconds, row.fit.parameters,
         ]  # fmt: skip
         for column in board.columns:
             cell = row.cells[column.id]
-            line += [cell.value, cell.low, cell.high, cell.std, cell.n]
+            line += [cell.value, cell.low, cell.high, cell.std, cell.n, cell.p_best]
         writer.writerow(line)
     return out.getvalue()
 
@@ -530,45 +709,12 @@ def to_latex(board: Board) -> str:
     """A `table` float for the booktabs package; the notes stand below it in small type."""
     if board.empty:
         return f"% {board.empty}\n"
-    grid = [[_escape_latex(text) for text in line] for line in _grid(board)]
-    for i, line in enumerate(grid):
-        grid[i] = [rf"\textbf{{{text}}}" if _is_best(board, i, j) else text for j, text in enumerate(line)]
-    head, *rows = (" & ".join(line) + r" \\" for line in grid)
-    if board.has_chance:
-        rows.insert(-1, r"\midrule")
-    lines = [
-        r"\begin{table}[t]",
-        r"\centering",
-        rf"\caption{{Suite {_escape_latex(board.title)}.}}",
-        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', board.suite)}}}",
-        rf"\begin{{tabular}}{{rl{'r' * len(board.columns)}rrl}}",
-        *[r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"],
-    ]
-    if board.notes:
-        notes = "\\\\\n".join(map(_escape_latex, board.notes))
-        lines.append(rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}")
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    return sheets.latex(as_sheet(board, title=f"Suite {board.title}."))
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "–": "--", "[": "{[}", "]": "{]}",
-}  # fmt: skip
-
-
-def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
-
-
-def to_html(board: Board) -> str:
-    """One self-contained page (no network): sortable columns, intervals drawn, light and dark."""
-    from jinja2 import Environment, FileSystemLoader
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("board.html").render(board=board, scales=_scales(board), DASH=DASH) + "\n"
+def to_html(board: Board, beside: Sequence[Sheet] = ()) -> str:
+    """One self-contained page (no network): sortable columns, intervals drawn, light and dark; other tables below."""
+    return sheets.page("board.html", board=board, scales=_scales(board), sheets=beside)
 
 
 def _scales(board: Board) -> dict[str, Callable[[float], float]]:
@@ -592,7 +738,12 @@ def _place(low: float, width: float, value: float) -> float:
 
 def to_json(board: Board) -> str:
     """A list of objects, one a row; `method` is a string and `metrics` an object by metric id."""
-    rows = [
+    return json.dumps(as_objects(board), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_objects(board: Board) -> list[dict[str, Any]]:
+    """The rows as plain values."""
+    return [
         {
             "rank": row.rank,
             "method": row.method,
@@ -606,12 +757,14 @@ def to_json(board: Board) -> str:
             "status": row.status,
             "unranked": row.unranked,
             "clips": row.clips,
+            "fit_steps": row.fit.steps,
+            "fit_seconds": row.fit.seconds,
+            "trainable_parameters": row.fit.parameters,
             "differs": row.differs,
             "metrics": {column.id: _cell_json(row.cells[column.id], column) for column in board.columns},
         }
         for row in board.rows
     ]
-    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _cell_json(cell: Cell, column: Column) -> dict[str, Any]:
@@ -629,38 +782,19 @@ def _cell_json(cell: Cell, column: Column) -> dict[str, Any]:
         "chance": column.chance,
         "version": column.version,
         "best": cell.best,
+        "p_best": cell.p_best,
+        "tied": cell.tied,
     }
 
 
 def to_rich(board: Board, width: int | None = None) -> RenderableType:
     """The board for a terminal of `width` columns (default: the one it runs in)."""
-    from rich.box import SIMPLE_HEAD
-    from rich.cells import cell_len
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    notes = [Text(note, style="dim") for note in board.notes]
     if board.empty:
-        return Group(Text(board.empty), *notes)
-    grid = _grid(board)
-    looks: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "title_justify": "left"}
-    table = Table(title=board.title, header_style="bold", **looks)
-    columns = list(zip(*grid, strict=True))
-    # Where the lines are too long, the numbers are folded at their spaces before names are cut.
-    natural = sum(2 + max(map(cell_len, column)) for column in columns)
-    narrow = natural > (width or shutil.get_terminal_size().columns)
-    for j, column in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if j in (1, len(columns) - 1) else "right"
-        fold = narrow and len(FIXED) <= j < len(FIXED) + len(board.columns)
-        widest = max(cell_len(word) for text in column for word in text.split()) if fold else None
-        table.add_column(Text(column[0]), justify=justify, max_width=widest, overflow="fold")
-    for i, line in enumerate(grid[1:], start=1):
-        foot = i > len(board.rows)
-        dim = foot or bool(board.rows[i - 1].unranked)
-        cells = [Text(t, style="bold green" if _is_best(board, i, j) else "") for j, t in enumerate(line)]
-        table.add_row(*cells, style="dim" if dim else None, end_section=i == len(board.rows))
-    return Group(table, *notes)
+        return Group(Text(board.empty), *(Text(note, style="dim") for note in board.notes))
+    return sheets.rich_table(as_sheet(board), width)
 
 
 RENDERERS: dict[str, Callable[[Board], str]] = {

@@ -8,11 +8,14 @@ import json
 import random
 import re
 import time
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from boards import metric, scored, stored
 
 from benchmark.leaderboard import (
     RENDERERS,
@@ -25,58 +28,11 @@ from benchmark.leaderboard import (
     to_markdown,
     to_rich,
 )
-from benchmark.record import MetricValue, RunRecord
+from benchmark.record import MetricValue
 from benchmark.store import StoredRecord
+from metrics.statistics import bootstrap_interval, paired_permutation_test
 
 COLUMNS = ["ais", "fid"]
-
-
-def metric(value: float | None, direction: str = "up", **changes: Any) -> dict[str, Any]:
-    base: dict[str, Any] = {"value": value, "n": 100, "unit": "%", "direction": direction, "version": 1}
-    if direction == "up":
-        base["chance"] = 50.0
-    else:
-        base["unit"] = ""
-    if value is None:
-        base["reason"] = "weights are missing"
-    elif direction == "up":
-        base |= {"low": value - 2, "high": value + 2}
-    return {**base, **changes}
-
-
-def stored(
-    method: str,
-    ais: float | None | dict[str, Any],
-    fid: float | None | dict[str, Any] = 80.0,
-    seed: int | None = 0,
-    *,
-    where: str = "runs",
-    fingerprint: str = "f" * 64,
-    settings: dict[str, Any] | None = None,
-    **changes: Any,
-) -> StoredRecord:
-    metrics = {
-        "ais": ais if isinstance(ais, dict) else metric(ais),
-        "fid": fid if isinstance(fid, dict) else metric(fid, "down"),
-    }
-    data: dict[str, Any] = {
-        "status": "complete",
-        "suite": {"name": "mini", "version": 1, "fingerprint": fingerprint},
-        "method": {"name": method, "card": {}, "settings": settings or {}},
-        "seed": seed,
-        "limit": None,
-        "metrics": metrics,
-        "clips": {"total": 100},
-        "provenance": {
-            "package_version": None, "commit": None, "dirty": None, "origin": None, "python": "3.12.0",
-            "platform": "Linux", "cpu": "x", "packages": {}, "device": "cpu", "device_name": None, "threads": 1,
-            "date": "2024-01-01T00:00:00Z",
-        },
-        "identity": "i",
-    }  # fmt: skip
-    record = RunRecord.model_validate({**data, **changes})
-    name = f"{method}-{seed}-{record.limit}-{record.status}-{len(settings or {})}-{fingerprint[:2]}"
-    return StoredRecord(record, Path(where) / "mini" / name / "record.json", where)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -130,7 +86,8 @@ def test_the_best_of_each_column_is_marked_among_the_ranked_only(records):
 def test_seeds_are_averaged_and_a_single_run_keeps_its_interval(records):
     rows = rows_of(board_of(records))
     cell = rows["audiotoken"].cells["ais"]
-    assert (cell.value, cell.low, cell.high) == (62.0, None, None)
+    # Without scores per clip: the mean of the runs' intervals, 58 to 62 and 62 to 66.
+    assert (cell.value, cell.low, cell.high) == (62.0, 60.0, 64.0)
     assert cell.std == pytest.approx(8**0.5)
     assert cell.by_seed == {"0": 60.0, "1": 64.0}
     assert rows["audiotoken"].seeds == (0, 1) and rows["audiotoken"].where == "packaged + runs"
@@ -154,7 +111,7 @@ def test_the_order_of_the_records_does_not_matter(records):
         stored("other", metric(56.0, scorers={"image": "b"})),
     ]
     boards = []
-    for seed in range(20):
+    for seed in range(8):
         shuffled = list(records)
         random.Random(seed).shuffle(shuffled)
         board = board_of(shuffled)
@@ -253,6 +210,152 @@ def test_chance_is_that_of_full_runs():
     assert board_of([stored("a", metric(60.0, chance=None))]).columns[0].chance is None
 
 
+# ------------------------------------------------------------------------------------------- clips, seeds, significance
+
+
+def noise(seed: int, clips: int = 120) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 10, clips)
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> list[StoredRecord]:
+    """Three methods over the same clips, two seeds each: `near` is a little below `top`, `far` far below."""
+    clips = 70 + noise(0)
+    return [
+        scored(tmp_path, method, {"ais": clips + shift + noise(10 * k + seed) / 5}, seed, sees=["audio"])
+        for k, (method, shift) in enumerate([("top", 0.0), ("near", -0.01), ("far", -5.0)], start=1)
+        for seed in (0, 1)
+    ]
+
+
+def test_the_interval_of_several_seeds_is_over_clips(several):
+    cell = rows_of(build_board(several, ["ais"], suite="mini"))["far"].cells["ais"]
+    values = [np.asarray(65 + noise(0) + noise(30 + seed) / 5) for seed in (0, 1)]
+    assert cell.value == pytest.approx(np.mean(values))
+    assert (cell.low, cell.high) == pytest.approx(bootstrap_interval(np.mean(values, axis=0)))
+    assert cell.std == pytest.approx(np.std([v.mean() for v in values], ddof=1))
+
+
+def test_what_does_not_differ_from_the_best_is_marked(several):
+    board = build_board(several, ["ais"], suite="mini")
+    cells = {label: row.cells["ais"] for label, row in rows_of(board).items()}
+    assert {label: (cell.best, cell.tied) for label, cell in cells.items()} == {
+        "top": (True, False),
+        "near": (False, True),
+        "far": (False, False),
+    }
+    # As the test for two says, over clips whose scores are means over seeds.
+    top, near = (np.mean([noise(10 * k + seed) / 5 for seed in (0, 1)], axis=0) for k in (1, 2))
+    assert cells["near"].p_best == pytest.approx(paired_permutation_test(near - 0.01, top).p_value)
+    assert cells["near"].show(board.columns[0]).startswith(f"{cells['near'].value:.1f}† ± ")
+    assert cells["far"].p_best == pytest.approx(1e-4) and "†" not in cells["far"].show(board.columns[0])
+    note = next(note for note in board.notes if note.startswith("†"))
+    assert "ais by a paired permutation test over the same clips, seeds averaged per clip" in note
+    for name, render in RENDERERS.items():
+        if name in ("md", "html"):
+            assert render(board).count("†") == 2  # the mark and the note
+    assert to_latex(board).count(r"\textsuperscript{\dag}") == 2
+    assert "†" in printed(board)
+
+
+def test_without_a_best_nothing_is_marked(several):
+    alone = build_board(several[:2], ["ais"], suite="mini")
+    assert not alone.rows[0].cells["ais"].best and not any("†" in note for note in alone.notes)
+
+
+def test_pictures_of_one_clip_are_one_unit(tmp_path, several):
+    """A file with a row a clip and seed counts each clip once."""
+    import pandas as pd
+
+    path = several[4].path.with_name("scores.parquet")
+    once = pd.read_parquet(path)
+    twice = pd.concat([once.assign(ais=once["ais"] + shift, picture=shift) for shift in (-3.0, 3.0)])
+    before = build_board(several, ["ais"], suite="mini")
+    twice.to_parquet(path)
+    after = build_board(several, ["ais"], suite="mini")
+    one, other = (rows_of(board)["far"].cells["ais"] for board in (before, after))
+    assert (other.low, other.high) == pytest.approx((one.low, one.high)) and other.p_best == one.p_best
+
+
+def test_set_distances_are_tested_over_seeds_or_by_intervals():
+    def distance(value: float) -> dict[str, Any]:
+        return metric(value, "down", low=value - 1, high=value + 1)
+
+    def board(*rows: tuple[str, Sequence[float]]) -> dict[str, Any]:
+        made = [
+            stored(name, 60.0 - k, distance(v), seed) for k, (name, vs) in enumerate(rows) for seed, v in enumerate(vs)
+        ]
+        built = build_board(made, ["fid"], suite="mini")
+        note = next(note for note in built.notes if note.startswith("†"))
+        return {"note": note, **{row.method: row.cells["fid"] for row in built.rows}}
+
+    seeds = board(("best", [10.0, 10.4, 10.2]), ("close", [10.3, 10.5, 10.1]), ("worse", [14.0, 14.2, 14.1]))
+    assert seeds["close"].tied and not seeds["worse"].tied and seeds["worse"].p_best < 0.01
+    assert "fid by Welch's t test over seeds" in seeds["note"]
+    single = board(("best", [10.0]), ("close", [11.9]), ("worse", [12.1]))
+    assert single["close"].tied and not single["worse"].tied and single["worse"].p_best is None
+    assert "fid where the 95 % intervals overlap" in single["note"]
+
+
+def test_scores_that_are_not_the_records_decide_nothing(several):
+    board = build_board(several, ["ais"], suite="mini")
+    other = several[4].path.with_name("scores.parquet")
+    several[0].path.with_name("scores.parquet").replace(other)
+    spoiled = build_board(several, ["ais"], suite="mini")
+    assert any("Per-clip scores left out" in note and str(other) in note for note in spoiled.notes)
+    assert rows_of(board)["far"].scores and not rows_of(spoiled)["far"].scores
+    other.write_bytes(b"not parquet")
+    assert any("not a readable Parquet file" in note for note in build_board(several, ["ais"], suite="mini").notes)
+
+
+def test_who_is_told_the_answer_does_not_compete(several, tmp_path):
+    told = {"reference": ["frame"], "sd-text": ["label"], "both": ["audio", "label"], "floor": ["other clips"]}
+    anchors = [scored(tmp_path, name, {"ais": 90 + noise(9)}, sees=sees) for name, sees in told.items()]
+    retrieval = scored(tmp_path, "retrieval", {"ais": 60 + noise(8)}, sees=["audio", "label list"])
+    board = build_board([*several, *anchors, retrieval], ["ais"], suite="mini")
+    assert [row.method for row in board.rows if row.cells["ais"].best] == ["top"]
+    assert {row.method for row in board.rows if not row.competes} == set(told)
+    assert board.rows[0].method in told and board.rows[0].rank == 1
+    assert any("not both, floor, reference or sd-text" in note for note in board.notes)
+
+
+def test_the_budget_of_every_method_is_shown(records):
+    cost = {"fit_steps": 600, "trainable_parameters": 169_891}
+    fits = [stored("a", 60.0, seed=k, cost={**cost, "fit_seconds": 300 + 60 * k}) for k in (0, 1)]
+    board = board_of([*fits, stored("b", 50.0)])
+    assert [row.fit.show() for row in board.rows] == ["600 steps, 5.5 min, 0.17 M", "–"]
+    first, second = json.loads(to_json(board))
+    assert (first["fit_steps"], first["fit_seconds"], first["trainable_parameters"]) == (600, 330, 169_891)
+    assert second["fit_steps"] is None
+    line = next(csv.DictReader(io.StringIO(to_csv(board))))
+    assert (line["fit_steps"], line["fit_seconds"], line["trainable_parameters"]) == ("600", "330.0", "169891")
+    for text in (to_markdown(board), to_latex(board), to_html(board), printed(board)):
+        assert "600 steps, 5.5 min, 0.17 M" in text
+    assert "Fit" not in to_markdown(board_of(records))
+
+
+def test_a_narrow_terminal_gets_the_table_in_parts(several):
+    wide, narrow = (printed(build_board(several, ["ais"], suite="mini"), width) for width in (120, 44))
+    assert wide.count("Method") == 1 and narrow.count("Method") > 1
+    assert max(map(len, narrow.splitlines())) <= 44
+    for part in ("near", "Where", "Seeds", "†", "[low, high]"):
+        assert part in narrow
+
+
+def test_fifteen_methods_of_three_seeds_take_no_time(tmp_path):
+    columns = ("ais", "iis", "ais.winrate.sameclass", "iis.winrate.sameclass", "aic")
+    many = [
+        scored(tmp_path, f"m{k}", {name: 60 + k + noise(seed, 540) for name in columns}, seed)
+        for k in range(15)
+        for seed in range(3)
+    ]
+    start = time.process_time()
+    board = build_board(many, columns, suite="mini")
+    to_markdown(board)
+    assert len(board.rows) == 15 and all(row.cells["ais"].low is not None for row in board.rows)
+    assert time.process_time() - start < 2
+
+
 # ---------------------------------------------------------------------------------------------------------- formats
 
 
@@ -263,16 +366,18 @@ def test_markdown_is_aligned_and_complete(records):
 
 
 GOLDEN_MARKDOWN = """\
-|   # | Method     |                 AIS ↑ |        FID ↓ | Seeds | Clips | Where           |
-|----:|:-----------|----------------------:|-------------:|------:|------:|:----------------|
-|   1 | reference  | **75.0 [73.0, 77.0]** |            – | fixed |   100 | runs            |
-|   2 | audiotoken |            62.0 ± 2.8 | 72.00 ± 2.83 |     2 |   100 | packaged + runs |
-|   3 | shuffled   |     50.5 [48.5, 52.5] |    **71.00** |     1 |   100 | runs            |
-|     | chance     |                  50.0 |              |       |       |                 |
+|   # | Method     |                   AIS ↑ |        FID ↓ | Seeds | Clips | Where           |
+|----:|:-----------|------------------------:|-------------:|------:|------:|:----------------|
+|   1 | reference  |   **75.0 [73.0, 77.0]** |            – | fixed |   100 | runs            |
+|   2 | audiotoken | 62.0 ± 2.8 [60.0, 64.0] | 72.00 ± 2.83 |     2 |   100 | packaged + runs |
+|   3 | shuffled   |       50.5 [48.5, 52.5] |    **71.00** |     1 |   100 | runs            |
+|     | chance     |                    50.0 |              |       |       |                 |
 
 - No FID for reference: weights are missing.
+- † not significantly different from the best of its column (bold), two-sided 5 %: AIS where the 95 % intervals overlap.
+- Not tested against the best: FID of audiotoken (no scores per clip, no second seed, no interval).
 - ± is the standard deviation over seeds.
-- [low, high] is the 95 % interval over the clips of a single run.
+- [low, high] is the 95 % interval over clips; of AIS, FID, the mean of the runs' intervals.
 """
 
 
@@ -296,8 +401,9 @@ def test_json_is_a_list_of_objects_whose_method_is_a_string(records):
     assert [row["method"] for row in rows][:2] == ["reference", "audiotoken"]
     audiotoken = rows[1]
     assert audiotoken["metrics"]["ais"] == {
-        "value": 62.0, "reason": None, "low": None, "high": None, "std": 8**0.5, "seeds": {"0": 60.0, "1": 64.0},
+        "value": 62.0, "reason": None, "low": 60.0, "high": 64.0, "std": 8**0.5, "seeds": {"0": 60.0, "1": 64.0},
         "n": 100, "failed": 0, "unit": "%", "direction": "up", "chance": 50.0, "version": 1, "best": False,
+        "p_best": None, "tied": False,
     }  # fmt: skip
     assert audiotoken["seeds"] == [0, 1] and audiotoken["suite_version"] == 1
     assert rows[0]["metrics"]["fid"]["value"] is None and rows[0]["metrics"]["fid"]["reason"]
@@ -363,7 +469,7 @@ def test_html_is_self_contained_escaped_and_shows_the_same_cells(records):
     table = [[" ".join(cell.split()) for cell in row] for row in reader.rows]
     assert table[0] == ["#", "Method", "ais ↑", "fid ↓", "Seeds", "Clips", "Where"]
     assert table[1][:3] == ["1", "reference", "75.0 [73.0, 77.0]"]
-    assert table[2][:4] == ["2", "audiotoken", "62.0 ± 2.8", "72.00 ± 2.83"]
+    assert table[2][:4] == ["2", "audiotoken", "62.0 ± 2.8 [60.0, 64.0]", "72.00 ± 2.83"]
     assert table[-1][1:3] == ["chance", "50.0"]
     assert len({len(row) for row in table}) == 1
     places = [
@@ -419,8 +525,8 @@ def test_notes_stay_on_one_line():
 
 def test_a_large_board_takes_no_time():
     many = [stored(f"m{i}", 50 + i / 10, 60 + i, seed) for i in range(100) for seed in range(5)]
-    start = time.perf_counter()
+    start = time.process_time()
     board = board_of(many)
     for render in RENDERERS.values():
         render(board)
-    assert len(board.rows) == 100 and time.perf_counter() - start < 2
+    assert len(board.rows) == 100 and time.process_time() - start < 2

@@ -7,7 +7,16 @@ import pytest
 import scipy.stats
 
 from metrics import statistics
-from metrics.statistics import bootstrap_interval, half_sample_interval, paired_permutation_test, per_clip
+from metrics.statistics import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    half_sample_interval,
+    holm,
+    paired_permutation_test,
+    per_clip,
+    sign_flip_p_values,
+    welch_test,
+)
 
 
 def test_images_of_a_clip_are_one_unit():
@@ -104,3 +113,45 @@ def test_clips_without_a_score_are_left_out():
         paired_permutation_test([np.nan], [1.0])
     with pytest.raises(ValueError, match="one per clip"):
         paired_permutation_test([1.0, 2.0], [1.0])
+
+
+def test_many_columns_at_once_are_as_one_by_one():
+    values = np.random.default_rng(0).normal(0.1, 1, size=(90, 4))
+    values[::7, 1] = np.nan
+    values[:, 2] = 3.0
+    for column, interval in zip(values.T, bootstrap_intervals(values), strict=True):
+        assert interval == pytest.approx(bootstrap_interval(column))
+    assert bootstrap_intervals(np.full((5, 1), np.nan)) == [None]
+    p = sign_flip_p_values(values)
+    for column in (0, 3):
+        assert p[column] == paired_permutation_test(values[:, column], np.zeros(90)).p_value
+    # A clip that a column lacks moves nothing: exact tests are the same with and without it.
+    few = np.array([[1.0, 2.0], [2.0, np.nan], [-0.5, 1.0], [3.0, 0.5]])
+    assert sign_flip_p_values(few)[1] == paired_permutation_test([2.0, 1.0, 0.5], [0.0] * 3).p_value == 0.25
+
+
+def test_memory_does_not_grow_with_clips_times_draws():
+    import tracemalloc
+
+    values = np.random.default_rng(0).normal(size=(15_000, 3))
+    tracemalloc.start()
+    bootstrap_intervals(values, resamples=200)
+    sign_flip_p_values(values, resamples=200)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+
+
+def test_welch_agrees_with_scipy():
+    a, b = [14.1, 15.0, 14.4], [12.0, 12.9, 11.0, 12.2]
+    ours, other = welch_test(a, b), scipy.stats.ttest_ind(a, b, equal_var=False)
+    assert ours.p_value == pytest.approx(other.pvalue)
+    assert (ours.low, ours.high) == pytest.approx(tuple(other.confidence_interval()))
+    assert ours.difference == pytest.approx(other.confidence_interval()[0] / 2 + other.confidence_interval()[1] / 2)
+    assert ours.n == 3 and welch_test(b, a).p_value == ours.p_value
+    assert welch_test([1.0], b) is None and welch_test([1.0, 1.0], [2.0, 2.0]) is None
+
+
+def test_holm_orders_and_bounds():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.4, 0.9]) == pytest.approx([0.8, 0.9]) and holm([0.9, 0.9]) == [1.0, 1.0] and holm([]) == []

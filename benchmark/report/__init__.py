@@ -1,0 +1,1 @@
+"""How tables look: one plain table for every text format, and the pages."""
