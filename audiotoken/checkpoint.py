@@ -12,7 +12,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiotoken.embedder import Embedder
 from benchmark.errors import UserError
@@ -45,11 +45,48 @@ def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = 
     problems = _problems(state)
     if problems:
         raise UserError([f"{path} is no embedder's checkpoint: {problem}" for problem in problems])
-    output_size, input_size = state["fc2.weight"].shape
+    sizes = _sizes(state)
+    assert sizes is not None
     with torch.device("meta"):
-        embedder = Embedder(input_size, output_size, dropout=dropout, official_dropout=official_dropout)
+        embedder = Embedder(*sizes[:2], hidden_size=sizes[2], dropout=dropout, official_dropout=official_dropout)
     embedder.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
     return embedder.eval()
+
+
+def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
+    """The released `lora_layers_learned_embeds.bin`: down (rank, inputs) and up (outputs, rank) of each linear layer.
+
+    Keys are names of modules of `unet` ("down_blocks.0....attn1.to_q", "....to_out.0"); the layer's weight grows by
+    `up @ down`. The file holds the state of diffusers' LoRA attention processors (guyyariv/AudioToken@b42a374
+    train.py). Raises UserError listing every missing, unexpected, wrongly shaped or not finite parameter, or if the
+    file cannot be read.
+    """
+    state = _read_tensors(path)
+    layers, problems = {}, []
+    for name, module in unet.named_modules():
+        if not hasattr(module, "to_q") or not hasattr(module, "to_out"):
+            continue
+        for part, linear in {"to_q": "to_q", "to_k": "to_k", "to_v": "to_v", "to_out": "to_out.0"}.items():
+            layer = unet.get_submodule(f"{name}.{linear}")
+            assert isinstance(layer, nn.Linear)
+            outputs, inputs = layer.weight.shape
+            keys = [f"{name}.processor.{part}_lora.{side}.weight" for side in ("down", "up")]
+            down, up = (state.pop(key, None) for key in keys)
+            if down is None or up is None:
+                problems += [f"{key} is missing" for key, value in zip(keys, (down, up), strict=True) if value is None]
+            elif down.shape != (up.shape[-1], inputs) or up.shape != (outputs, len(down)):
+                problems.append(
+                    f"{keys[0]} and its up have shapes {tuple(down.shape)} and {tuple(up.shape)}, "
+                    f"(rank, {inputs}) and ({outputs}, rank) fit this U-Net"
+                )
+            elif not (down.isfinite().all() and up.isfinite().all()):
+                problems.append(f"{keys[0]} or its up holds numbers that are not finite")
+            else:
+                layers[f"{name}.{linear}"] = down.float(), up.float()
+    problems += [f"{key} is unexpected" for key in state]
+    if problems:
+        raise UserError([f"{path} is no LoRA of this U-Net: {problem}" for problem in problems])
+    return layers
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -85,12 +122,22 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
+def _sizes(state: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
+    """Input, output and hidden size of the embedder that `state` is of; None where it cannot be one."""
+    first, second = state.get("fc1.weight"), state.get("fc2.weight")
+    if second is None or second.ndim != 2:
+        return None
+    output_size, hidden_size = second.shape
+    input_size = first.shape[1] if first is not None and first.ndim == 2 else hidden_size
+    return input_size, output_size, hidden_size
+
+
 def _problems(state: Mapping[str, Tensor]) -> list[str]:
     """One line for every parameter of `state` that keeps it from being an embedder's."""
-    weight = state.get("fc2.weight")
-    sizes = tuple(weight.shape) if weight is not None and weight.ndim == 2 else None
+    sizes = _sizes(state)
+    input_size, output_size, hidden_size = sizes or (1, 1, 1)
     with torch.device("meta"):
-        expected = Embedder(*(reversed(sizes) if sizes else (1, 1))).state_dict()
+        expected = Embedder(input_size, output_size, hidden_size=hidden_size).state_dict()
     problems = [f"{name} is missing" for name in expected if name not in state]
     problems += [f"{name} is unexpected" for name in state if name not in expected]
     for name, parameter in expected.items():
@@ -99,7 +146,7 @@ def _problems(state: Mapping[str, Tensor]) -> list[str]:
             continue
         if sizes is None:
             if name == "fc2.weight":
-                problems.append(f"{name} has shape {tuple(value.shape)}, not (output size, input size)")
+                problems.append(f"{name} has shape {tuple(value.shape)}, not (output size, hidden size)")
         elif value.shape != parameter.shape:
             problems.append(f"{name} has shape {tuple(value.shape)}, {tuple(parameter.shape)} fits the others")
         elif not value.isfinite().all():
@@ -113,7 +160,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} is no embedder's checkpoint: it does not hold named tensors")
+        raise UserError(f"{path} is no checkpoint: it does not hold named tensors")
     return state
 
 

@@ -69,21 +69,24 @@ class Embedder(nn.Module):
         token = sum over i of attention(i) hidden(i)
 
     `input_size` is the audio encoder's width (2304 for BEATs: 3 layers of 768), `output_size` the text encoder's (768
-    for Stable Diffusion 1, 1024 for 2). T may differ from call to call. The pooling is computed in float32 or better,
-    and the token has that type, also under autocast.
+    for Stable Diffusion 1, 1024 for 2), `hidden_size` that of the layer between them (`input_size` unless given, as in
+    the paper). T may differ from call to call; with T = 1 there is nothing to pool, and the token is `hidden`. The
+    pooling is computed in float32 or better, and the token has that type, also under autocast.
 
     `dropout` acts on the unary branch while training. The released code leaves it on in eval mode too, so that the
     same sound gives another token each time; `official_dropout=True` does the same.
     """
 
     def __init__(
-        self, input_size: int, output_size: int, *, dropout: float = 0.5, official_dropout: bool = False
-    ) -> None:
+        self, input_size: int, output_size: int, *, hidden_size: int | None = None, dropout: float = 0.5,
+        official_dropout: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.input_size = input_size
         self.output_size = output_size
-        self.fc1 = nn.Linear(input_size, input_size)
-        self.fc2 = nn.Linear(input_size, output_size)
+        self.hidden_size = input_size if hidden_size is None else hidden_size
+        self.fc1 = nn.Linear(input_size, self.hidden_size)
+        self.fc2 = nn.Linear(self.hidden_size, output_size)
         self.fga = _Attention(output_size, Dropout(dropout, always=official_dropout))
 
     def forward(self, features: Tensor, generator: Generators | None = None) -> Tensor:

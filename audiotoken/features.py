@@ -1,17 +1,20 @@
-"""What is frozen is computed once: BEATs features and latents of the training clips."""
+"""What is frozen is computed once: features and latents of the training clips."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.errors import UserError
 from benchmark.files import digest, save_rows
 from benchmark.images import resize
+from benchmark.suite import ENCODERS
 
 if TYPE_CHECKING:
     from benchmark.backbone import Backbone
@@ -25,49 +28,85 @@ STORED_BYTES = 2 * 2**30
 """Features of more clips than fit into this are computed anew whenever a clip is met."""
 
 
-class Listener:
-    """BEATs as AudioToken uses it: the outputs of its layers 4, 8 and 12, joined along the channels.
+def encoder_of(suite: Suite, network: str, device: str) -> Any:
+    """The frozen encoder `network` of the suite. Raises UserError if it has none of that name."""
+    name = f"{suite.base}/{network}"
+    if name not in ENCODERS or network not in suite.encoders:
+        known = ", ".join(sorted(suite.encoders)) or "none"
+        raise UserError(f"suite {suite.base!r} has no encoder {network!r} (it has: {known}): choose another suite")
+    return ENCODERS.get(name)(suite, device)
 
-    Called, it hears one clip at a time, so that no neighbour's rounding gets into a test clip's token; `together` is
+
+class Sense(ABC):
+    """How a frozen network perceives a clip: features over time, which are what the embedder gets.
+
+    Called, it takes one clip at a time, so that no neighbour's rounding gets into a test clip's token; `together` is
     faster and serves the training clips.
     """
 
+    task: ClassVar[str]
+    """What goes on while the training clips are perceived."""
+
     def __init__(self, encoder: Any, suite: Suite, device: str) -> None:
-        self.encoder, self.suite, self.device = encoder.eval().requires_grad_(False), suite, device
+        self.encoder, self.suite, self.device = encoder, suite, device
+
+    @property
+    @abstractmethod
+    def preparation(self) -> list[Any]:
+        """What features depend on besides the network's weights and the clips, as plain values."""
 
     @torch.inference_mode()
     def __call__(self, clips: Sequence[Clip]) -> Tensor:
-        """(B, T, 3 * width), in single precision."""
+        """(B, T, width), in single precision."""
         return torch.cat([self.together([clip]) for clip in clips])
+
+    @abstractmethod
+    def together(self, clips: Sequence[Clip]) -> Tensor:
+        """The same in one pass of the network."""
+
+
+class Listener(Sense):
+    """The sound's features over time, by the encoder's `extract_features` (waveforms (B, samples) -> (B, T, width)).
+
+    With BEATs they are what AudioToken uses: the outputs of its layers 4, 8 and 12, joined along the channels.
+    """
+
+    task = "listening to the training clips"
+
+    @property
+    def preparation(self) -> list[Any]:
+        return [self.suite.samples, self.suite.data.length]
+
+    def waves(self, clips: Sequence[Clip]) -> Tensor:
+        """The sounds as the suite gives them: (B, samples)."""
+        return torch.from_numpy(np.stack([self.suite.sound(clip) for clip in clips])).to(self.device)
 
     @torch.inference_mode()
     def together(self, clips: Sequence[Clip]) -> Tensor:
-        """The same in one pass of the network."""
-        waves = torch.from_numpy(np.stack([self.suite.sound(clip) for clip in clips]))
-        features: Tensor = self.encoder.extract_features(waves.to(self.device))
+        features: Tensor = self.encoder.extract_features(self.waves(clips))
         return features.float()
 
 
 class Features:
     """Features of a training set by position: stored in half precision, or streamed where they would not fit."""
 
-    def __init__(self, listener: Listener, clips: ClipSet, weights: str, cache: Path, ui: UI) -> None:
-        self.listener, self.clips = listener, clips
-        first = listener(clips[:1])[0]
+    def __init__(self, sense: Sense, clips: ClipSet, weights: str, cache: Path, ui: UI) -> None:
+        self.sense, self.clips, self.device = sense, clips, sense.device
+        first = sense(clips[:1])[0]
         self.width = first.shape[-1]
         self.stored: np.ndarray | None = None
         if len(clips) * first.numel() * 2 > STORED_BYTES:
             ui.say(f"features of {len(clips)} clips do not fit into {STORED_BYTES / 2**30:.0f} GB: they are streamed")
             return
-        key = digest([FEATURES_VERSION, weights, clips.identity, listener.suite.samples, listener.suite.data.length])
+        key = digest([FEATURES_VERSION, weights, clips.identity, *sense.preparation])
         path = cache / "features" / f"{key[:32]}.npy"
         if not path.exists():
-            with ui.task("listening to the training clips (BEATs)", len(clips), "clips") as advance:
+            with ui.task(sense.task, len(clips), "clips") as advance:
 
                 def rows() -> Iterator[np.ndarray]:
                     for start in range(0, len(clips), HEARD_TOGETHER):
                         some = clips[start : start + HEARD_TOGETHER]
-                        yield listener.together(some).cpu().numpy()
+                        yield sense.together(some).cpu().numpy()
                         advance(len(some))
 
                 save_rows(path, (len(clips), *first.shape), np.float16, rows())
@@ -76,8 +115,9 @@ class Features:
     def __call__(self, positions: Sequence[int]) -> Tensor:
         """(B, T, width) of the clips at `positions`."""
         if self.stored is None:
-            return self.listener.together([self.clips[position] for position in positions])
-        return torch.from_numpy(self.stored[np.asarray(positions)].astype(np.float32)).to(self.listener.device)
+            # a clone, as what inference mode made cannot be differentiated through
+            return self.sense.together([self.clips[position] for position in positions]).clone()
+        return torch.from_numpy(self.stored[np.asarray(positions)].astype(np.float32)).to(self.device)
 
 
 def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,9 @@
-"""AudioToken as a method of the benchmark: BEATs features -> embedder -> one token of the frozen text encoder."""
+"""AudioToken as a method of the benchmark, and what it shares with other ways to one token of the text encoder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -11,10 +12,12 @@ from pydantic import Field
 from benchmark.method import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
 
 if TYPE_CHECKING:
+    from audiotoken.features import Sense
+    from audiotoken.training import Material
     from benchmark.clips import Clip, ClipSet
 
 
-class AudioTokenSettings(MethodSettings):
+class TokenSettings(MethodSettings):
     """Values left at None are the suite's training budget. The paper: learning rate 1e-5 x batch x accumulation."""
 
     steps: int | None = Field(None, ge=1)
@@ -35,6 +38,11 @@ class AudioTokenSettings(MethodSettings):
     """Weight of mean |e_audio|."""
     lambda_b: float = Field(0.0, ge=0)
     """Weight of the squared 2-norm of e_audio."""
+
+
+class AudioTokenSettings(TokenSettings):
+    """The settings of every trained token, and AudioToken's own."""
+
     lambda_c: float = Field(0.0, ge=0)
     """Weight of the classification loss (CL)."""
     cl_reduction: Literal["batch", "sample"] = "batch"
@@ -43,31 +51,44 @@ class AudioTokenSettings(MethodSettings):
     """Dropout of the unary potential stays on at inference, as in the released code."""
 
 
-class AudioToken(ConditioningMethod):
-    """Yariv et al., Interspeech 2023, arXiv 2305.13050."""
+class TokenMethod(ConditioningMethod):
+    """A frozen network's features of a clip -> a trained embedder -> one token in the frozen text encoder's prompt.
 
-    card: ClassVar[MethodCard] = MethodCard(
-        name="audiotoken",
-        summary="BEATs features, a trained embedder, one token in the frozen text encoder",
-        sees=("audio",),
-        paper="AudioToken, Yariv et al., Interspeech 2023, arXiv 2305.13050",
-        licence="Apache-2.0; the released code and weights are MIT",
-        training_data="the suite's training split (sound and frame; no labels)",
-        weights="the suite's BEATs",
-    )
-    Settings = AudioTokenSettings
+    A subclass names its `network`, one of the suite's encoders, and may say otherwise what is perceived of a clip.
+    """
+
+    Settings: ClassVar[type[MethodSettings]] = TokenSettings
+    network: ClassVar[str]
     fits = True
-    settings: AudioTokenSettings
+    settings: TokenSettings
 
     def setup(self, run: RunContext) -> None:
-        from audiotoken.features import Listener
-        from benchmark.suite import ENCODERS
+        from audiotoken.features import encoder_of
 
         super().setup(run)
-        self.listener = Listener(ENCODERS.get(f"{run.suite.base}/beats")(run.suite, run.device), run.suite, run.device)
+        self.listener = self.listens(encoder_of(run.suite, self.network, run.device))
+
+    def listens(self, encoder: Any) -> Sense:
+        """How a test clip is perceived."""
+        from audiotoken.features import Listener
+
+        return Listener(encoder, self.run.suite, self.run.device)
+
+    def studies(self) -> Sense:
+        """How a training clip is perceived."""
+        return self.listener
+
+    def hidden_size(self) -> int | None:
+        """Width of the embedder's hidden layer; None: that of its input."""
+        return None
+
+    @property
+    def official_dropout(self) -> bool:
+        """Whether the embedder's dropout stays on at inference."""
+        return False
 
     def encoders(self) -> dict[str, str]:
-        return {"beats": self.run.suite.encoders["beats"]}
+        return {self.network: self.run.suite.encoders[self.network]}
 
     @property
     def _file(self) -> Path:
@@ -82,20 +103,18 @@ class AudioToken(ConditioningMethod):
 
         from audiotoken.checkpoint import save_embedder
         from audiotoken.embedder import Embedder
-        from audiotoken.features import Features, latents_of
-        from audiotoken.training import Material
         from audiotoken.training import train as train_embedder
 
-        run = self.run
-        features = Features(self.listener, train, run.suite.encoders["beats"], run.cache, run.ui)
-        mean, deviation = latents_of(run.backbone, train, run.ui)
+        run, material = self.run, self.material(train)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             embedder = Embedder(
-                features.width, run.backbone.token_width, official_dropout=self.settings.official_dropout
+                material.features.width,
+                run.backbone.token_width,
+                hidden_size=self.hidden_size(),
+                official_dropout=self.official_dropout,
             )
         embedder.to(run.device)
-        material = Material(features, mean, deviation, self._label_embeddings(train))
         figures = train_embedder(embedder, run.backbone, material, self.settings, run.seed, self._checkpoint, run.ui)
         assert self.settings.steps is not None
         metadata = {
@@ -107,18 +126,19 @@ class AudioToken(ConditioningMethod):
         save_embedder(self._file, embedder, metadata)
         return FitReport(self.settings.steps, sum(p.numel() for p in embedder.parameters()), figures)
 
-    def _label_embeddings(self, train: ClipSet) -> Any:
-        if not self.settings.lambda_c:
-            return None
-        from benchmark.text import label_embedding
+    def material(self, train: ClipSet) -> Material:
+        """What the embedder is trained on."""
+        from audiotoken.features import Features, latents_of
+        from audiotoken.training import Material
 
-        table = label_embedding(self.run.backbone.tokenizer, self.run.backbone.text_encoder, train.labels)
-        return table[train.classes]
+        run = self.run
+        features = Features(self.studies(), train, run.suite.encoders[self.network], run.cache, run.ui)
+        return Material(features, *latents_of(run.backbone, train, run.ui))
 
     def load(self) -> None:
         from audiotoken.checkpoint import load_embedder
 
-        self.embedder = load_embedder(self._file, official_dropout=self.settings.official_dropout).to(self.run.device)
+        self.embedder = load_embedder(self._file, official_dropout=self.official_dropout).to(self.run.device)
         # only now: a full disk may keep the harness from noting that the fit is done, and then it is asked for again
         self._checkpoint.unlink(missing_ok=True)
 
@@ -129,6 +149,41 @@ class AudioToken(ConditioningMethod):
             # row by row: a matrix product of another height may round otherwise
             tokens = torch.cat([self.embedder(self.listener([clip])) for clip in clips])
             return Conditioning(self.run.backbone.inject(tokens))
+
+
+class AudioToken(TokenMethod):
+    """Yariv et al., Interspeech 2023, arXiv 2305.13050."""
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="audiotoken",
+        summary="BEATs features, a trained embedder, one token in the frozen text encoder",
+        sees=("audio",),
+        paper="AudioToken, Yariv et al., Interspeech 2023, arXiv 2305.13050",
+        licence="Apache-2.0; the released code and weights are MIT",
+        training_data="the suite's training split (sound and frame; no labels)",
+        weights="the suite's BEATs",
+    )
+    Settings = AudioTokenSettings
+    network = "beats"
+    settings: AudioTokenSettings
+
+    @property
+    def official_dropout(self) -> bool:
+        return self.settings.official_dropout
+
+    def material(self, train: ClipSet) -> Material:
+        material = super().material(train)
+        if not self.settings.lambda_c:
+            return material
+        from benchmark.text import label_embedding
+
+        table = label_embedding(self.run.backbone.tokenizer, self.run.backbone.text_encoder, train.labels)
+        return replace(
+            material,
+            label_embeddings=table[train.classes],
+            lambda_c=self.settings.lambda_c,
+            cl_reduction=self.settings.cl_reduction,
+        )
 
 
 class AudioTokenCLSettings(AudioTokenSettings):

@@ -14,12 +14,12 @@ from torch import Tensor
 from audiotoken.checkpoint import load_state, save_state
 from audiotoken.embedder import Embedder
 from audiotoken.features import Features
-from audiotoken.losses import audio_token_loss, ldm_target
+from audiotoken.losses import ClReduction, audio_token_loss, ldm_target
 from audiotoken.timesteps import Timesteps
 from benchmark.errors import RunError
 
 if TYPE_CHECKING:
-    from audiotoken.method import AudioTokenSettings
+    from audiotoken.method import TokenSettings
     from benchmark.backbone import Backbone
     from benchmark.ui import UI
 
@@ -28,12 +28,17 @@ SAVE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Material:
-    """What is trained on, all frozen: features by position, latents (n, 4, h, w), label embeddings (n, D) for CL."""
+    """What is trained on, all frozen: features by position, latents (n, 4, h, w).
+
+    For the classification loss (CL): label embeddings (n, D), its weight, and how it is reduced.
+    """
 
     features: Features
     latent_mean: Tensor
     latent_deviation: Tensor
-    label_embeddings: Tensor | None
+    label_embeddings: Tensor | None = None
+    lambda_c: float = 0.0
+    cl_reduction: ClReduction = "batch"
 
 
 def batch_positions(count: int, batch_size: int, step: int, seed: int) -> list[int]:
@@ -56,7 +61,7 @@ def _order(count: int, epoch: int, seed: int) -> Tensor:
     return _orders[key]
 
 
-def learning_rate(settings: AudioTokenSettings, step: int) -> float:
+def learning_rate(settings: TokenSettings, step: int) -> float:
     """Constant as in the paper, or with a cosine to zero after `warmup_steps` linear steps."""
     assert settings.learning_rate is not None and settings.steps is not None
     warmup = settings.warmup_steps or 0
@@ -69,7 +74,7 @@ def learning_rate(settings: AudioTokenSettings, step: int) -> float:
 
 
 def train(
-    embedder: Embedder, backbone: Backbone, material: Material, settings: AudioTokenSettings, seed: int,
+    embedder: Embedder, backbone: Backbone, material: Material, settings: TokenSettings, seed: int,
     checkpoint: Path, ui: UI,
 ) -> dict[str, Any]:  # fmt: skip
     """Train `embedder` in place to `settings.steps`, from `checkpoint` where there is one; returns the last losses.
@@ -90,7 +95,7 @@ def train(
         timesteps.load_state_dict(state["timesteps"])
         first, running = state["step"], state["running"]
         ui.say(f"continuing at step {first} of {settings.steps}")
-    device = material.features.listener.device
+    device = material.features.device
     embedder.train()
     saved = time.perf_counter()
     with ui.task("training the embedder", settings.steps, "steps") as advance:
@@ -118,8 +123,8 @@ def train(
                 None if material.label_embeddings is None else material.label_embeddings[positions],
                 settings.lambda_a,
                 settings.lambda_b,
-                settings.lambda_c,
-                settings.cl_reduction,
+                material.lambda_c,
+                material.cl_reduction,
                 weights.to(device),
             )
             loss = float(losses.total.detach())

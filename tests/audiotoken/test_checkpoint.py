@@ -35,6 +35,19 @@ def test_round_trip(tmp_path: Path, embedder: Embedder) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_the_hidden_size_is_read_from_the_tensors(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    wide = Embedder(10, 6, hidden_size=7)
+    save_embedder(tmp_path / "e", wide, {})
+    loaded = load_embedder(tmp_path / "e")
+    assert same(loaded, wide) and (loaded.input_size, loaded.hidden_size, loaded.output_size) == (10, 7, 6)
+    state = {**wide.state_dict(), "fc1.weight": torch.zeros(8, 10)}
+    save_file(state, tmp_path / "torn")
+    with pytest.raises(UserError, match=r"fc1.weight has shape \(8, 10\), \(7, 10\) fits the others") as caught:
+        load_embedder(tmp_path / "torn")
+    assert len(caught.value.problems) == 1
+
+
 def test_equal_embedders_are_equal_files(tmp_path: Path, embedder: Embedder) -> None:
     metadata = {key: key * 2 for key in "abcdefgh"}
     save_embedder(tmp_path / "one", embedder, metadata)

@@ -119,3 +119,21 @@ def test_size_of_the_released_weights() -> None:
         model = Embedder(2304, 768)
     # The released file has 35.4 MB in float32.
     assert sum(p.numel() for p in model.parameters()) * 4 / 1e6 == pytest.approx(35.4, abs=0.05)
+
+
+def test_a_hidden_layer_of_another_width() -> None:
+    torch.manual_seed(0)
+    plain = Embedder(10, 6)
+    torch.manual_seed(0)
+    same = Embedder(10, 6, hidden_size=10)
+    assert plain.hidden_size == 10
+    assert all(a.equal(b) for a, b in zip(plain.state_dict().values(), same.state_dict().values(), strict=True))
+    wide = Embedder(10, 6, hidden_size=32)
+    assert wide.fc1.weight.shape == (32, 10) and wide.fc2.weight.shape == (6, 32)
+    assert wide(torch.randn(2, 5, 10)).shape == (2, 6)
+
+
+def test_one_step_of_time_is_not_pooled() -> None:
+    embedder = Embedder(10, 6).eval()
+    one = torch.randn(3, 1, 10)
+    assert embedder(one).equal(embedder.potentials(one).hidden[:, 0])

@@ -18,7 +18,7 @@ from audiotoken import training
 from audiotoken.checkpoint import load_state
 from audiotoken.embedder import Embedder
 from audiotoken.features import Features, Listener, latents_of
-from audiotoken.method import AudioToken, AudioTokenCL, AudioTokenCLSettings, AudioTokenSettings
+from audiotoken.method import AudioToken, AudioTokenCL, AudioTokenCLSettings, AudioTokenSettings, TokenMethod
 from audiotoken.training import Material, batch_positions, learning_rate, train
 from benchmark.backbone import Backbone
 from benchmark.datasets.manifest import load_manifest
@@ -26,6 +26,7 @@ from benchmark.errors import RunError
 from benchmark.mini import networks
 from benchmark.mini.dataset import WEIGHTS
 from benchmark.suite import ENCODERS, load_suite
+from benchmark.text import label_embedding
 from benchmark.ui import Silent
 
 CLIPS, WIDTH, FEATURES = 5, 16, 12
@@ -97,7 +98,7 @@ def backbone() -> Backbone:
 class Kept:
     """Stands for `Features`: random ones."""
 
-    listener = SimpleNamespace(device="cpu")
+    device = "cpu"
 
     def __init__(self) -> None:
         self.rows = torch.randn(CLIPS, 3, FEATURES, generator=torch.Generator().manual_seed(1))
@@ -106,10 +107,11 @@ class Kept:
         return self.rows[positions]
 
 
-def material(labels: Tensor | None = None) -> Material:
+def material(labels: Tensor | None = None, lambda_c: float = 0.0) -> Material:
     generator = torch.Generator().manual_seed(2)
     mean = torch.randn(CLIPS, 4, 4, 4, generator=generator)
-    return Material(Kept(), mean, 0.1 * torch.rand(mean.shape, generator=generator), labels)  # type: ignore[arg-type]
+    deviation = 0.1 * torch.rand(mean.shape, generator=generator)
+    return Material(Kept(), mean, deviation, labels, lambda_c)  # type: ignore[arg-type]
 
 
 def embedder() -> Embedder:
@@ -187,8 +189,8 @@ def test_the_classification_loss_draws_the_token_to_its_label(backbone: Backbone
     cosines = {}
     for weight in (0.0, 30.0):
         one = embedder()
-        given = settings(steps=60, lambda_a=0.0, lambda_c=weight)
-        train(one, backbone, material(labels if weight else None), given, 0, tmp_path / f"{weight}.pt", Silent())
+        given = material(labels if weight else None, weight)
+        train(one, backbone, given, settings(steps=60, lambda_a=0.0), 0, tmp_path / f"{weight}.pt", Silent())
         cosines[weight] = F.cosine_similarity(one(Kept().rows), labels).mean().item()
     assert cosines[30.0] > 0.6 > cosines[0.0]
 
@@ -209,12 +211,20 @@ def test_a_loss_that_is_not_finite_stops_with_advice(backbone: Backbone, tmp_pat
     assert not (tmp_path / "a.pt").exists()
 
 
-def test_the_classification_loss_needs_labels() -> None:
+def test_labels_are_looked_at_for_the_classification_loss_alone(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert AudioTokenCL.Settings is AudioTokenCLSettings and AudioTokenCLSettings().lambda_c > 0
-    run: Any = SimpleNamespace()
-    method = AudioToken(AudioTokenSettings())
-    method.run = run
-    assert method._label_embeddings(None) is None  # type: ignore[arg-type]
+    monkeypatch.setattr(TokenMethod, "material", lambda self, train: material())
+    run: Any = SimpleNamespace(backbone=backbone)
+    clips: Any = SimpleNamespace(labels=("rain", "church bell"), classes=torch.tensor([1, 0, 0, 1, 1]))
+    plain, with_cl = AudioToken(AudioTokenSettings()), AudioTokenCL(AudioTokenCLSettings(cl_reduction="sample"))
+    plain.run = with_cl.run = run
+    assert plain.material(clips).label_embeddings is None
+    made = with_cl.material(clips)
+    table = label_embedding(backbone.tokenizer, backbone.text_encoder, clips.labels)
+    assert made.label_embeddings is not None and made.label_embeddings.equal(table[clips.classes])
+    assert (made.lambda_c, made.cl_reduction) == (with_cl.settings.lambda_c, "sample")
 
 
 # ------------------------------------------------------------------------------------------- features and latents
@@ -250,6 +260,7 @@ def test_features_are_stored_once_or_streamed(
     streamed = Features(listener, clips, "c" * 64, tmp_path, ui)
     assert streamed.stored is None and "streamed" in ui.said[0]
     assert streamed([2, 0]).equal(exact) and len(list(tmp_path.rglob("*.npy"))) == 2
+    Embedder(streamed.width, WIDTH)(streamed([2, 0])).sum().backward()  # as training does
 
 
 def test_latents_are_those_of_the_frames(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,0 +1,434 @@
+"""AudioToken as a diffusers pipeline: sounds in, pictures out, without suites, runs or records.
+
+    pipeline = AudioTokenPipeline.from_pretrained("my-audiotoken").to("cuda")
+    picture = pipeline("dog.wav").images[0]
+
+Stable Diffusion's own pipeline does the sampling; BEATs and the embedder turn a sound into the vector that stands in
+the prompt in the place of a word (paper, section 3). `audiotoken.convert` makes such pipelines of trained embedders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import (
+    AutoencoderKL,
+    ConfigMixin,
+    ModelMixin,
+    SchedulerMixin,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from torch import Tensor
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+    PreTrainedModel,
+)
+
+from audiotoken.embedder import Embedder
+from benchmark import text
+from benchmark.audio import MAX_CHANNELS, AudioError, fit_length, is_silent, load_audio
+from benchmark.errors import RunError, UserError, unknown
+from benchmark.files import write_atomic
+from metrics.encoders.beats import AUDIOTOKEN_LAYERS, BEATs, BEATsConfig, load_beats
+
+Audio = str | os.PathLike[str] | np.ndarray | Tensor
+
+OUTPUTS = ("pil", "np", "pt", "latent")
+HUB = ("cache_dir", "force_download", "proxies", "local_files_only", "token")
+LOADING = (*HUB, "torch_dtype", "dtype", "use_safetensors", "low_cpu_mem_usage")
+
+
+class _Saveable(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
+    """A network with a config.json and a safetensors file, which is loaded whole or not at all."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
+        """As diffusers', but missing and unexpected parameters raise UserError with their names: no chance values."""
+        asked = kwargs.pop("output_loading_info", False)
+        made, found = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
+        problems = [f"{name} is missing" for name in sorted(found["missing_keys"])]
+        problems += [f"{name} is unexpected" for name in sorted(found["unexpected_keys"])]
+        if problems:
+            raise UserError([f"{pretrained_model_name_or_path} is no {cls.__name__}: {line}" for line in problems])
+        return (made, found) if asked else made
+
+
+class AudioEncoder(_Saveable):
+    """BEATs as a pipeline's component: waveforms -> the outputs of some of its layers, side by side."""
+
+    def __init__(self, cfg: dict[str, Any], layers: Sequence[int] = AUDIOTOKEN_LAYERS) -> None:
+        """`cfg` are the sizes of `BEATsConfig`, `layers` those that are heard, counted from 1."""
+        super().__init__()
+        self.register_to_config(cfg=cfg, layers=list(layers))
+        self.beats = BEATs(BEATsConfig.from_dict(cfg))
+        self.layers = tuple(layers)
+        self.register_state_dict_post_hook(_untie)
+
+    @classmethod
+    def of(cls, beats: BEATs) -> AudioEncoder:
+        """The component around `beats` itself, in eval mode."""
+        with torch.device("meta"):
+            made = cls(asdict(beats.config))
+        made.beats = beats
+        return made.eval()
+
+    @classmethod
+    def from_released(cls, path: str | os.PathLike[str]) -> AudioEncoder:
+        """A published BEATs checkpoint (`.pt` with `cfg` and `model`). Raises UserError for anything else."""
+        try:
+            return cls.of(load_beats(Path(path)))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+    @property
+    def width(self) -> int:
+        """Channels of the features."""
+        return len(self.layers) * self.beats.config.encoder_embed_dim
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """16 kHz waveforms (B, samples) in [-1, 1] -> features (B, T, width)."""
+        return self.beats.extract_features(waveform, self.layers)
+
+    def weights_sha256(self) -> str:
+        """sha256 of names and values, these in half precision: a copy in half precision is the same network."""
+        found = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            found.update(name.encode())
+            found.update(value.detach().cpu().half().numpy().tobytes())
+        return found.hexdigest()
+
+
+class TokenEmbedder(Embedder, _Saveable):
+    """`Embedder` as a pipeline's component; its file also reads as a checkpoint (`checkpoint.load_embedder`)."""
+
+    def __init__(
+        self, input_size: int, output_size: int, hidden_size: int | None = None, official_dropout: bool = False
+    ) -> None:
+        super().__init__(input_size, output_size, hidden_size=hidden_size, official_dropout=official_dropout)
+        ConfigMixin.register_to_config(
+            self,
+            input_size=input_size,
+            output_size=output_size,
+            hidden_size=self.hidden_size,
+            official_dropout=official_dropout,
+        )
+
+    @classmethod
+    def of(cls, embedder: Embedder, official_dropout: bool = False) -> TokenEmbedder:
+        """The component with the parameters of `embedder`, in eval mode."""
+        with torch.device("meta"):
+            made = cls(embedder.input_size, embedder.output_size, embedder.hidden_size, official_dropout)
+        made.load_state_dict(embedder.state_dict(), assign=True)
+        return made.eval()
+
+
+class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers is untyped
+    """Stable Diffusion that is prompted with sounds.
+
+    Beside Stable Diffusion's components (the safety checker is optional): `audio_encoder` and `embedder`. The other
+    arguments are what a call uses unless it is told otherwise: rate and length of the sounds that the networks hear (a
+    longer sound is cut, a shorter one repeated, or padded with zeros), the prompt with its place for the sound ("{}"
+    or "<*>"), the negative prompt, sampling steps and guidance. The defaults are the paper's.
+
+    Raises UserError for components that do not fit together.
+    """
+
+    model_cpu_offload_seq = "audio_encoder->embedder->text_encoder->image_encoder->unet->vae"
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        unet: UNet2DConditionModel,
+        scheduler: SchedulerMixin,
+        audio_encoder: AudioEncoder,
+        embedder: TokenEmbedder,
+        safety_checker: PreTrainedModel | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
+        requires_safety_checker: bool = False,
+        sampling_rate: int = 16_000,
+        seconds: float = 10.0,
+        length: str = "repeat",
+        prompt: str = "a photo of {}",
+        negative_prompt: str = "",
+        num_inference_steps: int = 50,
+        guidance_scale: float = 7.5,
+    ) -> None:
+        super().__init__(
+            vae, text_encoder, tokenizer, unet, scheduler, safety_checker, feature_extractor, image_encoder,
+            requires_safety_checker,
+        )  # fmt: skip
+        self.register_modules(audio_encoder=audio_encoder, embedder=embedder)
+        self.register_to_config(
+            sampling_rate=sampling_rate, seconds=seconds, length=length, prompt=prompt,
+            negative_prompt=negative_prompt, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
+        )  # fmt: skip
+        problems = []
+        if embedder.input_size != audio_encoder.width:
+            problems.append(
+                f"the embedder takes features of width {embedder.input_size}, the audio encoder gives "
+                f"{audio_encoder.width}: take the BEATs that it was trained with"
+            )
+        width = text_encoder.config.hidden_size
+        if embedder.output_size != width:
+            problems.append(
+                f"the embedder gives tokens of width {embedder.output_size}, the text encoder reads {width}: "
+                "take the Stable Diffusion that it was trained with (768: version 1, 1024: version 2)"
+            )
+        if problems:
+            raise UserError(problems)
+        self._placeholder = text.placeholder_id(tokenizer)
+        # the benchmark samples over channels-last memory, and equal pictures need equal arithmetic
+        for module in (unet, vae):
+            module.to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        audio: Audio | Sequence[Audio],
+        sampling_rate: int | None = None,
+        prompt: str | Sequence[str] | None = None,
+        negative_prompt: str | Sequence[str] | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        num_images_per_prompt: int = 1,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: Tensor | None = None,
+        output_type: Literal["pil", "np", "pt", "latent"] = "pil",
+        return_dict: bool = True,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        callback_on_step_end: Callable[..., Any] | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> Any:
+        """Pictures of sounds.
+
+        `audio` is a sound or a list of sounds: files of any kind (wav, mp3, mp4, ...), arrays or tensors of shape
+        (samples,), (samples, channels) or (channels, samples), floats in [-1, 1] or integers of full scale. Channels
+        are averaged, any rate is resampled; `sampling_rate` is that of the arrays, files know their own.
+        `prompt` (one, or one a sound) has one place for the sound, written {} or <*>. The other arguments are
+        StableDiffusionPipeline's; `height` and `width` default to what the U-Net was trained for. With one generator
+        a picture (a list of sounds x `num_images_per_prompt`) a picture's noise does not depend on its neighbours.
+
+        Returns StableDiffusionPipelineOutput with sounds x `num_images_per_prompt` pictures, those of one sound side
+        by side, or a tuple without `return_dict`.
+        Raises UserError, a line a problem, for sounds that cannot be read or are empty, too short or not finite, and
+        for prompts without a place; warns of silent sounds. Raises RunError for pictures that are not finite.
+        """
+        if output_type not in OUTPUTS:
+            raise unknown("output_type", str(output_type), OUTPUTS)
+        steps = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
+        if min(steps, num_images_per_prompt) < 1:
+            raise UserError(
+                f"num_inference_steps={steps}, num_images_per_prompt={num_images_per_prompt}: give 1 or more"
+            )
+        waves = self._waves(audio, sampling_rate)
+        guidance = self.config.guidance_scale if guidance_scale is None else guidance_scale
+        conditioning = self._inject(self._listen(waves), prompt)
+        negative = None
+        if guidance > 1:
+            negative = self._negative(negative_prompt, len(waves)).expand_as(conditioning)
+        output = super().__call__(
+            prompt_embeds=conditioning,
+            negative_prompt_embeds=negative,
+            height=height,
+            width=width,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            num_images_per_prompt=num_images_per_prompt,
+            eta=eta,
+            generator=generator,
+            latents=latents,
+            output_type="latent" if output_type == "latent" else "pt",
+            cross_attention_kwargs=cross_attention_kwargs,
+            callback_on_step_end=callback_on_step_end,
+            callback_on_step_end_tensor_inputs=list(callback_on_step_end_tensor_inputs),
+        )
+        if not bool(torch.isfinite(output.images).all()):
+            raise RunError("a picture holds NaN or infinite values: try another precision")
+        if output_type in ("pil", "np"):
+            output.images = self.image_processor.pt_to_numpy(output.images)
+        if output_type == "pil":
+            output.images = self.image_processor.numpy_to_pil(output.images)
+        return output if return_dict else (output.images, output.nsfw_content_detected)
+
+    @torch.no_grad()
+    def encode_audio(self, audio: Audio | Sequence[Audio], sampling_rate: int | None = None) -> Tensor:
+        """Audio tokens (B, width of the text encoder) of `audio`, given and refused as by a call."""
+        return self._listen(self._waves(audio, sampling_rate))
+
+    def save_embedder(
+        self, save_directory: str | os.PathLike[str], base: str, audio_encoder: str | None = None
+    ) -> None:
+        """Write the embedder (35 MB for Stable Diffusion 1) with references to where the rest is to be had.
+
+        `base` is the Stable Diffusion that it was trained with, a repository or folder in diffusers' layout;
+        "repository@revision" pins it. `audio_encoder` is one whose folder `audio_encoder` was written by
+        `save_pretrained`; without it, who loads the share has to pass the audio encoder. `from_pretrained` reads
+        the result, and checks that the audio encoder is the one of this pipeline.
+        """
+        folder = Path(save_directory)
+        self.embedder.save_pretrained(folder / "embedder")
+        index = json.loads(self.to_json_string())
+        absent = {name for name, part in self.components.items() if part is not None} - {"embedder"}
+        index = {key: value for key, value in index.items() if key not in absent and key != "_name_or_path"}
+        index["_base"] = {
+            "stable_diffusion": base,
+            "audio_encoder": audio_encoder,
+            "audio_encoder_sha256": self.audio_encoder.weights_sha256(),
+        }
+        write_atomic(folder / self.config_name, json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
+        """A pipeline that `save_pretrained` or `save_embedder` wrote: a folder, or a repository of the hub.
+
+        Keyword arguments are diffusers' (`torch_dtype`, `revision`, `cache_dir`, ..., and components by name, which
+        are used instead of the stored ones) and this class's own. Raises UserError for a share whose audio encoder
+        is not there, or is another one than it was trained with.
+        """
+        given = {name: kwargs[name] for name in (*HUB, "revision") if name in kwargs}
+        index = cls.load_config(pretrained_model_name_or_path, **given)
+        if "_base" in index:
+            kwargs |= _rest(str(pretrained_model_name_or_path), index, kwargs)
+        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    def _waves(self, audio: Audio | Sequence[Audio], rate: int | None) -> list[np.ndarray]:
+        """The sounds (samples,) as the audio encoder hears them."""
+        sounds: list[Any] = list(audio) if isinstance(audio, list | tuple) else [audio]
+        if not sounds:
+            raise UserError("no sound was given: name one or more")
+        if rate is not None and rate <= 0:
+            raise UserError(f"sampling_rate={rate}: give samples a second")
+        waves, problems = [], []
+        for number, sound in enumerate(sounds, 1):
+            name = f"{number} of {len(sounds)}"
+            try:
+                if isinstance(sound, str | os.PathLike):
+                    name = repr(str(sound))
+                    wave = load_audio(Path(sound), self.config.sampling_rate)
+                elif not isinstance(sound, np.ndarray | Tensor):
+                    raise AudioError(name, f"is a {type(sound).__name__}", "give a path, an array or a tensor")
+                elif rate is None:
+                    raise AudioError(name, "is an array, which does not know its rate", "give sampling_rate")
+                else:
+                    wave = load_audio(_samples(sound), self.config.sampling_rate, source_rate=rate)
+            except AudioError as error:
+                problems.append(f"audio {name} {error.reason}: {error.fix}")
+                continue
+            if is_silent(wave):
+                warnings.warn(
+                    f"audio {name} is silent (all samples zero): its picture shows what the embedder makes of nothing",
+                    stacklevel=4,
+                )
+            samples = round(self.config.sampling_rate * self.config.seconds)
+            waves.append(fit_length(wave, samples, self.config.length))
+        if problems:
+            raise UserError(problems)
+        return waves
+
+    def _listen(self, waves: Sequence[np.ndarray]) -> Tensor:
+        """Audio tokens (B, D); one sound at a time, so that no neighbour's rounding gets into a token."""
+        device = self._execution_device
+        features = [self.audio_encoder(torch.from_numpy(wave)[None].to(device)) for wave in waves]
+        return torch.cat([self.embedder(one.to(self.embedder.dtype)) for one in features])
+
+    def _inject(self, tokens: Tensor, prompt: str | Sequence[str] | None) -> Tensor:
+        """Hidden states (B, L, D) of the prompts with the tokens in their places."""
+        prompts = _per_sound("prompt", self.config.prompt if prompt is None else prompt, len(tokens))
+        prompts = [one.replace("{}", text.PLACEHOLDER) for one in prompts]
+        ids = text.tokenize(self.tokenizer, prompts)
+        problems = []
+        for one, places in zip(prompts, (ids == self._placeholder).sum(dim=1).tolist(), strict=True):
+            if (written := one.count(text.PLACEHOLDER)) != 1:
+                problems.append(f"prompt {one!r} has {written} places for the sound: write {{}} or <*> once")
+            elif places != 1:
+                problems.append(f"prompt {one!r} is too long, the sound's place is cut off: shorten it")
+        if problems:
+            raise UserError(sorted(set(problems)))
+        return text.encode_with_token(self.text_encoder, ids.to(self._execution_device), tokens, self._placeholder)
+
+    def _negative(self, negative_prompt: str | Sequence[str] | None, count: int) -> Tensor:
+        """Hidden states (1 or B, L, D) of the unconditional branch."""
+        given = self.config.negative_prompt if negative_prompt is None else negative_prompt
+        prompts = [given] if isinstance(given, str) else _per_sound("negative_prompt", given, count)
+        for one in prompts:
+            if text.PLACEHOLDER in one:
+                raise UserError(f"negative_prompt {one!r} holds {text.PLACEHOLDER}: only the prompt has a sound")
+        return text.encode_prompts(self.tokenizer, self.text_encoder, prompts)
+
+
+def _rest(share: str, index: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The components that a share of `save_embedder` only refers to, less those that are `given`."""
+    base = index["_base"]
+    loading = {name: given[name] for name in LOADING if name in given}
+    encoder = given.get("audio_encoder")
+    if encoder is None:
+        if base["audio_encoder"] is None:
+            raise UserError(
+                f"{share} holds an embedder without an audio encoder: pass audio_encoder="
+                "AudioEncoder.from_released(path of the BEATs checkpoint that it was trained with)"
+            )
+        repository, revision = split_reference(base["audio_encoder"])
+        encoder = AudioEncoder.from_pretrained(repository, revision=revision, subfolder="audio_encoder", **loading)
+    # rounded to bfloat16 the weights cannot be recognised
+    if encoder.dtype is not torch.bfloat16 and encoder.weights_sha256() != base["audio_encoder_sha256"]:
+        raise UserError(f"the audio encoder is another one than {share} was trained with: take the same BEATs")
+    parts = StableDiffusionPipeline._get_signature_keys(StableDiffusionPipeline)[0]
+    # what the shared pipeline did without (a safety checker) is not brought in by its base
+    passed = {name: None for name in parts if index.get(name) == [None, None]}
+    passed |= {name: given[name] for name in parts if name in given}
+    repository, revision = split_reference(base["stable_diffusion"])
+    rest = StableDiffusionPipeline.from_pretrained(
+        repository, revision=revision, requires_safety_checker=False, **passed, **loading
+    ).components
+    return {**rest, "audio_encoder": encoder}
+
+
+def split_reference(base: str) -> tuple[str, str | None]:
+    """ "repository@revision" in two; a folder has no revision."""
+    repository, _, revision = base.partition("@")
+    return (base, None) if Path(base).is_dir() else (repository, revision or None)
+
+
+def _samples(sound: np.ndarray | Tensor) -> np.ndarray:
+    """A sound as (samples,) or (samples, channels): the shorter axis, of at most `MAX_CHANNELS`, is the channels."""
+    if isinstance(sound, Tensor):
+        whole = sound.detach().cpu()
+        sound = (whole.float() if whole.dtype in (torch.float16, torch.bfloat16) else whole).numpy()
+    if sound.ndim == 2 and sound.shape[0] <= MAX_CHANNELS < sound.shape[1]:
+        return sound.T
+    return sound
+
+
+def _per_sound(name: str, given: str | Sequence[str], count: int) -> list[str]:
+    prompts = [given] * count if isinstance(given, str) else list(given)
+    if len(prompts) != count:
+        raise UserError(f"{len(prompts)} {name}s for {count} sounds: give one, or one a sound")
+    return prompts
+
+
+def _untie(module: Any, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:
+    """BEATs' layers share a table, which the state lists once a layer: safetensors refuses names of one tensor."""
+    for name, value in state.items():
+        if name.endswith("relative_attention_bias.weight"):
+            state[name] = value.clone()
