@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchmark.backbone import Backbone
     from benchmark.suite import Suite
     from benchmark.ui import UI
+    from metrics.encoders.joint import ImageBindEncoder, Wav2CLIPEncoder
     from metrics.scorers.audio import AudioClassifier, Wav2CLIPScorer
     from metrics.scorers.clip import CLIPScorer
 
@@ -118,3 +119,21 @@ def classifier(suite: Suite, device: str) -> AudioClassifier:
 
     model = networks.load_into(networks.classifier(len(world.LABELS)), checked(suite, "classifier"), "beats")
     return AudioClassifier("classifier", suite.weights["classifier"], model, world.LABELS, device)
+
+
+def wav2clip_encoder(suite: Suite, device: str) -> Wav2CLIPEncoder:
+    """The Wav2CLIP that methods listen with, beside the CLIP that it was distilled from; the scorer's is another."""
+    from metrics.encoders.joint import Wav2CLIPEncoder
+
+    model = networks.load_into(networks.wav2clip(), checked(suite, "wav2clip-encoder"), "wav2clip")
+    return Wav2CLIPEncoder(model, clip(suite, device)).to(device)
+
+
+def imagebind(suite: Suite, device: str) -> ImageBindEncoder:
+    """The ImageBind that methods listen with; none of its towers scores."""
+    from benchmark import text
+    from metrics.encoders.joint import ImageBindEncoder
+
+    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
+    model = networks.load_into(networks.imagebind(len(tokenizer)), checked(suite, "imagebind"), "imagebind")
+    return ImageBindEncoder(model, partial(text.tokenize, tokenizer)).to(device)

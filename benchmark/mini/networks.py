@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     from metrics.encoders.beats import BEATs
+    from metrics.encoders.imagebind import ImageBind
     from metrics.encoders.wav2clip import Wav2CLIP
 
 Module = TypeVar("Module", bound="nn.Module")
@@ -203,6 +204,24 @@ def wav2clip() -> Wav2CLIP:
     from metrics.encoders.wav2clip import Wav2CLIP
 
     return Wav2CLIP(width=16, embed_dim=CLIP_DIM)
+
+
+def imagebind(vocabulary: int) -> ImageBind:
+    """ImageBind with patches of 8 pixels and the true ones of sound; towers of its own, not the scorer's."""
+    from metrics.encoders.imagebind import ImageBind, ImageBindConfig, Tower
+
+    return ImageBind(
+        ImageBindConfig(
+            embed_dim=CLIP_DIM,
+            vision=Tower(128, 4, 4),
+            text=Tower(96, 3, 3),
+            audio=Tower(96, 4, 3),
+            image_size=PICTURE_SIZE,
+            image_patch=8,
+            vocabulary=vocabulary,
+            context=CONTEXT,
+        )
+    )
 
 
 def export(modules: nn.ModuleDict, path: Path) -> None:

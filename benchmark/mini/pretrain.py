@@ -3,16 +3,18 @@
 Each stage trains on the world's `pretrain` split, reports on `pretrain-val`, and writes one half-precision safetensors
 file and one report. No stage ever sees a training, validation or test clip of the suite. Stages:
 
-==========  =====================================================================  ======================
-stage       what                                                                   needs
-==========  =====================================================================  ======================
-vae         AutoencoderKL: L1, gradient L1 and KL
-backbone    CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
-beats       the encoder AudioToken listens with: audio tags (label and manner)
-clip        the picture scorer: contrastive, captions that are true of a picture   vae (as augmentation)
-wav2clip    the sound scorer: contrastive against the frozen clip                  clip
-classifier  the audio classifier: labels
-==========  =====================================================================  ======================
+================  =====================================================================  ======================
+stage             what                                                                   needs
+================  =====================================================================  ======================
+vae               AutoencoderKL: L1, gradient L1 and KL
+backbone          CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
+beats             the encoder AudioToken listens with: audio tags (label and manner)
+clip              the picture scorer: contrastive, captions that are true of a picture   vae (as augmentation)
+wav2clip          the sound scorer: contrastive against the frozen clip                  clip
+classifier        the audio classifier: labels
+wav2clip-encoder  the Wav2CLIP that methods listen with: another training, other draws   clip
+imagebind         ImageBind: captions to pictures, and sounds to pictures (InfoNCE)
+================  =====================================================================  ======================
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ POOL = 24_576
 SOUND_POOL = 12_288
 HELD_OUT = 576
 
-STAGES = ("vae", "backbone", "beats", "clip", "wav2clip", "classifier")
+# A stage's place is its seed: new ones go to the end.
+STAGES = ("vae", "backbone", "beats", "clip", "wav2clip", "classifier", "wav2clip-encoder", "imagebind")
 
 
 def pixels(batch: np.ndarray) -> torch.Tensor:
@@ -227,23 +230,12 @@ class CLIPTask(Task):
         words = np.random.default_rng([step, 2])
         said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in rows]
         picture = self._soften(pixels(self.clips.pictures[rows]), generator)
-        # a caption is true of every picture that has its label and all that it says of it
-        facts = [(self.clips.label(i), set(_words(self.clips.attributes[i]))) for i in rows]
-        true = torch.tensor(
-            [
-                [label == facts[row][0] and set(_words(named)) <= shown for label, shown in facts]
-                for row, (_, named) in enumerate(said)
-            ],
-            dtype=torch.float32,
-        )  # (caption, picture)
         clip = self.modules["clip"]
         with bf16():
             seen = clip.encode_image(picture, normalize=True)
             read = clip.encode_text(self.shop.token_ids([text for text, _ in said]), normalize=True)
         logits = clip.logit_scale.exp().clamp(max=50) * read.float() @ seen.float().T
-        by_caption = -(true / true.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
-        by_picture = -(true.T / true.sum(0)[:, None] * logits.T.log_softmax(1)).sum(1).mean()
-        return (by_caption + by_picture) / 2, {}
+        return _caption_loss(logits, self.clips, rows, [named for _, named in said]), {}
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
@@ -261,6 +253,26 @@ class CLIPTask(Task):
         right = (seen @ read.T).argmax(1) == torch.tensor([kinds.index(text) for text in texts])
         figures["zero_shot_with_attributes"] = round(float(100 * right.float().mean()), 2)
         return figures
+
+
+def _caption_loss(
+    logits: torch.Tensor, clips: WorldClips, rows: Sequence[int] | np.ndarray, said: Sequence[dict[str, Any]]
+) -> torch.Tensor:
+    """Contrast of captions (rows of `logits`) and the pictures of the clips `rows` (columns).
+
+    A caption is true of every picture that has its label and all that it says of it.
+    """
+    facts = [(clips.label(i), set(_words(clips.attributes[i]))) for i in rows]
+    true = torch.tensor(
+        [
+            [label == facts[row][0] and set(_words(named)) <= shown for label, shown in facts]
+            for row, named in enumerate(said)
+        ],
+        dtype=torch.float32,
+    )  # (caption, picture)
+    by_caption = -(true / true.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
+    by_picture = -(true.T / true.sum(0)[:, None] * logits.T.log_softmax(1)).sum(1).mean()
+    return (by_caption + by_picture) / 2
 
 
 def _words(attributes: Any) -> list[str]:
@@ -330,12 +342,15 @@ class TagTask(Task):
 class Wav2CLIPTask(Task):
     schedule = Schedule(steps=1_200, batch=48, rate=2e-3, warmup=100, weight_decay=0.02)
     temperature = 0.05
+    draw = 0
+    """Enters the seed of every step: which clips are met together, and how they are altered."""
 
     def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
         self.modules = nn.ModuleDict({"wav2clip": networks.wav2clip()})
         self.clips = shop.clips("pretrain", SOUND_POOL)
         self.held_out = shop.clips("pretrain-val", HELD_OUT)
-        clip = shop.module("clip", "clip", networks.clip(len(shop.tokenizer)))
+        self.clip = clip = shop.module("clip", "clip", networks.clip(len(shop.tokenizer)))
         with torch.inference_mode():
             self.targets, self.held_targets = (
                 torch.cat(
@@ -348,6 +363,7 @@ class Wav2CLIPTask(Task):
             )
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        generator.manual_seed(self.draw + step)
         chosen = torch.randint(SOUND_POOL, (self.schedule.batch,), generator=generator).sort().values
         wave = _altered(waves(self.clips.sounds[chosen.numpy()]), generator)
         with bf16():
@@ -376,6 +392,92 @@ class Wav2CLIPTask(Task):
         }
 
 
+class Wav2CLIPEncoderTask(Wav2CLIPTask):
+    """The Wav2CLIP that is a method: distilled like the scorer's, from other first weights and other draws."""
+
+    draw = 10_000_000
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        model = self.modules["wav2clip"].eval()
+        heard = torch.cat([model(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
+        read = self.clip.encode_text(self.shop.token_ids(_prompts()))
+        return _joint_figures(heard, self.held_targets, read, self.held_out.classes)
+
+
+class ImageBindTask(Task):
+    """All three towers at once: pictures and captions bind each other, sounds follow the pictures.
+
+    As in ImageBind, nothing that a sound says moves the vision tower: its embeddings are constants to the sounds.
+    """
+
+    schedule = Schedule(steps=1_300, batch=48, rate=1e-3, warmup=150, weight_decay=0.05)
+
+    def __init__(self, shop: Workshop) -> None:
+        from metrics.encoders.imagebind import IMAGE_MEAN, IMAGE_STD
+
+        self.shop = shop
+        self.modules = nn.ModuleDict({"imagebind": networks.imagebind(len(shop.tokenizer))})
+        self.clips = shop.clips("pretrain", SOUND_POOL)
+        self.held_out = shop.clips("pretrain-val", HELD_OUT)
+        self.mean, self.deviation = (torch.tensor(row)[:, None, None] for row in (IMAGE_MEAN, IMAGE_STD))
+
+    def _picture(self, batch: np.ndarray) -> torch.Tensor:
+        return ((pixels(batch) + 1) / 2 - self.mean) / self.deviation
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        model = self.modules["imagebind"]
+        batch = self.schedule.batch
+        rows = torch.randint(SOUND_POOL, (batch,), generator=generator).sort().values.numpy()
+        words = np.random.default_rng([step, 3])
+        said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in rows]
+        clips = model.preprocess(_altered(waves(self.clips.sounds[rows]), generator))
+        one = torch.randint(clips.shape[1], (batch,), generator=generator)
+        with bf16():
+            seen = model.encode_images(self._picture(self.clips.pictures[rows]))
+            read = model.encode_texts(self.shop.token_ids([text for text, _ in said]))
+            heard = model.encode_clips(clips[torch.arange(batch), one])
+        caption = _caption_loss(read @ seen.T, self.clips, rows, [named for _, named in said])
+        # the temperatures are part of the embeddings
+        logits, truth = heard @ seen.detach().T, torch.arange(batch)
+        sound = (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth)) / 2
+        return caption + sound, {"caption": float(caption.detach()), "sound": float(sound.detach())}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        model = self.modules["imagebind"].eval()
+        parts = range(0, HELD_OUT, 32)
+        heard = torch.cat([model.encode_audio(waves(self.held_out.sounds[i : i + 32])) for i in parts])
+        seen = torch.cat([model.encode_images(self._picture(self.held_out.pictures[i : i + 32])) for i in parts])
+        read = model.encode_texts(self.shop.token_ids(_prompts()))
+        return _joint_figures(heard, seen, read, self.held_out.classes)
+
+
+def _prompts() -> list[str]:
+    return [f"a photo of {label}" for label in LABELS]
+
+
+def _joint_figures(
+    heard: torch.Tensor, seen: torch.Tensor, read: torch.Tensor, classes: np.ndarray
+) -> dict[str, float]:
+    """What sounds, pictures and label prompts of one space know of each other, in percent.
+
+    `heard`, `seen`: (n, d), row by row of one clip; `read`: (labels, d). Retrieval is among all n pictures.
+    """
+    heard, seen, read = (F.normalize(x, dim=1) for x in (heard, seen, read))
+    truth = torch.from_numpy(classes)
+    similarity = heard @ seen.T
+    rank = (similarity > similarity.diagonal()[:, None]).sum(1)
+    figures = {
+        "label_by_sound": (heard @ read.T).argmax(1) == truth,
+        "label_by_picture": (seen @ read.T).argmax(1) == truth,
+        "picture_by_sound_r1": rank < 1,
+        "picture_by_sound_r10": rank < 10,
+        "class_of_picture_by_sound": truth[similarity.argmax(1)] == truth,
+    }
+    return {name: round(float(100 * right.float().mean()), 2) for name, right in figures.items()}
+
+
 def _task(stage: str, shop: Workshop) -> Task:
     if stage == "beats":
         tags = captions.all_tags()
@@ -386,6 +488,7 @@ def _task(stage: str, shop: Workshop) -> Task:
         return TagTask(shop, networks.classifier(len(LABELS)), LABELS, False, schedule)
     tasks: dict[str, Callable[[Workshop], Task]] = {
         "vae": VAETask, "backbone": BackboneTask, "clip": CLIPTask, "wav2clip": Wav2CLIPTask,
+        "wav2clip-encoder": Wav2CLIPEncoderTask, "imagebind": ImageBindTask,
     }  # fmt: skip
     return tasks[stage](shop)
 

@@ -68,6 +68,13 @@ class Wav2CLIP(nn.Module):
         """ResNet output before the head, averaged over bins and frames: (B, 8 * width), non-negative."""
         return self.audio_encoder(self.network_input(waveform))
 
+    def extract_features(self, waveform: Tensor) -> Tensor:
+        """The last convolution's output averaged over bins: (B, T, 8 * width), a step every 0.7 s at 16 kHz.
+
+        Raises ValueError as `network_input`.
+        """
+        return self.audio_encoder.maps(self.network_input(waveform)).mean(2).mT
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Embeddings (B, embed_dim) of waveforms (B, samples) in [-1, 1]. Raises ValueError as `network_input`."""
         return self.audio_transform(self.pooled(waveform))
@@ -101,12 +108,16 @@ class SpectrogramResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, bins, frames) -> (B, 8 * width)."""
+    def maps(self, x: Tensor) -> Tensor:
+        """(B, 1, bins, frames) -> (B, 8 * width, bins', frames'), both reduced by 32, rounded up."""
         x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
-        return x.mean((2, 3))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, bins, frames) -> (B, 8 * width)."""
+        return self.maps(x).mean((2, 3))
 
 
 class PowerSpectrogram(nn.Module):

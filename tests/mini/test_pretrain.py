@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from open_clip.tokenizer import SimpleTokenizer
@@ -50,7 +51,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Path, dict[str, Any], list[str]]:
-    """All six stages, never interrupted: the folder of the weights, the reports, what was said."""
+    """All stages, never interrupted: the folder of the weights, the reports, what was said."""
     folder = tmp_path_factory.mktemp("whole")
     said: list[str] = []
     reports = pretrain.pretrain([], folder / "weights", folder / "work", cache, said.append, steps=STEPS)
@@ -72,6 +73,8 @@ def test_every_stage_exports_what_it_reports(made: tuple[Path, dict[str, Any], l
     for name in ("label_accuracy", "size_accuracy", "count_accuracy", "colour_accuracy", "light_accuracy"):
         assert 0 <= reports["beats"]["held_out"][name] <= 100
     assert set(reports["classifier"]["held_out"]) == {"label_accuracy"}
+    for stage in ("wav2clip-encoder", "imagebind"):
+        assert {"label_by_sound", "label_by_picture", "picture_by_sound_r1"} < set(reports[stage]["held_out"])
     assert networks.scaling_factor(weights) == pytest.approx(1 / reports["vae"]["held_out"]["latent_std"], rel=1e-3)
 
 
@@ -82,6 +85,7 @@ def test_what_is_exported_loads_whole(made: tuple[Path, dict[str, Any], list[str
         ("vae", "vae", networks.vae()), ("backbone", "unet", networks.unet()),
         ("backbone", "text_encoder", networks.text_encoder(size)), ("clip", "clip", networks.clip(size)),
         ("wav2clip", "wav2clip", networks.wav2clip()), ("classifier", "beats", networks.classifier(len(LABELS))),
+        ("wav2clip-encoder", "wav2clip", networks.wav2clip()), ("imagebind", "imagebind", networks.imagebind(size)),
     ]  # fmt: skip
     for stage, name, module in parts:
         loaded = networks.load_into(module, weights / f"{stage}.safetensors", name)
@@ -89,6 +93,44 @@ def test_what_is_exported_loads_whole(made: tuple[Path, dict[str, Any], list[str
         assert all(tensor.dtype is not torch.float16 for tensor in loaded.state_dict().values())
     with pytest.raises(RuntimeError, match="Missing key"):
         networks.load_into(networks.unet(), weights / "vae.safetensors", "unet")
+
+
+def test_the_wav2clip_that_methods_hear_with_is_not_the_one_that_scores(
+    made: tuple[Path, dict[str, Any], list[str]],
+) -> None:
+    scorer, encoder = (made[1][stage] for stage in ("wav2clip", "wav2clip-encoder"))
+    assert scorer["parameters"] == encoder["parameters"] and scorer["sha256"] != encoder["sha256"]
+    drawn = {task.draw + step for task in (pretrain.Wav2CLIPTask, pretrain.Wav2CLIPEncoderTask) for step in range(9)}
+    assert len(drawn) == 18, "the same clips in the same order"
+
+
+def test_figures_of_a_joint_space() -> None:
+    classes = np.array([0, 1, 2, 0, 1, 2])
+    space = torch.eye(6)
+    labels = space[:3] + space[3:]
+    perfect = pretrain._joint_figures(space, space, labels, classes)
+    assert set(perfect.values()) == {100.0}
+    swapped = pretrain._joint_figures(space.roll(3, 0), space, labels, classes)
+    assert swapped["picture_by_sound_r1"] == 0 and swapped["picture_by_sound_r10"] == 100
+    assert swapped["label_by_sound"] == swapped["class_of_picture_by_sound"] == 100
+    wrong = pretrain._joint_figures(space.roll(1, 0), 5 * space, labels, classes)
+    assert wrong["label_by_sound"] == wrong["class_of_picture_by_sound"] == 0 and wrong["label_by_picture"] == 100
+
+
+def test_a_sound_does_not_move_the_vision_tower(cache: Path, made: tuple[Path, dict[str, Any], list[str]]) -> None:
+    """Gradients of the vision tower are those of the captions alone, whatever is heard."""
+    gradients = []
+    for gain in (1.0, 0.0):
+        torch.manual_seed(0)
+        task = pretrain.ImageBindTask(pretrain.Workshop(made[0], made[0].parent / "work", cache, lambda line: None))
+        task.clips.__dict__["sounds"] = (np.asarray(task.clips.sounds) * gain).astype(np.int16)
+        task.loss(0, torch.Generator().manual_seed(0))[0].backward()
+        gradients.append(
+            {name: value.grad for name, value in task.modules.named_parameters() if value.grad is not None}
+        )
+    heard, silent = gradients
+    moved = {name.split(".")[2] for name in heard if not torch.equal(heard[name], silent[name])}
+    assert moved == {"audio"} and {name.split(".")[2] for name in heard} == {"audio", "vision", "text"}
 
 
 def test_a_stage_that_was_killed_ends_in_the_same_bits(
