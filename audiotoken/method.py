@@ -87,9 +87,6 @@ class TokenMethod(ConditioningMethod):
         """Whether the embedder's dropout stays on at inference."""
         return False
 
-    def encoders(self) -> dict[str, str]:
-        return {self.network: self.run.suite.encoders[self.network]}
-
     @property
     def _file(self) -> Path:
         return self.run.folder / "embedder.safetensors"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmark.suite import Suite
     from benchmark.ui import UI
 
-Sight = Literal["audio", "label", "label list", "frame", "other clips"]
+Sight = Literal["audio", "label", "label list", "frame", "other clips", "unknown"]
 
 
 class MethodCard(BaseModel):
@@ -94,6 +94,8 @@ class Method(ABC):
     card: ClassVar[MethodCard]
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
     fits: ClassVar[bool] = False
+    network: ClassVar[str | None] = None
+    """The one of the suite's encoders that it uses, and that a fit of it depends on."""
     random: ClassVar[bool] = True
     """False: the pictures depend on no seed, and there is one record instead of one a seed."""
     draws: ClassVar[bool] = True
@@ -107,8 +109,8 @@ class Method(ABC):
         return self.card.name, self.settings.model_dump(mode="json")
 
     def encoders(self) -> dict[str, str]:
-        """sha256 by name of the networks that it brings."""
-        return {}
+        """sha256 by name of the networks that it brings; known once it is set up."""
+        return {} if self.network is None else {self.network: self.run.suite.encoders[self.network]}
 
     def setup(self, run: RunContext) -> None:
         """Keep what is needed of `run`. Called once, before `fit` or `load`."""

@@ -18,6 +18,7 @@ from benchmark.errors import RunError, UserError
 from benchmark.files import digest, sha256_of, write_atomic
 from benchmark.images import ImageError, save_png, to_uint8
 from benchmark.method import Method, MethodSettings, RunContext, find_method, make_settings
+from benchmark.outside import Pictures, PictureSettings, pictures_method
 from benchmark.provenance import collect
 from benchmark.record import ClipCounts, Cost, MethodRef, RunRecord, SuiteRef, run_identity, write_scores
 from benchmark.store import Folder, RunFolder, Store, cache_dir
@@ -59,25 +60,22 @@ class Plan:
 
     @classmethod
     def of(
-        cls, *, suite: str, method: str, data: Path | None = None, seed: int = 0, limit: int | None = None,
-        settings: Mapping[str, str] | None = None, device: str = "auto", runs: Path | None = None,
-        skip_bad: bool = False, ui: UI,
+        cls, *, suite: str, method: str | type[Method], data: Path | None = None, seed: int = 0,
+        limit: int | None = None, settings: Mapping[str, str] | None = None, device: str = "auto",
+        runs: Path | None = None, skip_bad: bool = False, ui: UI,
     ) -> Plan:  # fmt: skip
         """Plan a run. Raises UserError, with all problems at once, before any work is done."""
         settings = settings or {}
         chosen = load_suite(suite)
-        found = find_method(method)
+        found = find_method(method) if isinstance(method, str) else method
+        method = method if isinstance(method, str) else found.card.name
         if limit is not None and limit < 1:
             raise UserError(f"--limit {limit}: give at least 1, or leave it out for all clips")
         if not 0 <= seed <= MAX_SEED:
             raise UserError(f"--seed {seed}: give 0 to {MAX_SEED}")
         if device not in DEVICES and not device.startswith("cuda:"):
             raise UserError(f"--device {device!r}: choose one of {', '.join(DEVICES)}, cuda:N")
-        made = make_settings(found, settings)
-        budget = chosen.budget.model_dump()
-        made = made.model_copy(
-            update={key: budget[key] for key, value in made.model_dump().items() if value is None and key in budget}
-        )
+        made = with_budget(make_settings(found, settings), chosen)
         manifest = None
         if data is not None:
             from benchmark.datasets.manifest import load_manifest
@@ -95,7 +93,7 @@ class Plan:
             for problem in manifest.skipped:
                 ui.warn(f"left out: line {problem.line}, {problem.id!r}: {problem.reason}")
         file, is_file, inside = method.rpartition(".py:")
-        asked = {
+        asked: dict[str, Any] = {
             "suite": suite,
             "method": f"{Path(file + '.py').expanduser().resolve()}:{inside}" if is_file else method,
             "data": None if data is None else str(Path(data).resolve()),
@@ -104,6 +102,8 @@ class Plan:
             "settings": dict(settings),
             "skip_bad": skip_bad,
         }
+        if issubclass(found, Pictures):
+            asked["sees"] = list(found.card.sees)
         return cls(
             suite=chosen, name=found.card.name, method=found, settings=made, seed=seed if found.random else None,
             limit=limit, device=device, store=Store(runs), manifest=manifest, asked=asked, ui=ui,
@@ -116,9 +116,11 @@ class Plan:
             stored = json.loads((Path(path) / "plan.json").read_text(encoding="utf-8"))
             names = ("suite", "method", "data", "seed", "limit", "settings", "skip_bad")
             asked = {name: stored[name] for name in names}
+            if "sees" in stored:
+                asked["method"] = pictures_method(asked["method"], stored["sees"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise UserError(
-                f"{path} is not a run: it has no readable plan.json; name a folder that `bench run` made"
+                f"{path} is not a run: it has no readable plan.json; name a folder of `bench run`, or one of pictures"
             ) from error
         root = Path(path).resolve().parents[2]
         data = None if asked["data"] is None else Path(asked["data"])
@@ -168,14 +170,18 @@ class Plan:
         return clips if self.limit is None else clips.limit(self.limit)
 
     @property
+    def images_per_clip(self) -> int:
+        """Pictures of each clip: the suite's number, unless they were made elsewhere."""
+        if isinstance(self.settings, PictureSettings):
+            return self.settings.images_per_clip
+        return self.suite.generation.images_per_clip
+
+    @property
     def generated(self) -> bool:
         """Whether the run's pictures were made, and are all there. Looks at no clip."""
         clips = self.suite.data.test if self.limit is None else min(self.limit, self.suite.data.test)
         there = sum(1 for _ in self.folder.images.glob("*.png"))
-        return (
-            self.folder.step_done("generate", self.generate_identity)
-            and there >= clips * self.suite.generation.images_per_clip
-        )
+        return self.folder.step_done("generate", self.generate_identity) and there >= clips * self.images_per_clip
 
     @cached_property
     def train(self) -> ClipSet:
@@ -204,10 +210,9 @@ class Plan:
             return None
         name, settings = self.method(self.settings).fit_identity()
         suite = self.fit_suite
+        encoders = {key: sha256 for key, sha256 in suite.encoders.items() if key == self.method.network}
         device = self.on.partition(":")[0]
-        return digest(
-            [FIT_VERSION, suite.fingerprint(), suite.encoders, name, settings, self.seed, device, *self.source]
-        )
+        return digest([FIT_VERSION, suite.fingerprint(), encoders, name, settings, self.seed, device, *self.source])
 
     @cached_property
     def fit_folder(self) -> Folder | None:
@@ -228,6 +233,14 @@ class Plan:
             RunContext(self.suite, self.backbone, clips, self.seed or 0, folder, cache_dir(), self.on, self.ui)
         )
         return method
+
+
+def with_budget(settings: MethodSettings, suite: Suite) -> MethodSettings:
+    """`settings` with what the suite's training budget says for those that are None."""
+    budget = suite.budget.model_dump()
+    return settings.model_copy(
+        update={key: budget[key] for key, value in settings.model_dump().items() if value is None and key in budget}
+    )
 
 
 def image_seed(suite_seed: int, run_seed: int, clip_id: str, image: int) -> int:
@@ -317,6 +330,7 @@ def generate(plan: Plan) -> Path:
                 "seconds": round(seconds, 2) if made == len(paths) else None,
                 "images_per_second": round(made / seconds, 3) if made else None,
                 "peak_memory_bytes": peak_memory(),
+                "encoders": method.encoders(),
             },
         )
     return folder.images
@@ -422,7 +436,7 @@ def _record(plan: Plan, results: Mapping[str, Any], scorers: Mapping[str, dict[s
             peak_memory_bytes=max(memory),
         ),
         provenance=collect(device=plan.on),
-        weights={**plan.suite.weights, **(plan.suite.encoders if plan.method.fits else {})},
+        weights={**plan.suite.weights, **generated.get("encoders", {})},
         identity=plan.identity,
         warnings=warnings,
     )
