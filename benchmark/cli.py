@@ -91,6 +91,26 @@ SUFFIXES = {
 }  # fmt: skip
 
 
+FormatName = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="text, md, csv, latex, html or json. \\[default: by FILE's suffix, else text]",
+    ),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")]
+
+
+class Split(StrEnum):
+    """Which clips are exported."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
 class Kind(StrEnum):
     """What can be listed."""
 
@@ -210,10 +230,22 @@ def generate(
 @app.command()
 def score(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run; without it, --method and its kin name one.")
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            help="Folder of a run, or of pictures made elsewhere (<clip id>.png, or <clip id>_<k>.png with k from 0); "
+            "without it, --method and its kin name a run.",
+        ),
     ] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-m", metavar="NAME", help="A method. `bench list methods`.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call pictures made elsewhere. \\[default: the folder]")
+    ] = None,
+    sees: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT", help="What they were made from: audio, label, frame, ...; repeatable."),
     ] = None,
     suite: SuiteName = "mini",
     data: Data = None,
@@ -227,16 +259,30 @@ def score(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """The last step of run, alone: score the pictures of a run and write its record."""
+    """The last step of run, alone: score the pictures of a run, or pictures made elsewhere, and write the record."""
     _check_metrics(metric)
     if (folder is None) == (method is None):
-        raise UserError("bench score needs either the folder of a run or --method NAME: give one of them")
+        raise UserError("bench score needs either a folder (of a run, or of pictures) or --method NAME: one of them")
+    elsewhere = folder is not None and folder.is_dir() and not (folder / "plan.json").is_file()
+    if (name or sees) and not elsewhere:
+        raise UserError("--name and --sees are for a folder of pictures made elsewhere: leave them out for a run")
+    if elsewhere and (seed or set_):
+        raise UserError("pictures made elsewhere have neither --seed nor --set: tell them apart by --name")
 
     from benchmark import runner
 
     ui = Console()
     with _stdout_is_for_results():
-        if folder is not None:
+        if folder is not None and elsewhere:
+            from benchmark.outside import plan_pictures, take_in
+
+            plan, found = plan_pictures(
+                folder, suite=suite, data=data, name=name, sees=sees or (), limit=limit, device=device, runs=runs,
+                skip_bad=skip_bad, ui=ui,
+            )  # fmt: skip
+            take_in(plan, found)
+            plans = [plan]
+        elif folder is not None:
             plans = [runner.Plan.from_folder(folder, ui, device)]
         else:
             assert method is not None
@@ -253,25 +299,18 @@ def table(
         list[str] | None, typer.Option("--metric", metavar="ID", help="A column; repeatable. The first one ranks.")
     ] = None,
     all_metrics: Annotated[bool, typer.Option("--all-metrics", help="A column for every metric of the suite.")] = False,
+    literature: Annotated[
+        bool, typer.Option("--literature", help="Published numbers below it; with --metric, those of that very metric.")
+    ] = False,
     runs: Runs = None,
-    format_: Annotated[
-        Format | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="text, md, csv, latex, html or json. \\[default: by FILE's suffix, else text]",
-        ),
-    ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")] = None,
+    format_: FormatName = None,
+    output: Output = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """The board of a suite: the packaged records and your own runs."""
     _check_metrics(metric)
-    if as_json and format_ not in (None, Format.json):
-        raise UserError(f"--json and --format {format_} contradict each other: give one of them")
-    format_ = Format.json if as_json else format_ or (SUFFIXES.get(output.suffix, Format.text) if output else None)
+    how = _format(format_, output, as_json)
 
     from benchmark.store import Store
     from benchmark.suite import load_suite
@@ -285,14 +324,42 @@ def table(
     columns = metric or (protocol.metrics if all_metrics else protocol.headline)
     fingerprint = None if derived else protocol.fingerprint()
     board = _board(Store(runs), suite, columns, fingerprint, Console())
-    text = _board_text(board, format_ or Format.text, to_file=output is not None)
-    if output is None:
-        sys.stdout.write(text)
+    if not literature:
+        _write(_board_text(board, how, to_file=output is not None), output)
         return
-    from benchmark.files import write_atomic
+    from benchmark import literature as numbers
 
-    write_atomic(output, text)
-    Console().say(f"written to {output}")
+    published = numbers.load_literature()
+    if how is Format.text:
+        both = numbers.beside_rich(board, published, metric, WIDE if output else _wide())
+        _write(_rendered(both, plain=output is not None), output)
+    else:
+        _write(numbers.beside(board, published, metric, how), output)
+
+
+@app.command()
+def paper(
+    suite: SuiteName = "mini",
+    runs: Runs = None,
+    format_: FormatName = None,
+    output: Output = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """The paper's table, published beside measured, and what became of each of its claims."""
+    how = _format(format_, output, as_json)
+
+    from benchmark import paper as pages
+    from benchmark.store import Store
+    from benchmark.suite import load_suite
+
+    protocol = load_suite(suite.partition("+")[0])
+    fingerprint = None if "+" in suite else protocol.fingerprint()
+    built = pages.build_paper(_records(Store(runs), suite, Console()), protocol, name=suite, fingerprint=fingerprint)
+    if how is Format.text:
+        _write(_rendered(pages.to_rich(built, WIDE if output else _wide()), plain=output is not None), output)
+    else:
+        _write(pages.render(built, how), output)
 
 
 @app.command()
@@ -410,6 +477,172 @@ def publish(
         raise UserError(problems)
 
 
+@app.command()
+def doctor(suite: SuiteName = "mini", as_json: AsJson = False, debug: Debug = False) -> None:
+    """What a suite needs, and whether it is on this machine; exit 1 if something is missing."""
+    from benchmark.doctor import examine
+    from benchmark.suite import load_suite
+
+    with _stdout_is_for_results():
+        report = examine(load_suite(suite), Console())
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        rows = [
+            [
+                need.name,
+                need.state + (" (optional)" if need.optional and need.state == "missing" else ""),
+                f"{need.size / 1e9:.2g} GB" if need.size else "–",
+                need.licence,
+                need.use,
+                need.detail,
+            ]
+            for need in report.needs
+        ]
+        _print_table(["network", "state", "size", "licence", "for", "where"], rows, title=f"suite {report.suite}")
+        print(f"\nto fetch  {report.to_fetch / 1e9:.2g} GB\nfree      {report.free / 1e9:.0f} GB")
+        print(f"device    {report.device}")
+        for note in report.notes:
+            print(f"note: {note}")
+    if not report.complete:
+        say(f"suite {suite} is not complete: `bench fetch --suite {suite}` gets what is missing")
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NETWORK]", help="Only these; without any, all that the suite cannot do without."),
+    ] = None,
+    suite: SuiteName = "mini",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Download the released weights of a suite; continues where it was stopped. Prints where they are."""
+    from benchmark import fetch as downloads
+    from benchmark.doctor import required
+    from benchmark.suite import load_suite
+
+    with _stdout_is_for_results():
+        rows = downloads.fetch(required(load_suite(suite), names), Console())
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        print(row["path"])
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="vggsound.")],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that holds the videos, at any depth.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR",
+            help="Where it is written. \\[default: where suites look: BENCH_DATA, else the user's data folder]",
+        ),
+    ] = None,
+    list_: Annotated[
+        Path | None, typer.Option("--list", metavar="CSV", help="The data set's list of clips: vggsound.csv.")
+    ] = None,
+    vggsounder: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="VGGSounder's labels, with what is seen and heard.")
+    ] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="Training frame: middle or clip-best. \\[default: as the suite says]"),
+    ] = None,
+    suite: SuiteName = "vggsound",
+    device: Device = "auto",
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. \\[default: all cores]")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make a data set of your videos: sounds, frames and labels as shards. Continues where it was stopped."""
+    from benchmark.datasets.prepare.command import HEADER, coverage, prepare_dataset
+
+    with _stdout_is_for_results():
+        folder, summary = prepare_dataset(
+            dataset, root, output, list_, vggsounder=vggsounder, frame=frame, suite=suite, device=device, jobs=jobs,
+            ui=Console(),
+        )  # fmt: skip
+    if as_json:
+        _print_json({"folder": str(folder), **summary})
+        return
+    _print_table(HEADER, coverage(summary), right=(1, 2, 3, 4))
+    print(folder)
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder.")],
+    suite: SuiteName = "mini",
+    split: Annotated[Split, typer.Option(metavar="NAME", help="train, validation or test.")] = Split.test,
+    data: Data = None,
+    limit: Limit = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Also each clip's label, as a column.")] = False,
+    frames: Annotated[bool, typer.Option("--frames", help="Also each clip's true frame, below frames/.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write a suite's clips as <clip id>.wav and manifest.csv, for pictures made elsewhere. Prints the manifest."""
+    from benchmark.export import export as write
+
+    with _stdout_is_for_results():
+        manifest = write(
+            output, suite=suite, split=split.value, data=data, limit=limit, labels=labels, frames=frames, ui=Console()
+        )
+    _print_json({"manifest": str(manifest)}) if as_json else print(manifest)
+
+
+@app.command("new-method")
+def new_method(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: words joined by '-'.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="A new folder. \\[default: NAME, here]")
+    ] = None,
+    generator: Annotated[
+        bool, typer.Option("--generator", help="It draws pictures itself instead of conditioning the backbone.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write a small installable package with a method that works, its card and a test. Prints the files."""
+    from benchmark.new_method import new_method as write
+
+    written = write(name, output, generator)
+    if as_json:
+        _print_json([{"file": str(path)} for path in written])
+        return
+    for path in written:
+        print(path)
+    Console().say(f"next: pip install -e {written[0].parent}, then bench validate {name}")
+
+
+@app.command()
+def validate(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method, or path/to/file.py:Class.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check in under a minute that a method keeps the contract, with the networks of mini and a few clips."""
+    from benchmark.method import find_method
+
+    with _stdout_is_for_results():
+        found = find_method(method)
+        from benchmark.validate import validate as check
+
+        checks = check(found, None if ".py:" in method else method)
+    if as_json:
+        _print_json([{"check": one.name, "result": one.result, "reason": one.reason} for one in checks])
+    else:
+        _print_table(["check", "result", "reason"], [[one.name, one.result, one.reason] for one in checks])
+    if any(one.result == "fail" for one in checks):
+        raise typer.Exit(1)
+
+
 @mini_app.callback(invoke_without_command=True)
 def _mini(context: typer.Context) -> None:
     """The workshop of the embedded suite."""
@@ -512,12 +745,37 @@ def _check_metrics(ids: Iterable[str] | None) -> None:
 def _board(store: Any, suite: str, metrics: Sequence[str], fingerprint: str | None, ui: UI) -> Board:
     """The board of the packaged records and of those in `store`; what cannot be read is warned of."""
     from benchmark.leaderboard import build_board
+
+    return build_board(_records(store, suite, ui), metrics, suite=suite, fingerprint=fingerprint)
+
+
+def _records(store: Any, suite: str, ui: UI) -> list[Any]:
+    """The packaged records of a suite and those in `store`; what cannot be read is warned of."""
     from benchmark.store import packaged_records
 
     packaged, own = packaged_records(suite), store.records(suite)
     for problem in [*packaged.problems, *own.problems]:
         ui.warn(f"left out of the table: {problem}")
-    return build_board([*packaged.records, *own.records], metrics, suite=suite, fingerprint=fingerprint)
+    return [*packaged.records, *own.records]
+
+
+def _format(format_: Format | None, output: Path | None, as_json: bool) -> Format:
+    """The format that was asked for, or that the file's suffix means."""
+    if as_json and format_ not in (None, Format.json):
+        raise UserError(f"--json and --format {format_} contradict each other: give one of them")
+    by_suffix = SUFFIXES.get(output.suffix, Format.text) if output else Format.text
+    return Format.json if as_json else format_ or by_suffix
+
+
+def _write(text: str, output: Path | None) -> None:
+    """To stdout, or to a file."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    from benchmark.files import write_atomic
+
+    write_atomic(output, text)
+    Console().say(f"written to {output}")
 
 
 def _board_text(board: Board, format_: Format, to_file: bool = False) -> str:
