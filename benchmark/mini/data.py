@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -128,7 +129,25 @@ def _chunks(kind: str, split: str, count: int) -> Iterator[np.ndarray]:
     # spawn: the caller may hold threads (torch, progress bars) that a fork would copy half alive
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_end_with_the_parent) as pool:
-        yield from pool.map(_make_chunk, *jobs)
+        with _one_thread_each():
+            made = pool.map(_make_chunk, *jobs)
+        yield from made
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start inside compute with one thread: there is one for each core, and more threads would fight."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _end_with_the_parent() -> None:
