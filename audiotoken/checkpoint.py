@@ -54,14 +54,15 @@ def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = 
 
 
 def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
-    """The released `lora_layers_learned_embeds.bin`: down (rank, inputs) and up (outputs, rank) of each linear layer.
+    """A LoRA's down (rank, inputs) and up (outputs, rank) of each linear layer.
 
     Keys are names of modules of `unet` ("down_blocks.0....attn1.to_q", "....to_out.0"); the layer's weight grows by
-    `up @ down`. The file holds the state of diffusers' LoRA attention processors (guyyariv/AudioToken@b42a374
-    train.py). Raises UserError listing every missing, unexpected, wrongly shaped or not finite parameter, or if the
-    file cannot be read.
+    `up @ down`. Reads what `lora.save_lora` wrote, and the released `lora_layers_learned_embeds.bin`: the state of
+    diffusers' LoRA attention processors (guyyariv/AudioToken@b42a374 train.py). Raises UserError listing every
+    missing, unexpected, wrongly shaped or not finite parameter, or if the file cannot be read.
     """
     state = _read_tensors(path)
+    ours = any(".lora_A." in key for key in state)
     layers, problems = {}, []
     for name, module in unet.named_modules():
         if not hasattr(module, "to_q") or not hasattr(module, "to_out"):
@@ -70,7 +71,10 @@ def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
             layer = unet.get_submodule(f"{name}.{linear}")
             assert isinstance(layer, nn.Linear)
             outputs, inputs = layer.weight.shape
-            keys = [f"{name}.processor.{part}_lora.{side}.weight" for side in ("down", "up")]
+            if ours:
+                keys = [f"unet.{name}.{linear}.lora_{side}.weight" for side in "AB"]
+            else:
+                keys = [f"{name}.processor.{part}_lora.{side}.weight" for side in ("down", "up")]
             down, up = (state.pop(key, None) for key in keys)
             if down is None or up is None:
                 problems += [f"{key} is missing" for key, value in zip(keys, (down, up), strict=True) if value is None]

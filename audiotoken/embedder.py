@@ -6,14 +6,30 @@ The only thing that AudioToken trains (paper, section 3). Parameters have the na
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Generators = torch.Generator | Sequence[torch.Generator]
+
+class Rows(NamedTuple):
+    """Some rows of a batch: what is drawn for them is drawn for the whole batch, so that it does not depend on who
+    else works on the rest."""
+
+    generator: torch.Generator
+    of: int
+    """Rows of the batch."""
+    taken: slice
+    """Those that are here."""
+
+    def draw(self, function: Callable[..., Tensor], shape: Sequence[int]) -> Tensor:
+        """`function((of, *shape), generator=...)` of the rows that are here: (rows, *shape)."""
+        return function((self.of, *shape), generator=self.generator, device=self.generator.device)[self.taken]
+
+
+Generators = torch.Generator | Sequence[torch.Generator] | Rows
 
 
 class Potentials(NamedTuple):
@@ -32,7 +48,8 @@ class Potentials(NamedTuple):
 class Dropout(nn.Module):
     """Dropout that can stay active in eval mode and can draw from given generators.
 
-    With one generator a row (its device may differ from the input's) a row's mask does not depend on the other rows.
+    With one generator a row (its device may differ from the input's) a row's mask does not depend on the other rows;
+    with `Rows`, on whether the others are here.
     """
 
     def __init__(self, p: float, always: bool) -> None:
@@ -49,6 +66,8 @@ class Dropout(nn.Module):
             return F.dropout(x, self.p, training=True)
         if isinstance(generator, torch.Generator):
             draw = torch.rand(x.shape, generator=generator, device=generator.device)
+        elif isinstance(generator, Rows):
+            draw = generator.draw(torch.rand, x.shape[1:])
         else:
             if len(generator) != len(x):
                 raise ValueError(f"{len(generator)} generators for a batch of {len(x)}: give one, or one a row")
@@ -92,7 +111,7 @@ class Embedder(nn.Module):
     def forward(self, features: Tensor, generator: Generators | None = None) -> Tensor:
         """Token (B, output_size) of `features` (B, T, input_size).
 
-        `generator` (one, or one a row) draws the dropout's mask where dropout is active.
+        `generator` (one, one a row, or `Rows`) draws the dropout's mask where dropout is active.
         Raises ValueError for features of another shape or without a frame.
         """
         hidden, _, _, attention = self.potentials(features, generator)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark import parallel
 from benchmark.errors import UserError
 from benchmark.files import digest, save_rows
 from benchmark.images import resize
@@ -19,6 +20,7 @@ from benchmark.suite import ENCODERS
 if TYPE_CHECKING:
     from benchmark.backbone import Backbone
     from benchmark.clips import Clip, ClipSet
+    from benchmark.datasets.vggsound import Sample
     from benchmark.suite import Suite
     from benchmark.ui import UI
 
@@ -64,6 +66,10 @@ class Sense(ABC):
     def together(self, clips: Sequence[Clip]) -> Tensor:
         """The same in one pass of the network."""
 
+    @abstractmethod
+    def of_samples(self, samples: Sequence[Sample]) -> Tensor:
+        """The same of what a stream of training examples gives."""
+
 
 class Listener(Sense):
     """The sound's features over time, by the encoder's `extract_features` (waveforms (B, samples) -> (B, T, width)).
@@ -81,9 +87,16 @@ class Listener(Sense):
         """The sounds as the suite gives them: (B, samples)."""
         return torch.from_numpy(np.stack([self.suite.sound(clip) for clip in clips])).to(self.device)
 
-    @torch.inference_mode()
     def together(self, clips: Sequence[Clip]) -> Tensor:
-        features: Tensor = self.encoder.extract_features(self.waves(clips))
+        return self.hear(self.waves(clips))
+
+    def of_samples(self, samples: Sequence[Sample]) -> Tensor:
+        return self.hear(torch.from_numpy(np.stack([sample.sound for sample in samples])).to(self.device))
+
+    @torch.inference_mode()
+    def hear(self, waves: Tensor) -> Tensor:
+        """Waveforms (B, samples) -> (B, T, width)."""
+        features: Tensor = self.encoder.extract_features(waves)
         return features.float()
 
 
@@ -100,7 +113,7 @@ class Features:
             return
         key = digest([FEATURES_VERSION, weights, clips.identity, *sense.preparation])
         path = cache / "features" / f"{key[:32]}.npy"
-        if not path.exists():
+        if parallel.is_first() and not path.exists():
             with ui.task(sense.task, len(clips), "clips") as advance:
 
                 def rows() -> Iterator[np.ndarray]:
@@ -110,6 +123,7 @@ class Features:
                         advance(len(some))
 
                 save_rows(path, (len(clips), *first.shape), np.float16, rows())
+        parallel.wait()
         self.stored = np.load(path, mmap_mode="r")
 
     def __call__(self, positions: Sequence[int]) -> Tensor:
@@ -121,15 +135,17 @@ class Features:
 
 
 def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the scaled latents of the clips' frames: (n, 4, h, w) each."""
+    """Mean and standard deviation of the scaled latents of the clips' frames: (n, 4, h, w) each.
+
+    Several processes share the work.
+    """
     spec = backbone.suite.backbone
-    means, deviations = [], []
+    encoded = []
     with ui.task("encoding the training frames (VAE)", len(clips), "frames") as advance:
-        for start in range(0, len(clips), batch_size):
+        for start in parallel.mine(range(0, len(clips), batch_size)):
             some = clips[start : start + batch_size]
             frames = [np.asarray(resize(clip.picture(), spec.resolution, spec.resize)) for clip in some]
-            mean, deviation = backbone.encode_pictures(np.stack(frames))
-            means.append(mean)
-            deviations.append(deviation)
-            advance(len(some))
+            encoded.append(backbone.encode_pictures(np.stack(frames)))
+            advance(len(some) * parallel.world())
+    means, deviations = zip(*parallel.gather(encoded), strict=True)
     return torch.cat(means), torch.cat(deviations)

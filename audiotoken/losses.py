@@ -13,6 +13,19 @@ from benchmark.errors import UserError, unknown
 ClReduction = Literal["batch", "sample"]
 
 
+class Penalties(NamedTuple):
+    """The terms that look at the tokens alone: unweighted scalars in float32 (or better), and their weighted sum."""
+
+    total: Tensor
+    """lambda_a l1 + lambda_b l2 (+ lambda_c cl)."""
+    l1: Tensor
+    """Mean absolute element of the token."""
+    l2: Tensor
+    """Mean over the batch of the token's squared length."""
+    cl: Tensor | None
+    """Distance from the label's words, 0 to 4; None where no label embedding was given."""
+
+
 class Losses(NamedTuple):
     """The terms of one batch, unweighted scalars in float32 (or better), and their weighted sum."""
 
@@ -48,6 +61,40 @@ def ldm_target(scheduler: Any, latents: Tensor, noise: Tensor, timesteps: Tensor
     raise unknown("prediction type", kind, ["epsilon", "v_prediction"])
 
 
+def denoising_errors(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of each item's prediction: (B, ...) of one shape -> (B,), float32 or better.
+
+    Raises ValueError for shapes that do not fit, which broadcasting would hide.
+    """
+    if prediction.shape != target.shape:
+        raise ValueError(f"prediction has shape {tuple(prediction.shape)}, its target {tuple(target.shape)}")
+    return (wide(prediction) - wide(target)).square().flatten(1).mean(1)
+
+
+def token_penalties(
+    token: Tensor,
+    label_embeddings: Tensor | None = None,
+    lambda_a: float = 0.01,
+    lambda_b: float = 0.0,
+    lambda_c: float = 0.01,
+    cl_reduction: ClReduction = "batch",
+) -> Penalties:
+    """The paper's regularisers of the token; see `audio_token_loss`, whose arguments these are."""
+    if cl_reduction not in ("batch", "sample"):
+        raise unknown("cl_reduction", cl_reduction, ["batch", "sample"])
+    token = wide(token)
+    l1 = token.abs().mean()
+    l2 = token.square().sum(dim=-1).mean()
+    total = lambda_a * l1 + lambda_b * l2
+    if label_embeddings is None:
+        return Penalties(total, l1, l2, None)
+    if label_embeddings.shape != token.shape:
+        raise ValueError(f"label embeddings have shape {tuple(label_embeddings.shape)}, tokens {tuple(token.shape)}")
+    distance = 1 - F.cosine_similarity(token, wide(label_embeddings), dim=-1)
+    cl = distance.mean().square() if cl_reduction == "batch" else distance.square().mean()
+    return Penalties(total + lambda_c * cl, l1, l2, cl)
+
+
 def audio_token_loss(
     prediction: Tensor,
     target: Tensor,
@@ -57,7 +104,6 @@ def audio_token_loss(
     lambda_b: float = 0.0,
     lambda_c: float = 0.01,
     cl_reduction: ClReduction = "batch",
-    weights: Tensor | None = None,
 ) -> Losses:
     """AudioToken's loss (paper, section 3; guyyariv/AudioToken@ab7d280, train.py).
 
@@ -68,29 +114,12 @@ def audio_token_loss(
 
     `prediction` and `target` are (B, ...) of one shape, `token` (B, D) is the embedder's output, `label_embeddings`
     (B, D) are rows of `benchmark.text.label_embedding`; leaving them out switches the classification loss off, the
-    default of the released code. With one item a batch the two reductions are the same. `weights` (B,) multiply the
-    items of ldm (importance sampling of timesteps).
+    default of the released code. With one item a batch the two reductions are the same.
     Raises ValueError for shapes that do not fit, which broadcasting would hide, and UserError for another reduction.
     """
-    if prediction.shape != target.shape:
-        raise ValueError(f"prediction has shape {tuple(prediction.shape)}, its target {tuple(target.shape)}")
-    if cl_reduction not in ("batch", "sample"):
-        raise unknown("cl_reduction", cl_reduction, ["batch", "sample"])
-    prediction, target, token = wide(prediction), wide(target), wide(token)
-    if weights is None:
-        ldm = F.mse_loss(prediction, target)
-    else:
-        ldm = ((prediction - target).square().flatten(1).mean(1) * weights).mean()
-    l1 = token.abs().mean()
-    l2 = token.square().sum(dim=-1).mean()
-    total = ldm + lambda_a * l1 + lambda_b * l2
-    if label_embeddings is None:
-        return Losses(total, ldm, l1, l2, None)
-    if label_embeddings.shape != token.shape:
-        raise ValueError(f"label embeddings have shape {tuple(label_embeddings.shape)}, tokens {tuple(token.shape)}")
-    distance = 1 - F.cosine_similarity(token, wide(label_embeddings), dim=-1)
-    cl = distance.mean().square() if cl_reduction == "batch" else distance.square().mean()
-    return Losses(total + lambda_c * cl, ldm, l1, l2, cl)
+    ldm = denoising_errors(prediction, target).mean()
+    penalties = token_penalties(token, label_embeddings, lambda_a, lambda_b, lambda_c, cl_reduction)
+    return Losses(ldm + penalties.total, ldm, *penalties[1:])
 
 
 def scaled_learning_rate(base: float, batch_size: int, accumulation_steps: int, processes: int) -> float:

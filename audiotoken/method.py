@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from benchmark import parallel
 from benchmark.method import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from audiotoken.embedder import Embedder
     from audiotoken.features import Sense
-    from audiotoken.training import Material
+    from audiotoken.material import Material
     from benchmark.clips import Clip, ClipSet
+
+SAMPLES = 4
+"""Training clips whose pictures are drawn while training, where that was asked for."""
 
 
 class TokenSettings(MethodSettings):
@@ -34,6 +42,14 @@ class TokenSettings(MethodSettings):
     """Draw of the noise levels: uniform as in the paper, or with less variance where the token's gradient is large."""
     warmup_steps: int | None = Field(None, ge=0)
     """Steps of linear warm-up."""
+    micro_batch: int | None = Field(None, ge=1)
+    """Clips that a process takes through the U-Net at once; the step's gradient is accumulated. None: all of them."""
+    precision: Literal["float32", "bfloat16", "float16"] | None = None
+    """Of the text encoder and the U-Net while training: autocast (float16 with a scaled loss). None: float32."""
+    gradient_checkpointing: bool | None = None
+    """The U-Net's activations are computed again in the backward pass: less memory, more time."""
+    compile: bool | None = None
+    """The U-Net is compiled (torch.compile) for training."""
     lambda_a: float = Field(0.01, ge=0)
     """Weight of mean |e_audio|."""
     lambda_b: float = Field(0.0, ge=0)
@@ -60,6 +76,7 @@ class TokenMethod(ConditioningMethod):
     Settings: ClassVar[type[MethodSettings]] = TokenSettings
     network: ClassVar[str]
     fits = True
+    shares_fit = True
     settings: TokenSettings
 
     def setup(self, run: RunContext) -> None:
@@ -101,36 +118,60 @@ class TokenMethod(ConditioningMethod):
         from audiotoken.checkpoint import save_embedder
         from audiotoken.embedder import Embedder
         from audiotoken.training import train as train_embedder
+        from benchmark.tracking import Watch
 
-        run, material = self.run, self.material(train)
+        run, material, settings = self.run, self.material(train), self.settings
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             embedder = Embedder(
-                material.features.width,
+                material.width,
                 run.backbone.token_width,
                 hidden_size=self.hidden_size(),
                 official_dropout=self.official_dropout,
             )
         embedder.to(run.device)
-        figures = train_embedder(embedder, run.backbone, material, self.settings, run.seed, self._checkpoint, run.ui)
-        assert self.settings.steps is not None
+        plain = settings.model_dump(mode="json", exclude_none=True)
+        with Watch(run, self.card.name, plain, partial(self.draw, embedder, train.limit(SAMPLES))) as watch:
+            figures = train_embedder(
+                embedder, run.backbone, material, settings, run.seed, self._checkpoint, run.ui, watch
+            )  # fmt: skip
+        assert settings.steps is not None
         metadata = {
             "method": self.fit_identity()[0],
             "suite": run.suite.base,
             "seed": str(run.seed),
-            "steps": str(self.settings.steps),
+            "steps": str(settings.steps),
         }
-        save_embedder(self._file, embedder, metadata)
-        return FitReport(self.settings.steps, sum(p.numel() for p in embedder.parameters()), figures)
+        if self.official_dropout:
+            metadata["official_dropout"] = "true"
+        if parallel.is_first():
+            save_embedder(self._file, embedder, metadata)
+        return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures)
 
     def material(self, train: ClipSet) -> Material:
-        """What the embedder is trained on."""
+        """What the embedder is trained on: streamed, where the clips lie in shards and the suite says how much of each
+        is heard in training; else computed once."""
         from audiotoken.features import Features, latents_of
-        from audiotoken.training import Material
+        from audiotoken.material import Stored, Streamed
+        from benchmark.datasets.vggsound import ShardClip
 
-        run = self.run
+        run, seconds = self.run, self.run.suite.data.train_seconds
+        if seconds is not None and isinstance(train[0], ShardClip):
+            return Streamed(self.studies(), run.backbone, train, seconds, run.seed)
         features = Features(self.studies(), train, run.suite.encoders[self.network], run.cache, run.ui)
-        return Material(features, *latents_of(run.backbone, train, run.ui))
+        return Stored(features, *latents_of(run.backbone, train, run.ui), run.seed)
+
+    def draw(self, embedder: Embedder, clips: ClipSet) -> list[Image]:
+        """Pictures of `clips` with the `embedder` as it is, for those who watch its training."""
+        from benchmark.runner import image_seed
+
+        generation = self.run.suite.generation
+        training, self.embedder = embedder.training, embedder.eval()
+        pictures = self.generate(
+            list(clips), [image_seed(generation.seed, self.run.seed, clip.id, 0) for clip in clips]
+        )
+        embedder.train(training)
+        return pictures
 
     def load(self) -> None:
         from audiotoken.checkpoint import load_embedder
@@ -170,17 +211,13 @@ class AudioToken(TokenMethod):
 
     def material(self, train: ClipSet) -> Material:
         material = super().material(train)
-        if not self.settings.lambda_c:
-            return material
-        from benchmark.text import label_embedding
+        if self.settings.lambda_c:
+            from benchmark.text import label_embedding
 
-        table = label_embedding(self.run.backbone.tokenizer, self.run.backbone.text_encoder, train.labels)
-        return replace(
-            material,
-            label_embeddings=table[train.classes],
-            lambda_c=self.settings.lambda_c,
-            cl_reduction=self.settings.cl_reduction,
-        )
+            table = label_embedding(self.run.backbone.tokenizer, self.run.backbone.text_encoder, train.labels)
+            material.label_embeddings = table[train.classes]
+            material.lambda_c, material.cl_reduction = self.settings.lambda_c, self.settings.cl_reduction
+        return material
 
 
 class AudioTokenCLSettings(AudioTokenSettings):
@@ -201,3 +238,54 @@ class AudioTokenCL(AudioToken):
         }
     )
     Settings = AudioTokenCLSettings
+
+
+class AudioTokenLoraSettings(AudioTokenSettings):
+    """AudioToken's settings, and the LoRA's."""
+
+    lora_rank: int = Field(4, ge=1)
+    """Rank of the LoRA; 4 as released."""
+
+
+class AudioTokenLora(AudioToken):
+    """AudioToken with a LoRA of the U-Net's attention, trained with the embedder (released code, `--lora`)."""
+
+    card: ClassVar[MethodCard] = AudioToken.card.model_copy(
+        update={
+            "name": "audiotoken-lora",
+            "summary": "AudioToken with a LoRA of the U-Net's attention, trained with the embedder",
+            "paper": "guyyariv/AudioToken, --lora (May 2023); not in the paper",
+            "notes": "draws with a changed U-Net, the others with the suite's as it is",
+        }
+    )
+    Settings: ClassVar[type[AudioTokenSettings]] = AudioTokenLoraSettings
+    settings: AudioTokenLoraSettings
+
+    def setup(self, run: RunContext) -> None:
+        from audiotoken.lora import with_own_unet
+
+        # others draw with the same backbone
+        super().setup(replace(run, backbone=with_own_unet(run.backbone)))
+
+    @property
+    def _lora_file(self) -> Path:
+        from audiotoken.lora import FILE
+
+        return self.run.folder / FILE
+
+    def fit(self, train: ClipSet) -> FitReport:
+        from audiotoken.lora import add_lora, lora_layers, save_lora
+
+        unet = self.run.backbone.unet
+        add_lora(unet, self.settings.lora_rank, self.run.seed)
+        report = super().fit(train)
+        if parallel.is_first():
+            save_lora(self._lora_file, unet)
+        count = sum(down.numel() + up.numel() for down, up in lora_layers(unet).values())
+        return replace(report, trainable_parameters=report.trainable_parameters + count)
+
+    def load(self) -> None:
+        from audiotoken.lora import load_lora_into
+
+        load_lora_into(self._lora_file, self.run.backbone.unet)
+        super().load()

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+import huggingface_hub
 import numpy as np
 import torch
 from diffusers import (
@@ -38,6 +39,8 @@ from transformers import (
 )
 
 from audiotoken.embedder import Embedder
+from audiotoken.lora import FILE as LORA
+from audiotoken.lora import load_lora_into, lora_layers, remove_lora, save_lora, sharing_copy
 from benchmark import text
 from benchmark.audio import MAX_CHANNELS, AudioError, fit_length, is_silent, load_audio
 from benchmark.errors import RunError, UserError, unknown
@@ -139,6 +142,8 @@ class TokenEmbedder(Embedder, _Saveable):
 
 class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers is untyped
     """Stable Diffusion that is prompted with sounds.
+
+    A LoRA of the U-Net (`lora.load_lora_into`) is saved and loaded with the rest.
 
     Beside Stable Diffusion's components (the safety checker is optional): `audio_encoder` and `embedder`. The other
     arguments are what a call uses unless it is told otherwise: rate and length of the sounds that the networks hear (a
@@ -276,10 +281,25 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         """Audio tokens (B, width of the text encoder) of `audio`, given and refused as by a call."""
         return self._listen(self._waves(audio, sampling_rate))
 
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """As diffusers'. A LoRA of the U-Net is a file of its own, which also `load_lora_weights` reads, and the U-Net
+        is stored without it."""
+        unet = self.unet
+        self._save_lora(Path(save_directory))
+        if lora_layers(unet):
+            plain = sharing_copy(unet)
+            remove_lora(plain)
+            self.register_modules(unet=plain)
+        try:
+            super().save_pretrained(save_directory, *args, **kwargs)
+        finally:
+            self.register_modules(unet=unet)
+
     def save_embedder(
         self, save_directory: str | os.PathLike[str], base: str, audio_encoder: str | None = None
     ) -> None:
-        """Write the embedder (35 MB for Stable Diffusion 1) with references to where the rest is to be had.
+        """Write the embedder (35 MB for Stable Diffusion 1) and the LoRA, if there is one (3 MB at rank 4), with
+        references to where the rest is to be had.
 
         `base` is the Stable Diffusion that it was trained with, a repository or folder in diffusers' layout;
         "repository@revision" pins it. `audio_encoder` is one whose folder `audio_encoder` was written by
@@ -287,6 +307,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         the result, and checks that the audio encoder is the one of this pipeline.
         """
         folder = Path(save_directory)
+        self._save_lora(folder)
         self.embedder.save_pretrained(folder / "embedder")
         index = json.loads(self.to_json_string())
         absent = {name for name, part in self.components.items() if part is not None} - {"embedder"}
@@ -310,7 +331,18 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         index = cls.load_config(pretrained_model_name_or_path, **given)
         if "_base" in index:
             kwargs |= _rest(str(pretrained_model_name_or_path), index, kwargs)
-        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        made = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        if index.get("_lora"):
+            load_lora_into(_stored(pretrained_model_name_or_path, LORA, given), made.unet)
+        return made
+
+    def _save_lora(self, folder: Path) -> None:
+        """Write the LoRA, if there is one, to `folder`, and note in the configuration whether there is."""
+        there = bool(lora_layers(self.unet))
+        if there:
+            save_lora(folder / LORA, self.unet)
+        if there or "_lora" in self.config:
+            self.register_to_config(_lora=there)
 
     def _waves(self, audio: Audio | Sequence[Audio], rate: int | None) -> list[np.ndarray]:
         """The sounds (samples,) as the audio encoder hears them."""
@@ -402,6 +434,17 @@ def _rest(share: str, index: Mapping[str, Any], given: Mapping[str, Any]) -> dic
         repository, revision=revision, requires_safety_checker=False, **passed, **loading
     ).components
     return {**rest, "audio_encoder": encoder}
+
+
+def _stored(share: str | os.PathLike[str], name: str, given: Mapping[str, Any]) -> Path:
+    """A file of a folder, or of a repository of the hub."""
+    if Path(share).is_dir():
+        return Path(share) / name
+    hub = {key: value for key, value in given.items() if key != "proxies"}
+    try:
+        return Path(str(huggingface_hub.hf_hub_download(str(share), name, **hub)))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name} of {share} cannot be loaded: {' '.join(str(error).split())}") from error
 
 
 def split_reference(base: str) -> tuple[str, str | None]:

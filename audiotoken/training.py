@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,53 +13,21 @@ import torch
 from torch import Tensor
 
 from audiotoken.checkpoint import load_state, save_state
-from audiotoken.embedder import Embedder
-from audiotoken.features import Features
-from audiotoken.losses import ClReduction, audio_token_loss, ldm_target
+from audiotoken.embedder import Embedder, Rows
+from audiotoken.losses import denoising_errors, ldm_target, token_penalties
 from audiotoken.timesteps import Timesteps
+from benchmark import parallel
 from benchmark.errors import RunError
 
 if TYPE_CHECKING:
+    from audiotoken.material import Material
     from audiotoken.method import TokenSettings
     from benchmark.backbone import Backbone
+    from benchmark.tracking import Watch
     from benchmark.ui import UI
 
 SAVE_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Material:
-    """What is trained on, all frozen: features by position, latents (n, 4, h, w).
-
-    For the classification loss (CL): label embeddings (n, D), its weight, and how it is reduced.
-    """
-
-    features: Features
-    latent_mean: Tensor
-    latent_deviation: Tensor
-    label_embeddings: Tensor | None = None
-    lambda_c: float = 0.0
-    cl_reduction: ClReduction = "batch"
-
-
-def batch_positions(count: int, batch_size: int, step: int, seed: int) -> list[int]:
-    """The clips of a step: every clip once an epoch, in an order that depends on the seed and the epoch alone."""
-    positions = []
-    for place in range(step * batch_size, (step + 1) * batch_size):
-        epoch, offset = divmod(place, count)
-        positions.append(int(_order(count, epoch, seed)[offset]))
-    return positions
-
-
-_orders: dict[tuple[int, int, int], Tensor] = {}
-
-
-def _order(count: int, epoch: int, seed: int) -> Tensor:
-    key = (count, epoch, seed)
-    if key not in _orders:
-        _orders.clear()
-        _orders[key] = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-    return _orders[key]
+NARROW = ("bfloat16", "float16")
 
 
 def learning_rate(settings: TokenSettings, step: int) -> float:
@@ -75,93 +44,199 @@ def learning_rate(settings: TokenSettings, step: int) -> float:
 
 def train(
     embedder: Embedder, backbone: Backbone, material: Material, settings: TokenSettings, seed: int,
-    checkpoint: Path, ui: UI,
+    checkpoint: Path, ui: UI, watch: Watch | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train `embedder` in place to `settings.steps`, from `checkpoint` where there is one; returns the last losses.
 
-    All randomness of a step (clips, timesteps, noise, dropout) comes from generators seeded with (seed, step), so a
-    training that was interrupted ends in the same bits as one that was not. The last state stays in `checkpoint`.
+    What of the U-Net requires a gradient (a LoRA) is trained with it. All randomness of a step (clips, timesteps,
+    noise, dropout) comes from generators seeded with (seed, step), and is drawn for the whole batch: a training that
+    was interrupted ends in the same bits as one that was not, and several processes, each with its share of every
+    batch, take the steps that one alone takes, but for rounding. The last state stays in `checkpoint`.
     Raises RunError if the loss or the embedder stops being finite; the last finite state is kept.
     """
-    assert settings.steps is not None and settings.batch_size is not None
-    optimizer = torch.optim.AdamW(embedder.parameters(), lr=1.0, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
-    schedule = backbone.noise_schedule
-    timesteps = Timesteps(settings.timesteps or "uniform", schedule.config.num_train_timesteps)
-    first, running = 0, {"loss": 0.0, "ldm": 0.0}
+    assert settings.steps is not None
+    run = _Training(embedder, backbone, material, settings, seed)
+    first = 0
     if checkpoint.exists():
-        state = load_state(checkpoint)
-        embedder.load_state_dict(state["embedder"])
-        optimizer.load_state_dict(state["optimizer"])
-        timesteps.load_state_dict(state["timesteps"])
-        first, running = state["step"], state["running"]
+        first = run.load_state_dict(load_state(checkpoint))
         ui.say(f"continuing at step {first} of {settings.steps}")
-    device = material.features.device
     embedder.train()
     saved = time.perf_counter()
-    with ui.task("training the embedder", settings.steps, "steps") as advance:
+    with ui.task("training the embedder", settings.steps, "steps") as advance, run.prepared_unet():
         advance(first)
         for step in range(first, settings.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(settings, step)
-            generator = torch.Generator().manual_seed((seed + 1) * 1_000_000_007 + step)
-            positions = batch_positions(len(material.latent_mean), settings.batch_size, step, seed)
-            mean, deviation = material.latent_mean[positions], material.latent_deviation[positions]
-            latents = mean + deviation * torch.randn(mean.shape, generator=generator)
-            noise = torch.randn(mean.shape, generator=generator)
-            times, weights = timesteps.draw(len(positions), generator)
-            noisy = schedule.add_noise(latents, noise, times).to(device)
-            token = embedder(material.features(positions), generator)
-            if timesteps.learns:
-                token.retain_grad()
-            predicted = backbone.unet(
-                noisy.contiguous(memory_format=torch.channels_last), times.to(device), backbone.inject(token)
-            ).sample
-            losses = audio_token_loss(
-                predicted,
-                ldm_target(schedule, latents, noise, times).to(device),
-                token,
-                None if material.label_embeddings is None else material.label_embeddings[positions],
-                settings.lambda_a,
-                settings.lambda_b,
-                material.lambda_c,
-                material.cl_reduction,
-                weights.to(device),
-            )
-            loss = float(losses.total.detach())
-            if not math.isfinite(loss):
-                raise RunError(f"the loss is {loss} at step {step}: lower --set learning_rate")
-            optimizer.zero_grad(set_to_none=True)
-            losses.total.backward()
-            if timesteps.learns:
-                assert token.grad is not None
-                timesteps.learn(times, len(times) * token.grad.norm(dim=1).cpu() / weights)
-            optimizer.step()
-            weight = max(0.02, 1 / (step + 1))
-            running["loss"] += weight * (loss - running["loss"])
-            running["ldm"] += weight * (float(losses.ldm.detach()) - running["ldm"])
+            run.step(step)
             advance(1)
-            if time.perf_counter() - saved > SAVE_SECONDS:
-                _save(checkpoint, embedder, optimizer, timesteps, step + 1, running)
+            if watch is not None:
+                watch.after(step + 1, run.figures(step))
+            if parallel.is_first() and time.perf_counter() - saved > SAVE_SECONDS:
+                save_state(checkpoint, run.state_dict(step + 1))
                 saved = time.perf_counter()
-    if not all(bool(parameter.isfinite().all()) for parameter in embedder.parameters()):
+    if not all(bool(parameter.isfinite().all()) for parameter in run.parameters):
         raise RunError(f"the embedder is not finite after step {settings.steps}: lower --set learning_rate")
-    if first < settings.steps:
-        _save(checkpoint, embedder, optimizer, timesteps, settings.steps, running)
+    if first < settings.steps and parallel.is_first():
+        save_state(checkpoint, run.state_dict(settings.steps))
     embedder.eval()
-    return {name: round(value, 6) for name, value in running.items()}
+    return {name: round(value, 6) for name, value in run.running.items()}
 
 
-def _save(
-    path: Path, embedder: Embedder, optimizer: torch.optim.Optimizer, timesteps: Timesteps, step: int,
-    running: dict[str, float],
-) -> None:  # fmt: skip
-    save_state(
-        path,
-        {
-            "embedder": embedder.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "timesteps": timesteps.state_dict(),
-            "step": step,
-            "running": dict(running),
-        },
-    )
+class _Training:
+    """The state of a training and its step."""
+
+    def __init__(
+        self, embedder: Embedder, backbone: Backbone, material: Material, settings: TokenSettings, seed: int
+    ) -> None:
+        assert settings.batch_size is not None
+        if settings.batch_size % parallel.world():
+            raise RunError(
+                f"{settings.batch_size} clips a step cannot be shared out among {parallel.world()} processes: start a "
+                "number of processes that divides it, or --set batch_size"
+            )
+        self.embedder, self.backbone, self.material, self.settings, self.seed = (
+            embedder, backbone, material, settings, seed,
+        )  # fmt: skip
+        self.lora = {name: one for name, one in backbone.unet.named_parameters() if one.requires_grad}
+        self.parameters = [*embedder.parameters(), *self.lora.values()]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=1.0, betas=(0.9, 0.999), weight_decay=settings.weight_decay
+        )
+        self.schedule = backbone.noise_schedule
+        self.timesteps = Timesteps(settings.timesteps or "uniform", self.schedule.config.num_train_timesteps)
+        self.kind = torch.device(material.device).type
+        # only float16 has so few exponents that small gradients would vanish
+        self.scaler = torch.amp.GradScaler(self.kind, enabled=settings.precision == "float16")
+        self.running = {"loss": 0.0, "ldm": 0.0}
+        self.unet = backbone.unet
+
+    @contextlib.contextmanager
+    def prepared_unet(self) -> Iterator[None]:
+        """The U-Net with gradient checkpointing, or compiled, as the settings say."""
+        unet = self.backbone.unet
+        if self.settings.gradient_checkpointing:
+            unet.enable_gradient_checkpointing()
+        if self.settings.compile:
+            self.unet = torch.compile(unet)
+        try:
+            yield
+        finally:
+            self.unet = unet
+            if self.settings.gradient_checkpointing:
+                unet.disable_gradient_checkpointing()
+
+    def step(self, step: int) -> None:
+        """One step of the optimiser."""
+        settings, device = self.settings, self.material.device
+        count = settings.batch_size
+        assert count is not None
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, step)
+        batch = self.material.batch(step, count)
+        rows = Rows(
+            torch.Generator().manual_seed((self.seed + 1) * 1_000_000_007 + step),
+            count, slice(parallel.rank(), None, parallel.world()),
+        )  # fmt: skip
+        mean, deviation = batch.latent_mean, batch.latent_deviation
+        latents = mean + deviation * rows.draw(torch.randn, mean.shape[1:])
+        noise = rows.draw(torch.randn, mean.shape[1:])
+        all_times, all_weights = self.timesteps.draw(count, rows.generator)
+        times, weights = all_times[rows.taken], all_weights[rows.taken]
+        noisy = self.schedule.add_noise(latents, noise, times).to(device)
+        target = ldm_target(self.schedule, latents, noise, times).to(device)
+        tokens = self.embedder(batch.features, rows)
+
+        # The graph is cut at the tokens: the U-Net's part may come in pieces, and the rest is walked through once.
+        leaf = tokens.detach().requires_grad_()
+        self.optimizer.zero_grad(set_to_none=True)
+        ldm = torch.zeros((), device=device)
+        for piece in self._pieces(len(tokens)):
+            with self._precision():
+                predicted = self._denoise(noisy[piece], times[piece].to(device), self.backbone.inject(leaf[piece]))
+            errors = denoising_errors(predicted, target[piece]) * weights[piece].to(device)
+            share = errors.sum() / count
+            ldm += share.detach()
+            self._backward(share)
+        penalties = token_penalties(
+            parallel.gather_rows(leaf),
+            None if batch.label_embeddings is None else parallel.gather_rows(batch.label_embeddings),
+            settings.lambda_a,
+            settings.lambda_b,
+            self.material.lambda_c,
+            self.material.cl_reduction,
+        )
+        self._note(step, ldm, penalties.total.detach())
+        self._backward(penalties.total)
+        assert leaf.grad is not None
+        tokens.backward(leaf.grad)
+        gradients = [one.grad for one in self.parameters if one.grad is not None]
+        parallel.sum_over_processes(gradients)
+        if self.timesteps.learns:
+            sizes = parallel.gather_rows(leaf.grad.norm(dim=1).cpu() / self.scaler.get_scale())
+            if bool(sizes.isfinite().all()):
+                self.timesteps.learn(all_times, count * sizes / all_weights)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        name = self.settings.precision
+        return torch.autocast(self.kind, getattr(torch, name)) if name in NARROW else contextlib.nullcontext()
+
+    def _pieces(self, count: int) -> list[slice]:
+        """The clips that go through the U-Net together."""
+        most = self.settings.micro_batch or count
+        return [slice(start, start + most) for start in range(0, count, most)]
+
+    def _denoise(self, noisy: Tensor, times: Tensor, prompts: Tensor) -> Tensor:
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        if not self.settings.compile:
+            return self.unet(noisy, times, prompts).sample
+        try:
+            return self.unet(noisy, times, prompts).sample
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise RunError(
+                f"the U-Net cannot be compiled here ({str(error).splitlines()[0]}): leave out --set compile=true"
+            ) from error
+
+    def _backward(self, loss: Tensor) -> None:
+        self.scaler.scale(loss).backward()
+
+    def _note(self, step: int, ldm: Tensor, penalty: Tensor) -> None:
+        """Keep the running means of the losses. Raises RunError, in all processes, if they are not finite."""
+        parallel.sum_over_processes([ldm])
+        values = {"loss": float(ldm + penalty), "ldm": float(ldm)}
+        if not math.isfinite(values["loss"]):
+            raise RunError(f"the loss is {values['loss']} at step {step}: lower --set learning_rate")
+        weight = max(0.02, 1 / (step + 1))
+        for name, value in values.items():
+            self.running[name] += weight * (value - self.running[name])
+
+    def figures(self, step: int) -> dict[str, float]:
+        """What a tracker shows of a step."""
+        return {**self.running, "learning_rate": learning_rate(self.settings, step)}
+
+    def state_dict(self, done: int) -> dict[str, Any]:
+        """All that the steps from number `done` on depend on."""
+        state = {
+            "embedder": self.embedder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "timesteps": self.timesteps.state_dict(),
+            "step": done,
+            "running": dict(self.running),
+        }
+        if self.lora:
+            state["lora"] = self.lora
+        if self.scaler.is_enabled():
+            state["scaler"] = self.scaler.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> int:
+        """The inverse of `state_dict`; returns the step to go on with."""
+        self.embedder.load_state_dict(state["embedder"])
+        with torch.no_grad():
+            for name, one in self.lora.items():
+                one.copy_(state["lora"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.timesteps.load_state_dict(state["timesteps"])
+        self.running = state["running"]
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
+        return int(state["step"])

@@ -6,13 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import PIL.Image
 import torch
 from torch import Tensor
 
 from audiotoken.features import Listener, Sense
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from benchmark.clips import Clip
+    from benchmark.datasets.vggsound import Sample
 
 
 def one_step(embeddings: Tensor) -> Tensor:
@@ -32,9 +36,17 @@ class FrameEmbedding(Sense):
     def preparation(self) -> list[Any]:
         return ["frame embedding"]
 
-    @torch.inference_mode()
     def together(self, clips: Sequence[Clip]) -> Tensor:
-        return one_step(self.encoder.embed_images([clip.picture() for clip in clips]))
+        return self.see([clip.picture() for clip in clips])
+
+    def of_samples(self, samples: Sequence[Sample]) -> Tensor:
+        frames = [sample.frame for sample in samples if sample.frame is not None]
+        return self.see([PIL.Image.fromarray(frame) for frame in frames])
+
+    @torch.inference_mode()
+    def see(self, frames: list[Image]) -> Tensor:
+        """Pictures -> (B, 1, width)."""
+        return one_step(self.encoder.embed_images(frames))
 
 
 class SoundEmbedding(Listener):
@@ -45,5 +57,5 @@ class SoundEmbedding(Listener):
         return ["sound embedding", *super().preparation]
 
     @torch.inference_mode()
-    def together(self, clips: Sequence[Clip]) -> Tensor:
-        return one_step(self.encoder.embed_audio(self.waves(clips)))
+    def hear(self, waves: Tensor) -> Tensor:
+        return one_step(self.encoder.embed_audio(waves))

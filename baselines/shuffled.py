@@ -37,7 +37,7 @@ class Shuffled(AudioToken):
     )
 
     def fit_identity(self) -> tuple[str, dict[str, object]]:
-        return AudioToken.card.name, self.settings.model_dump(mode="json")
+        return AudioToken.card.name, self.settings.model_dump(mode="json", exclude_none=True)
 
     def setup(self, run: RunContext) -> None:
         super().setup(run)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmark import parallel
 from benchmark.errors import BenchError, UserError, unknown
 from benchmark.ui import UI, Console, clock, quiet_libraries, rate
 
@@ -63,6 +64,14 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the method; repeatable. `bench show NAME`."),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the manifest's bad rows.")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option("--track", metavar="NAME", help="Show losses in tensorboard or wandb while fitting; repeatable."),
+]
+SamplesEvery = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="STEPS", help="Draw pictures of the same few training clips every so many steps."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
 Metrics = Annotated[
     list[str] | None,
@@ -155,16 +164,44 @@ def run(
     runs: Runs = None,
     set_: Set = None,
     skip_bad: SkipBad = False,
+    track: Track = None,
+    samples_every: SamplesEvery = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Keep nothing: make the run in small, with random weights where the suite's are released ones, and "
+            "print what the whole would take on this device.",
+        ),
+    ] = False,
+    dry_clips: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Clips of a dry run. \\[default: 2 at full scale on a CPU, else what the suite samples at a time]",
+        ),
+    ] = None,
+    dry_steps: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Training and sampling steps of a dry run. \\[default: 2]"),
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Fit, generate and score a method, and show it on the board. What is done already is used again."""
+    if dry_run:
+        _rehearse(method, suite, data, limit, seed, device, set_, skip_bad, dry_clips, dry_steps, as_json)
+        return
+    if dry_clips or dry_steps:
+        raise UserError("--dry-clips and --dry-steps are for --dry-run: add it, or leave them out")
+
     from benchmark import runner
 
     ui = Console()
     records: list[RunRecord] = []
     with _stdout_is_for_results():
-        plans = _plans(method, suite, data, limit, seed, device, runs, set_, skip_bad, ui)
+        plans = _plans(method, suite, data, limit, seed, device, runs, set_, skip_bad, ui, track, samples_every)
         for plan in plans:
             records.append(runner.run(plan))
     _report(plans, records, as_json, ui)
@@ -180,6 +217,8 @@ def fit(
     runs: Runs = None,
     set_: Set = None,
     skip_bad: SkipBad = False,
+    track: Track = None,
+    samples_every: SamplesEvery = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -188,7 +227,7 @@ def fit(
 
     ui = Console()
     with _stdout_is_for_results():
-        plans = _plans(method, suite, data, None, seed, device, runs, set_, skip_bad, ui)
+        plans = _plans(method, suite, data, None, seed, device, runs, set_, skip_bad, ui, track, samples_every)
         folders = [runner.fit(plan) for plan in plans]
     if as_json:
         _print_json([{"method": method, "fit": None if folder is None else str(folder)} for folder in folders])
@@ -324,6 +363,10 @@ def table(
     columns = metric or (protocol.metrics if all_metrics else protocol.headline)
     fingerprint = None if derived else protocol.fingerprint()
     board = _board(Store(runs), suite, columns, fingerprint, Console())
+    if not board.rows:
+        for name in Store(runs).suites():
+            if name.startswith(f"{suite}+"):
+                say(f"on other clips, or not all of them, there is `bench table --suite {name}`")
     if not literature:
         _write(_board_text(board, how, to_file=output is not None), output)
         return
@@ -500,12 +543,18 @@ def doctor(suite: SuiteName = "mini", as_json: AsJson = False, debug: Debug = Fa
             for need in report.needs
         ]
         _print_table(["network", "state", "size", "licence", "for", "where"], rows, title=f"suite {report.suite}")
-        print(f"\nto fetch  {report.to_fetch / 1e9:.2g} GB\nfree      {report.free / 1e9:.0f} GB")
+        print()
+        for place, line in enumerate(report.clips.lines() if report.clips else ()):
+            print(f"{'' if place else 'clips':<10}{line}")
+        print(f"to fetch  {report.to_fetch / 1e9:.2g} GB\nfree      {report.free / 1e9:.0f} GB")
         print(f"device    {report.device}")
         for note in report.notes:
             print(f"note: {note}")
     if not report.complete:
-        say(f"suite {suite} is not complete: `bench fetch --suite {suite}` gets what is missing")
+        if report.to_fetch or any(need.state == "wrong" for need in report.needs):
+            say(f"suite {suite} is not complete: `bench fetch --suite {suite}` gets what is missing")
+        else:
+            say(f"suite {suite} has no clips that it can be run on: `bench prepare` makes them")
         raise typer.Exit(1)
 
 
@@ -709,7 +758,8 @@ def _settings(texts: Sequence[str] | None) -> dict[str, str]:
 
 def _plans(
     method: str, suite: str, data: Path | None, limit: int | None, seeds: Sequence[int] | None, device: str,
-    runs: Path | None, settings: Sequence[str] | None, skip_bad: bool, ui: UI,
+    runs: Path | None, settings: Sequence[str] | None, skip_bad: bool, ui: UI, trackers: Sequence[str] | None = None,
+    samples_every: int | None = None,
 ) -> list[Plan]:  # fmt: skip
     """One plan a seed, all checked before any work starts; a method without randomness has one for all seeds."""
     changed = _settings(settings)
@@ -719,11 +769,36 @@ def _plans(
     plans = [
         Plan.of(
             suite=suite, method=method, data=data, seed=seed, limit=limit, settings=changed, device=device, runs=runs,
-            skip_bad=skip_bad, ui=ui,
+            skip_bad=skip_bad, ui=ui, trackers=trackers or (), samples_every=samples_every,
         )
         for seed in dict.fromkeys(seeds or [0])
     ]  # fmt: skip
     return list({plan.folder.path: plan for plan in plans}.values())
+
+
+def _rehearse(
+    method: str, suite: str, data: Path | None, limit: int | None, seeds: Sequence[int] | None, device: str,
+    settings: Sequence[str] | None, skip_bad: bool, clips: int | None, steps: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """The body of `run --dry-run`."""
+    if len(seeds or []) > 1:
+        raise UserError("--dry-run is of one run: give --seed once")
+    changed = _settings(settings)
+
+    from benchmark import rehearsal
+
+    with _stdout_is_for_results():
+        report = rehearsal.rehearse(
+            suite=suite, method=method, data=data, seed=(seeds or [0])[0], limit=limit, settings=changed,
+            device=device, skip_bad=skip_bad, clips=clips, steps=steps or rehearsal.STEPS, ui=Console(),
+        )  # fmt: skip
+    if as_json:
+        _print_json(report.to_dict())
+        return
+    title = f"dry run of {report.method} on {report.suite}"
+    _print_table(rehearsal.HEADER, rehearsal.table(report), title=title, right=(1, 2, 3))
+    for line in rehearsal.remarks(report):
+        print(line)
 
 
 def _check_metrics(ids: Iterable[str] | None) -> None:
@@ -1061,6 +1136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     if not debug:
         quiet_libraries()
+    if not parallel.is_first():
+        sys.stdout = open(os.devnull, "w")
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="bench", standalone_mode=False)
         sys.stdout.flush()

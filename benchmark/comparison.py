@@ -21,7 +21,7 @@ from benchmark.record import SCORE_COLUMNS, read_scores
 from benchmark.store import StoredRecord
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series  # type: ignore[import-untyped, unused-ignore]
+    from pandas import DataFrame, Series  # type: ignore[import-untyped, unused-ignore]  # no stubs
 
 LEVEL = 0.05
 Way = Literal["clips", "seeds", "intervals"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark import weights
 from benchmark.errors import RunError, UserError
@@ -37,12 +37,55 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """The clips of a suite, where they are prepared from files of the user.
+
+    `state`: "there", "incomplete" (some clips are missing), "missing", "unfinished", or "wrong" (damaged, or prepared
+    otherwise than the suite wants); only with the first two the suite can be run.
+    """
+
+    state: Literal["there", "incomplete", "missing", "unfinished", "wrong"]
+    folder: str
+    train: int = 0
+    """Clips that are there."""
+    train_of: int = 0
+    """Clips that the suite lists."""
+    test: int = 0
+    test_of: int = 0
+    board: str = ""
+    """The suite that a run on these test clips belongs to."""
+    labels: str = ""
+    """Whose labels are there: "vggsound", or "vggsound, vggsounder"."""
+    train_frame: str = ""
+    test_frame: str = ""
+    """Rule by which frames were taken."""
+    problems: tuple[str, ...] = ()
+    """What to do about it."""
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        if not self.board:
+            return [f"{self.state}: {problem}" for problem in self.problems]
+        return [
+            f"{self.state}: {self.test:,} of {self.test_of:,} test clips, {self.train:,} of {self.train_of:,} training "
+            f"clips in {self.folder}; runs are of suite {self.board}",
+            f"labels of {self.labels}; frames: {self.train_frame} (training), {self.test_frame} (test)",
+            *self.problems,
+        ]
+
+
+@dataclass(frozen=True)
 class Report:
-    """The state of a suite on this machine. `complete`: nothing that is not optional is missing or wrong."""
+    """The state of a suite on this machine.
+
+    `complete`: nothing that is not optional is missing or wrong; some clips may be missing, but not all.
+    """
 
     suite: str
     complete: bool
     needs: tuple[Need, ...]
+    clips: Clips | None
+    """None where the suite makes its clips itself."""
     to_fetch: int
     """Bytes of what is missing and not optional."""
     free: int
@@ -88,7 +131,33 @@ def examine(suite: Suite, ui: UI) -> Report:
     device, accelerated = _device()
     if suite.backbone.resolution >= 256 and not accelerated:
         notes.append("no GPU: a run at this resolution takes minutes a picture")
-    return Report(suite.name, not missing, tuple(needs), to_fetch, free, device, tuple(notes))
+    clips = _clips(suite) if suite.data.source == "vggsound" else None
+    complete = not missing and (clips is None or clips.state in ("there", "incomplete"))
+    return Report(suite.name, complete, tuple(needs), clips, to_fetch, free, device, tuple(notes))
+
+
+def _clips(suite: Suite) -> Clips:
+    from benchmark.datasets.vggsound import Prepared, data_dir
+
+    folder = data_dir() / "vggsound"
+    try:
+        prepared = Prepared.read(folder)
+    except UserError as error:
+        done, begun = ((folder / name).exists() for name in ("dataset.json", "plan.json"))
+        return Clips(
+            "wrong" if done else "unfinished" if begun else "missing", str(folder), problems=tuple(error.problems)
+        )
+    train, test = (len(prepared.ids(split)) for split in ("train", "test"))
+    problems = list(dict.fromkeys(line for split in ("train", "test") for line in prepared.unfit(suite, split)))
+    if not test:
+        problems.append(f"{folder} holds no test clip: the videos or the list are of other splits")
+    whole = test == suite.data.test and train == suite.data.train
+    return Clips(
+        "wrong" if problems else "there" if whole else "incomplete",
+        str(folder), train, suite.data.train, test, suite.data.test, suite.as_present("test").name,
+        "vggsound" if prepared.facts["vggsounder"] is None else "vggsound, vggsounder",
+        prepared.facts["train_frame"], prepared.facts["test_frame"], tuple(problems),
+    )  # fmt: skip
 
 
 def _networks(suite: Suite) -> list[Network | str]:

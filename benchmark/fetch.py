@@ -23,7 +23,7 @@ from benchmark.ui import UI, Advance
 from benchmark.weights import HUB, File, HubAddress, Network
 
 BLOCK = 2**20
-TIMEOUT = 30.0
+TIMEOUT = 15.0
 ATTEMPTS = 4
 PAUSE = 1.0
 """Seconds before a second attempt; twice as long before each further one."""
@@ -96,6 +96,8 @@ def _place(one: Network) -> Path:
 
 def _from(source: str, one: Network, ui: UI) -> None:
     """All files of a network from one source."""
+    if source.startswith(HUB):
+        _greet(HubAddress.of(source.format(one.files[0].name)))
     for file in one.files:
         address = source.format(file.name)
         if address.startswith(HUB):
@@ -279,6 +281,15 @@ def _reason(error: BaseException) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------------- hub
+
+
+def _greet(address: HubAddress) -> None:
+    """Ask the hub for a file's facts, once: its client would try for minutes, and say so, before it gave up."""
+    import huggingface_hub
+
+    url = huggingface_hub.hf_hub_url(address.repo, address.path, repo_type=address.kind, revision=address.revision)
+    with _hub_speaks_plainly(address):
+        huggingface_hub.get_hf_file_metadata(url, timeout=TIMEOUT)
 
 
 def _from_hub(address: HubAddress, file: File) -> None:

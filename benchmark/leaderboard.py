@@ -30,7 +30,7 @@ from benchmark.report.sheet import DASH, Sheet
 from benchmark.store import StoredRecord
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series  # type: ignore[import-untyped, unused-ignore]
+    from pandas import DataFrame, Series  # type: ignore[import-untyped, unused-ignore]  # no stubs
     from rich.console import RenderableType
 
 TIED = "†"

@@ -205,10 +205,11 @@ T = TypeVar("T", bound=Published)
 
 def load_published(model: type[T], name: str, path: Path | None = None) -> T:
     """A file of published facts: `path`, or `name` among the results that ship (in the checkout or the wheel alike)."""
-    folder = packaged_results()
-    if path is None and folder is None:
-        raise UserError(f"results/{name} is not in this installation: install audio2image-bench again")
-    file = path or folder / name  # type: ignore[operator]
+    file = path
+    if file is None:
+        if (folder := packaged_results()) is None:
+            raise UserError(f"results/{name} is not in this installation: install audio2image-bench again")
+        file = folder / name
     try:
         # As decimals, so that a number keeps the digits that were printed.
         return model.model_validate(tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal))

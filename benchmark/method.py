@@ -49,7 +49,11 @@ class MethodCard(BaseModel):
 
 
 class MethodSettings(BaseModel):
-    """Base of a method's settings: plain values with defaults, each with a docstring."""
+    """Base of a method's settings: plain values with defaults, each with a docstring.
+
+    A value of None is the suite's training budget's, or stands for not being set: it enters no identity, so a setting
+    that is added later with this default leaves older results valid.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -66,6 +70,10 @@ class RunContext:
     cache: Path
     device: str
     ui: UI
+    trackers: tuple[str, ...] = ()
+    """Where a training shows its losses (`benchmark.tracking.TRACKERS`)."""
+    samples_every: int | None = None
+    """Steps of a training between pictures of the same few clips; None: it draws none."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class Method(ABC):
     card: ClassVar[MethodCard]
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
     fits: ClassVar[bool] = False
+    shares_fit: ClassVar[bool] = False
+    """True: of several processes each calls `fit`, and they share the work (`benchmark.parallel`). False: one does."""
     network: ClassVar[str | None] = None
     """The one of the suite's encoders that it uses, and that a fit of it depends on."""
     random: ClassVar[bool] = True
@@ -106,7 +116,7 @@ class Method(ABC):
 
     def fit_identity(self) -> tuple[str, dict[str, Any]]:
         """Name and settings that a fit depends on: two methods with equal ones share a fit."""
-        return self.card.name, self.settings.model_dump(mode="json")
+        return self.card.name, self.settings.model_dump(mode="json", exclude_none=True)
 
     def encoders(self) -> dict[str, str]:
         """sha256 by name of the networks that it brings; known once it is set up."""

@@ -194,15 +194,18 @@ def _entries(
 
 
 def _ordered(entry: Entry, entries: Sequence[Entry]) -> Entry:
-    others = [other for other in entries if other is not entry and None not in (other.published, other.cell.value)]
-    if entry.published is None or entry.cell.value is None or not others:
+    published, measured = entry.published, entry.cell.value
+    if published is None or measured is None:
         return entry
-    crossed = [
-        other.method
-        for other in others
-        if float(entry.published - other.published) * (entry.cell.value - other.cell.value) < 0  # type: ignore[operator]
+    apart = [
+        (other.method, float(published - other.published) * (measured - other.cell.value))
+        for other in entries
+        if other is not entry and other.published is not None and other.cell.value is not None
     ]
-    return replace(entry, crossed=tuple(crossed), same_order=not crossed)
+    if not apart:
+        return entry
+    crossed = tuple(method for method, product in apart if product < 0)
+    return replace(entry, crossed=crossed, same_order=not crossed)
 
 
 def _verdict(
@@ -366,7 +369,8 @@ def render(paper: Paper, format_: str) -> str:
         return _csv(paper)
     pages = as_sheets(paper)
     if format_ == "html":
-        return sheets.page("paper.html", title=paper.claims.paper, sub=paper.title, sheets=pages)
+        sub = f"published beside measured on {paper.board.title}, and a verdict on each claim"
+        return sheets.page("paper.html", title=paper.claims.paper, sub=sub, sheets=pages)
     return "\n".join(sheets.markdown(page) if format_ == "md" else sheets.latex(page) for page in pages)
 
 

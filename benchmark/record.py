@@ -14,7 +14,7 @@ from benchmark.files import canonical_json, digest, save_atomic, write_atomic
 from benchmark.provenance import Provenance
 
 if TYPE_CHECKING:
-    from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]
+    from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
 
 SCHEMA_VERSION = 1
 
@@ -29,15 +29,15 @@ def run_identity(
 ) -> str:
     """sha256 (hex) that is equal for two runs exactly if they ask for the same thing.
 
-    The same from a plan and from a stored record. It leaves out what may not change a result: the list of metrics,
-    device, batch size, dates, package versions, folders.
+    The same from a plan and from a stored record. A setting of None is as good as one that does not exist. It leaves
+    out what may not change a result: the list of metrics, device, batch size, dates, package versions, folders.
     """
     return digest(
         {
             "identity": IDENTITY_VERSION,
             "suite": fingerprint,
             "method": method,
-            "settings": dict(settings),
+            "settings": {key: value for key, value in settings.items() if value is not None},
             "seed": seed,
             "limit": limit,
         }
@@ -254,7 +254,7 @@ def read_scores(path: Path) -> DataFrame:
     """Per-clip scores as `write_scores` wrote them. Raises UserError naming the file if it cannot be read."""
     import io
 
-    import pandas  # type: ignore[import-untyped, unused-ignore]
+    import pandas  # type: ignore[import-untyped, unused-ignore]  # no stubs
 
     data = _read_bytes(path)
     try:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import scoring
+from benchmark import parallel, scoring
 from benchmark.audio import is_silent
 from benchmark.errors import RunError, UserError
 from benchmark.files import digest, sha256_of, write_atomic
@@ -23,6 +24,7 @@ from benchmark.provenance import collect
 from benchmark.record import ClipCounts, Cost, MethodRef, RunRecord, SuiteRef, run_identity, write_scores
 from benchmark.store import Folder, RunFolder, Store, cache_dir
 from benchmark.suite import BACKBONES, DATASETS, Suite, load_suite
+from benchmark.tracking import check_trackers
 from benchmark.ui import UI
 
 if TYPE_CHECKING:
@@ -57,14 +59,18 @@ class Plan:
     manifest: Manifest | None
     asked: Mapping[str, Any]
     ui: UI
+    trackers: tuple[str, ...] = ()
+    samples_every: int | None = None
 
     @classmethod
     def of(
         cls, *, suite: str, method: str | type[Method], data: Path | None = None, seed: int = 0,
         limit: int | None = None, settings: Mapping[str, str] | None = None, device: str = "auto",
-        runs: Path | None = None, skip_bad: bool = False, ui: UI,
+        runs: Path | None = None, skip_bad: bool = False, ui: UI, trackers: Sequence[str] = (),
+        samples_every: int | None = None,
     ) -> Plan:  # fmt: skip
         """Plan a run. Raises UserError, with all problems at once, before any work is done."""
+        check_trackers(trackers)
         settings = settings or {}
         chosen = load_suite(suite)
         found = find_method(method) if isinstance(method, str) else method
@@ -92,6 +98,8 @@ class Plan:
             chosen = chosen.with_manifest(manifest)
             for problem in manifest.skipped:
                 ui.warn(f"left out: line {problem.line}, {problem.id!r}: {problem.reason}")
+        else:
+            chosen = chosen.as_present("test")
         file, is_file, inside = method.rpartition(".py:")
         asked: dict[str, Any] = {
             "suite": suite,
@@ -107,6 +115,7 @@ class Plan:
         return cls(
             suite=chosen, name=found.card.name, method=found, settings=made, seed=seed if found.random else None,
             limit=limit, device=device, store=Store(runs), manifest=manifest, asked=asked, ui=ui,
+            trackers=tuple(trackers), samples_every=samples_every,
         )  # fmt: skip
 
     @classmethod
@@ -151,21 +160,30 @@ class Plan:
 
         there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         if self.device == "auto":
-            return next(device for device in ("cuda", "mps", "cpu") if there[device])
+            return parallel.own_device(next(device for device in ("cuda", "mps", "cpu") if there[device]))
         if not there[self.device.partition(":")[0]]:
             raise UserError(f"--device {self.device}: there is none on this machine; leave it out, or give cpu")
-        return self.device
+        return parallel.own_device(self.device)
 
     @cached_property
     def fit_suite(self) -> Suite:
-        """The suite whose training split is fitted on: a manifest's own, or the base suite's where it has none."""
-        if self.manifest is None or self.manifest.train is not None:
+        """The suite whose training split is fitted on: a manifest's own, or the base suite's where it has none.
+
+        It has the training clips that are there, and all test clips, so that a fit serves however many of them are.
+        """
+        if self.manifest is not None and self.manifest.train is not None:
             return self.suite
-        return load_suite(self.suite.base)
+        whole = self.suite if self.suite.name == self.suite.base else load_suite(self.suite.base)
+        return whole.as_present("train")
 
     @cached_property
     def test(self) -> ClipSet:
         """The clips that are scored, in order."""
+        if self.suite.data.test_clips is not None:
+            self.ui.warn(
+                f"{self.suite.data.test:,} of {load_suite(self.suite.base).data.test:,} test clips are there: this is "
+                f"suite {self.suite.name!r}, with a board of its own, and compares only with runs on the same clips"
+            )
         clips = self.manifest.test if self.manifest else self._split(self.suite, "test")
         return clips if self.limit is None else clips.limit(self.limit)
 
@@ -188,6 +206,11 @@ class Plan:
         """The clips that methods are fitted on."""
         if self.manifest is not None and self.manifest.train is not None:
             return self.manifest.train
+        if self.fit_suite.data.train_clips is not None:
+            self.ui.warn(
+                f"{self.fit_suite.data.train:,} of {load_suite(self.fit_suite.base).data.train:,} training clips are "
+                "there: a fit on others is another fit"
+            )
         return self._split(self.fit_suite, "train")
 
     def _split(self, suite: Suite, split: str) -> ClipSet:
@@ -230,7 +253,10 @@ class Plan:
         method = self.method(self.settings)
         folder = self.fit_folder.path if self.fit_folder else self.folder.path
         method.setup(
-            RunContext(self.suite, self.backbone, clips, self.seed or 0, folder, cache_dir(), self.on, self.ui)
+            RunContext(
+                self.suite, self.backbone, clips, self.seed or 0, folder, cache_dir(), self.on, self.ui,
+                self.trackers, self.samples_every,
+            )  # fmt: skip
         )
         return method
 
@@ -266,15 +292,22 @@ def fit(plan: Plan) -> Path | None:
     folder, identity = plan.fit_folder, plan.fit_identity
     if folder is None or identity is None:
         return None
-    with folder.lock(plan.ui.say):
-        if folder.step_done("fit", identity):
+    with _held(folder, plan.ui):
+        if parallel.agree(folder.step_done("fit", identity)):
             return folder.path
-        for aside in folder.begin("fit", identity):
-            plan.ui.warn(f"an older fit was kept as {aside.name}")
+        if not (plan.method.shares_fit or parallel.is_first()):
+            parallel.wait()
+            return folder.path
+        if parallel.is_first():
+            for aside in folder.begin("fit", identity):
+                plan.ui.warn(f"an older fit was kept as {aside.name}")
         context = plan if plan.fit_suite is plan.suite else replace(plan, suite=plan.fit_suite)
         began = time.perf_counter()
         resumed = any(path.name not in (".lock", "steps") for path in folder.path.iterdir())
         report = context.make(plan.train).fit(plan.train)
+        if not parallel.is_first():
+            parallel.wait()
+            return folder.path
         folder.mark_done(
             "fit",
             identity,
@@ -286,21 +319,36 @@ def fit(plan: Plan) -> Path | None:
                 "peak_memory_bytes": peak_memory(),
             },
         )
+        parallel.wait()
     return folder.path
+
+
+@contextlib.contextmanager
+def _held(folder: Folder, ui: UI) -> Iterator[None]:
+    """The folder's lock, which of several processes the first one holds for all."""
+    if parallel.is_first():
+        with folder.lock(ui.say):
+            parallel.wait()
+            yield
+    else:
+        parallel.wait()
+        yield
 
 
 def generate(plan: Plan) -> Path:
     """Make a picture of every test clip (and fit first, if need be); returns the folder of pictures."""
     folder, identity = plan.folder, plan.generate_identity
-    with folder.lock(plan.ui.say):
-        if plan.generated:
+    with _held(folder, plan.ui):
+        if parallel.agree(plan.generated):
             return folder.images
         fit(plan)
         # where only some pictures of a finished step were lost, those are made again beside the others
-        if not folder.step_done("generate", identity):
-            for aside in folder.begin("generate", identity, ["images"]):
-                plan.ui.warn(f"older pictures were kept as {aside.name}")
-        write_atomic(folder.path / "plan.json", json.dumps(plan.asked, indent=2) + "\n")
+        if parallel.is_first():
+            if not folder.step_done("generate", identity):
+                for aside in folder.begin("generate", identity, ["images"]):
+                    plan.ui.warn(f"older pictures were kept as {aside.name}")
+            write_atomic(folder.path / "plan.json", json.dumps(plan.asked, indent=2) + "\n")
+        parallel.wait()
         generation = plan.suite.generation
         test = plan.test
         paths = folder.image_paths(test.ids, generation.images_per_clip)
@@ -308,31 +356,38 @@ def generate(plan: Plan) -> Path:
         if method.fits:
             method.load()
         made, seconds = 0, 0.0
+        batches = [
+            (image, start) for image in range(generation.images_per_clip)
+            for start in range(0, len(test), generation.batch_size)
+        ]  # fmt: skip
         with plan.ui.task(f"generating with {plan.name}", len(paths), "images") as advance:
-            for image in range(generation.images_per_clip):
-                for start in range(0, len(test), generation.batch_size):
-                    clips = test[start : start + generation.batch_size]
-                    targets = [paths[clip.id, image] for clip in clips]
-                    # a batch is made whole or not at all: a resumed run meets the same arithmetic
-                    if not all(target.exists() for target in targets):
-                        began = time.perf_counter()
-                        seeds = [image_seed(generation.seed, plan.seed or 0, clip.id, image) for clip in clips]
-                        pictures = make_pictures(method, clips, seeds)
-                        seconds += time.perf_counter() - began
-                        made += len(clips)
-                        for target, picture in zip(targets, pictures, strict=True):
-                            save_png(target, picture)
-                    advance(len(clips))
-        folder.mark_done(
-            "generate",
-            identity,
-            {
-                "seconds": round(seconds, 2) if made == len(paths) else None,
-                "images_per_second": round(made / seconds, 3) if made else None,
-                "peak_memory_bytes": peak_memory(),
-                "encoders": method.encoders(),
-            },
-        )
+            for image, start in parallel.mine(batches):
+                clips = test[start : start + generation.batch_size]
+                targets = [paths[clip.id, image] for clip in clips]
+                # a batch is made whole or not at all: a resumed run meets the same arithmetic
+                if not all(target.exists() for target in targets):
+                    began = time.perf_counter()
+                    seeds = [image_seed(generation.seed, plan.seed or 0, clip.id, image) for clip in clips]
+                    pictures = make_pictures(method, clips, seeds)
+                    seconds += time.perf_counter() - began
+                    made += len(clips)
+                    for target, picture in zip(targets, pictures, strict=True):
+                        save_png(target, picture)
+                advance(len(clips) * parallel.world())
+        effort = parallel.collect((made, seconds, peak_memory()))
+        if parallel.is_first():
+            made, seconds = sum(done for done, _, _ in effort), max(spent for _, spent, _ in effort)
+            folder.mark_done(
+                "generate",
+                identity,
+                {
+                    "seconds": round(seconds, 2) if made == len(paths) else None,
+                    "images_per_second": round(made / seconds, 3) if made else None,
+                    "peak_memory_bytes": max(memory for _, _, memory in effort),
+                    "encoders": method.encoders(),
+                },
+            )
+        parallel.wait()
     return folder.images
 
 
@@ -357,7 +412,7 @@ def score(plan: Plan, metrics: Sequence[str] | None = None) -> RunRecord:
     Raises RunError where pictures are missing: `generate` makes them.
     """
     folder = plan.folder
-    with folder.lock(plan.ui.say):
+    with _held(folder, plan.ui):
         wanted = [*plan.suite.metrics, *sorted({*(metrics or ()), *_measured(plan)} - {*plan.suite.metrics})]
         if not plan.generated:
             raise RunError(
@@ -365,15 +420,18 @@ def score(plan: Plan, metrics: Sequence[str] | None = None) -> RunRecord:
             )
         bound = scoring.bind(plan.suite, plan.on)
         identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound)])
-        if folder.step_done("score", identity) and folder.record_path.is_file() and folder.scores_path.is_file():
-            return folder.record()
-        folder.begin("score", identity)
-        results, hashes = scoring.score(plan, bound, wanted)
-        record = _record(plan, results, hashes)
-        write_scores(folder.scores_path, scoring.per_clip_table(plan, results))
-        record.save(folder.record_path)
-        folder.mark_done("score", identity)
-    return record
+        done = folder.step_done("score", identity) and folder.record_path.is_file() and folder.scores_path.is_file()
+        if not parallel.agree(done):
+            if parallel.is_first():
+                folder.begin("score", identity)
+            inputs = scoring.embed(plan, bound, wanted)
+            if parallel.is_first():
+                results, hashes = scoring.score(plan, bound, wanted, inputs)
+                write_scores(folder.scores_path, scoring.per_clip_table(plan, results))
+                _record(plan, results, hashes).save(folder.record_path)
+                folder.mark_done("score", identity)
+            parallel.wait()
+        return folder.record()
 
 
 def _measured(plan: Plan) -> list[str]:
@@ -416,7 +474,7 @@ def _record(plan: Plan, results: Mapping[str, Any], scorers: Mapping[str, dict[s
         method=MethodRef(
             name=plan.name,
             card=plan.method.card.model_dump(mode="json"),
-            settings=plan.settings.model_dump(mode="json"),
+            settings=plan.settings.model_dump(mode="json", exclude_none=True),
         ),
         seed=plan.seed,
         limit=plan.limit,

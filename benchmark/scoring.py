@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from benchmark import parallel
 from benchmark.audio import audio_digest
 from benchmark.errors import UserError
 from benchmark.files import digest, save_atomic, write_atomic
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
     from benchmark.runner import Plan
     from metrics.scorers.base import Scorer
+
+T = TypeVar("T")
+
+BLOCK = 64
+"""Items that are decoded, and whose embeddings are kept, together."""
 
 Bound = dict[str, str]
 """Role -> sha256 of the scorer that fills it."""
@@ -66,8 +72,23 @@ def _inception() -> tuple[Path, str] | None:
     return path, sha256_of(path)
 
 
+class _Job(NamedTuple):
+    """What one scorer makes of each item."""
+
+    scorer: str
+    sha256: str
+    embed: Callable[[Any, list[Any]], np.ndarray]
+    """(scorer, items) -> rows."""
+    batch: int
+    """Items that the scorer gets at once."""
+
+
 class _Embeddings:
-    """Embeddings of ordered sets of pictures, sounds or texts, kept by the hashes of content and scorer."""
+    """Embeddings of ordered sets of pictures, sounds or texts, kept by the hashes of content and scorer.
+
+    Sets are worked through in blocks, so that memory does not grow with what is decoded, and an interrupted scoring
+    continues; several processes share the blocks.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -87,25 +108,31 @@ class _Embeddings:
             return InceptionScorer(*found, device=self.plan.on)
         return SCORERS.get(f"{self.plan.suite.base}/{name}")(self.plan.suite, self.plan.on)
 
-    def get(
-        self, name: str, sha256: str, what: str, hashes: Sequence[str],
-        embed: Callable[[Any, Sequence[int]], np.ndarray], chunk: int,
-    ) -> np.ndarray:  # fmt: skip
-        """`embed(scorer, positions)` of all positions, or what the cache has for the same content and scorer."""
+    def of(
+        self, what: str, items: Sequence[T], load: Callable[[T], Any], content: Callable[[Any], str],
+        jobs: Mapping[str, _Job],
+    ) -> dict[str, np.ndarray]:  # fmt: skip
+        """The rows of every job by its name. An item is loaded once for all jobs; `content` gives its hash."""
+        rows = []
+        with self.plan.ui.task(f"scoring: {what}", len(items), what) as advance:
+            for start in parallel.mine(range(0, len(items), BLOCK)):
+                loaded = [load(item) for item in items[start : start + BLOCK]]
+                hashes = [content(one) for one in loaded]
+                rows.append([self._block(job, loaded, hashes) for job in jobs.values()])
+                advance(len(loaded) * parallel.world())
+        blocks = parallel.gather(rows)
+        return {name: np.concatenate([block[place] for block in blocks]) for place, name in enumerate(jobs)}
+
+    def _block(self, job: _Job, items: list[Any], hashes: list[str]) -> np.ndarray:
         device = self.plan.on.partition(":")[0]
-        path = cache_dir() / "embeddings" / f"{digest([sha256, device, list(hashes)])[:40]}.npy"
+        path = cache_dir() / "embeddings" / f"{digest([job.sha256, device, hashes])[:40]}.npy"
         if not path.exists():
-            rows = []
-            with self.plan.ui.task(f"scoring: {what} with {name}", len(hashes), what) as advance:
-                for start in range(0, len(hashes), chunk):
-                    positions = range(start, min(start + chunk, len(hashes)))
-                    rows.append(embed(self.scorer(name), positions))
-                    advance(len(positions))
-            array = np.concatenate(rows)
+            scorer = self.scorer(job.scorer)
+            rows = [job.embed(scorer, items[at : at + job.batch]) for at in range(0, len(items), job.batch)]
 
             def save(temporary: Path) -> None:
                 with open(temporary, "wb") as file:
-                    np.save(file, array)
+                    np.save(file, np.concatenate(rows))
 
             save_atomic(path, save)
         stored: np.ndarray = np.load(path)
@@ -120,34 +147,26 @@ class _Embeddings:
         return stored
 
 
-def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, catalog.MetricResult], dict[str, Bound]]:
-    """Results by metric id, and of each metric the scorers that it used."""
+def embed(plan: Plan, bound: Bound, wanted: Sequence[str]) -> catalog.MetricInputs:
+    """What the metrics are computed from: all that the suite's scorers make of the run's pictures and its clips."""
     suite, test = plan.suite, plan.test
     roles = suite.scorers
     paths = plan.folder.image_paths(test.ids, plan.images_per_clip)
-    owner = np.array([test.index[clip] for clip, _ in paths])
-    pictures = [load_image(path) for path in paths.values()]  # one decode serves all scorers
-    spec = suite.backbone
-    frames = [resize(clip.picture(), spec.resolution, spec.resize) for clip in test]
-    sounds = [suite.sound(clip) for clip in test]
-    picture_hashes = [pixel_digest(picture) for picture in pictures]
-    frame_hashes = [pixel_digest(frame) for frame in frames]
-    sound_hashes = [audio_digest(sound) for sound in sounds]
     labels = list(test.labels)
-    prompted = [f"a photo of {label}" for label in labels]
     store = _Embeddings(plan)
 
-    def images(name: str, sha: str, of: Sequence[Any], hashes: Sequence[str]) -> np.ndarray:
-        what = "true frames" if of is frames else "pictures"
-        return store.get(name, sha, what, hashes, lambda s, at: s.embed_images([of[i] for i in at]), 64)
+    def images(role: str, scorer: str) -> _Job:
+        return _Job(scorer, bound[role], lambda network, some: network.embed_images(some), 64)
 
-    def audio(name: str, sha: str) -> np.ndarray:
-        return store.get(name, sha, "sounds", sound_hashes, lambda s, at: s.embed_audio([sounds[i] for i in at]), 8)
+    def sounds(role: str, scorer: str) -> _Job:
+        return _Job(scorer, bound[role], lambda network, some: network.embed_audio(some), 8)
 
-    def texts(name: str, sha: str, of: Sequence[str]) -> np.ndarray:
-        return store.get(name, sha, "texts", of, lambda s, at: s.embed_texts([of[i] for i in at]), 64)
+    def texts(of: Sequence[str]) -> np.ndarray:
+        job = _Job(roles.image, bound["image"], lambda network, some: network.embed_texts(some), 64)
+        return store.of("texts", of, str, str, {"text": job})["text"]
 
-    extractors = {key.partition(".")[2]: sha for key, sha in bound.items() if key.startswith("features.")}
+    extractors = [key.partition(".")[2] for key in bound if key.startswith("features.")]
+    features = {f"features.{name}": images(f"features.{name}", name) for name in extractors}
     reasons = {
         "visible": "nobody has marked what is visible in these clips",
         "ratings": "nobody has rated these pictures",
@@ -156,29 +175,47 @@ def score(plan: Plan, bound: Bound, wanted: Sequence[str]) -> tuple[dict[str, ca
         reasons |= {"image_features.inception": NO_INCEPTION, "reference_features.inception": NO_INCEPTION}
     if not plan.method.draws:
         reasons |= {name: SAME_FRAMES for name in wanted if name.partition(".")[0] in ("fid", "fd", "kid")}
-    audio_label = None
+    heard = {"audio": sounds("audio", roles.audio)}
     if roles.audio_label is not None:
         if store.labels(roles.audio_label, bound["audio_label"]) == labels:
-            audio_label = audio(roles.audio_label, bound["audio_label"]).argmax(1)
+            heard["label"] = sounds("audio_label", roles.audio_label)
         else:
             reasons["audio_label"] = "the audio classifier knows other labels than this data set's"
-    inputs = catalog.MetricInputs(
-        image_audio_space=images(roles.image_audio_space, bound["image_audio_space"], pictures, picture_hashes),
-        audio=audio(roles.audio, bound["audio"]),
-        image=images(roles.image, bound["image"], pictures, picture_hashes),
-        reference=images(roles.image, bound["image"], frames, frame_hashes),
-        text=texts(roles.image, bound["image"], labels),
-        text_prompted=texts(roles.image, bound["image"], prompted),
-        image_features={name: images(name, sha, pictures, picture_hashes) for name, sha in extractors.items()},
-        reference_features={name: images(name, sha, frames, frame_hashes) for name, sha in extractors.items()},
-        owner=owner,
+
+    spec = suite.backbone
+    drawn = store.of(
+        "pictures", list(paths.values()), load_image, pixel_digest,
+        {"audio space": images("image_audio_space", roles.image_audio_space), "image": images("image", roles.image)}
+        | features,
+    )  # fmt: skip
+    true = store.of(
+        "true frames", test.clips, lambda clip: resize(clip.picture(), spec.resolution, spec.resize), pixel_digest,
+        {"image": images("image", roles.image)} | features,
+    )  # fmt: skip
+    sound = store.of("sounds", test.clips, suite.sound, audio_digest, heard)
+    return catalog.MetricInputs(
+        image_audio_space=drawn["audio space"],
+        audio=sound["audio"],
+        image=drawn["image"],
+        reference=true["image"],
+        text=texts(labels),
+        text_prompted=texts([f"a photo of {label}" for label in labels]),
+        image_features={name: drawn[f"features.{name}"] for name in extractors},
+        reference_features={name: true[f"features.{name}"] for name in extractors},
+        owner=np.array([test.index[clip] for clip, _ in paths]),
         classes=test.classes,
-        audio_label=audio_label,
+        audio_label=sound["label"].argmax(1) if "label" in sound else None,
         visible=test.visible,
         clip_ids=test.ids,
         reasons=reasons,
     )
-    results = catalog.compute(wanted, inputs, seed=suite.generation.seed)
+
+
+def score(
+    plan: Plan, bound: Bound, wanted: Sequence[str], inputs: catalog.MetricInputs
+) -> tuple[dict[str, catalog.MetricResult], dict[str, Bound]]:
+    """Results by metric id, and of each metric the scorers that it used."""
+    results = catalog.compute(wanted, inputs, seed=plan.suite.generation.seed)
     return results, {name: _used(name, bound) for name in results}
 
 

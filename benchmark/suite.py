@@ -15,7 +15,7 @@ from benchmark.files import digest
 from benchmark.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -41,8 +41,13 @@ SCORERS: Registry[Callable[[Suite, str], Scorer]] = Registry("scorer", "bench.sc
 ENCODERS: Registry[Callable[[Suite, str], Any]] = Registry("audio encoder", "bench.encoders")
 """`<suite>/<network>` -> function(suite, device) giving a frozen audio encoder for methods that want one."""
 
+PRESENT: Registry[Callable[[Suite, str], Sequence[str] | None]] = Registry("data set's list of clips", "bench.present")
+"""Name of a data set that may be incomplete -> function(suite, split) giving the ids of the clips that are there; None
+where the data cannot be used, of which the data set's own function says why."""
+
 DATASETS.register("mini", "benchmark.mini.dataset:clips")
 DATASETS.register("vggsound", "benchmark.datasets.vggsound:clips")
+PRESENT.register("vggsound", "benchmark.datasets.vggsound:present")
 BACKBONES.register("mini", "benchmark.mini.dataset:backbone")
 ENCODERS.register("mini/beats", "benchmark.mini.dataset:beats")
 ENCODERS.register("mini/wav2clip-encoder", "benchmark.mini.dataset:wav2clip_encoder")
@@ -92,6 +97,10 @@ class Data(_Frozen):
     """Which frame of a training video is its picture: the middle one, or that which CLIP finds nearest to the label."""
     test_frame: Literal["middle", "clip-best"] | None = None
     """The same for the true frames that generated pictures are compared with."""
+    test_clips: str | None = None
+    """Identity of the test clips that are there (of their ids), where those are not all."""
+    train_clips: str | None = None
+    """The same of the training clips, in the suite that a method is fitted on: it changes the fit, not the board."""
 
 
 class BackboneSpec(_Frozen):
@@ -153,13 +162,19 @@ class Budget(_Frozen):
     """Steps over which the rate rises from zero first."""
     timesteps: Literal["uniform", "importance"] = "uniform"
     """Draw of the noise levels that a denoising loss is taken at."""
+    micro_batch: int | None = None
+    """Clips that go through the backbone at once while training; gradients are accumulated. None: all of a step's."""
+    precision: Literal["float32", "bfloat16", "float16"] | None = None
+    """Of the backbone while training; None: float32."""
+    gradient_checkpointing: bool | None = None
+    """Whether the backbone's activations are computed again in the backward pass, which saves memory."""
 
 
 class Suite(_Frozen):
     """A frozen protocol."""
 
     name: str
-    """Name; a manifest's is `<suite>+<file stem>`."""
+    """Name; a manifest's is `<suite>+<file stem>`, that of incomplete test clips `<suite>+<clips>of<all clips>`."""
     version: int
     """Raised by anything that changes the fingerprint."""
     title: str
@@ -222,6 +237,29 @@ class Suite(_Frozen):
         return self.model_copy(
             update={"name": f"{self.name}+{manifest.name}", "title": f"{manifest.name} on {self.name}", "data": data}
         )
+
+    def as_present(self, split: Literal["train", "test"]) -> Suite:
+        """This suite with the clips of `split` that are on this machine: itself unless some of them are not."""
+        if self.data.source not in PRESENT:
+            return self
+        ids = PRESENT.get(self.data.source)(self, split)
+        return self.with_clips(split, ids) if ids else self
+
+    def with_clips(self, split: Literal["train", "test"], ids: Sequence[str]) -> Suite:
+        """The suite whose `split` has only the clips `ids`: itself where those are as many as it has.
+
+        Fewer test clips are another board, `<suite>+<clips>of<all clips>`. Fewer training clips leave the name, and so
+        the board, as they are.
+        """
+        count: int = getattr(self.data, split)
+        if len(ids) == count:
+            return self
+        found = {split: len(ids), f"{split}_clips": digest(sorted(ids))}
+        smaller = self.model_copy(update={"data": self.data.model_copy(update=found)})
+        if split == "train":
+            return smaller
+        name, title = f"{self.name}+{len(ids)}of{count}", f"{self.title}; {len(ids):,} of {count:,} test clips"
+        return smaller.model_copy(update={"name": name, "title": title})
 
 
 def suite_names() -> list[str]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from benchmark import parallel
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -123,6 +125,8 @@ class Console:
             self._print(f"{what}: done in {clock(seconds)}{speed}")
 
     def _print(self, line: str, style: str = "") -> None:
+        if not parallel.is_first():
+            return
         if self._bars is None and not (style and _is_terminal()):
             print(line, file=sys.stderr, flush=True)
             return
@@ -177,7 +181,7 @@ def quiet_libraries() -> None:
 
 
 def _is_terminal() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return parallel.is_first() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _bars() -> Progress:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +23,30 @@ if TYPE_CHECKING:
 
 MANIFEST = Path(__file__).with_name("weights.toml")
 HUB = "hf://"
+
+Maker = Callable[[str, Callable[[], Any]], Any]
+"""Called with a network's name and what builds it, returns the network."""
+
+_maker: ContextVar[Maker | None] = ContextVar("maker", default=None)
+
+
+@contextlib.contextmanager
+def made_up(maker: Maker = lambda name, build: build()) -> Iterator[None]:
+    """In this block the full-scale suites have random networks of the true shapes, and no file of theirs is read.
+
+    Each of them is made by `maker`, for a caller who wants to watch.
+    """
+    token = _maker.set(maker)
+    try:
+        yield
+    finally:
+        _maker.reset(token)
+
+
+def load(name: str, released: Callable[[], Any], random: Callable[[], Any]) -> Any:
+    """The network `name`: what `released` reads from files, or within `made_up` what `random` builds."""
+    maker = _maker.get()
+    return released() if maker is None else maker(name, random)
 
 
 class _Frozen(BaseModel):
@@ -189,6 +215,8 @@ def wrong(one: Network, root: Path) -> list[str]:
 def in_use(named: Mapping[str, str]) -> dict[str, str]:
     """`named` (as in a suite's file), each address replaced by the hash of what lies here; it stays if nothing does."""
     found = dict(named)
+    if _maker.get() is not None:
+        return found
     for name, value in named.items():
         if "://" in value and (root := located(network(name))) is not None:
             found[name] = hash_at(network(name), root)

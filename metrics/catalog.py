@@ -189,9 +189,7 @@ def get(metric: str) -> MetricDefinition:
     raise ValueError(f"unknown metric {metric!r}: {hint}(known: {', '.join(_CATALOGUE)})")
 
 
-def compute(
-    ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: int = 2000
-) -> dict[str, MetricResult]:
+def compute(ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: int = 2000) -> dict[str, MetricResult]:
     """Results by metric id, in the order asked. An unknown id raises; what cannot be computed has a reason.
 
     Intervals are at 95 %: a bootstrap over clips with `resamples` draws, for distances of sets random halves of the
@@ -224,6 +222,7 @@ class _Job:
         texts = inputs.text if inputs.text is not None else inputs.text_prompted
         self.classes = None if texts is None else len(np.asarray(texts))
         self._done: dict[Hashable, Any] = {}
+        self._held: dict[str, tuple[Array, Array]] = {}
 
     def result(self, definition: MetricDefinition) -> MetricResult:
         reason = self.inputs.reasons.get(definition.id) or self.inputs.missing(definition.needs)
@@ -290,13 +289,20 @@ class _Job:
         return _Scores(statistics.per_clip(scores, self.owner, self.clips), empty=empty)
 
     def _features(self, extractor: str) -> tuple[Array, Array]:
-        """Generated and real features as float64, checked once for all metrics of the extractor."""
-        i = self.inputs
-        generated = similarity.matrix(i.image_features[extractor], f"image_features.{extractor}")
-        return generated, similarity.matrix(i.reference_features[extractor], f"reference_features.{extractor}")
+        """Generated and real features as float64, checked once for all metrics of the extractor that follow another.
+
+        Only those of one extractor are held: of 15,446 clips they may take half a gigabyte.
+        """
+        if extractor not in self._held:
+            self._held.clear()
+            i = self.inputs
+            generated = similarity.matrix(i.image_features[extractor], f"image_features.{extractor}")
+            real = similarity.matrix(i.reference_features[extractor], f"reference_features.{extractor}")
+            self._held[extractor] = generated, real
+        return self._held[extractor]
 
     def _frechet(self, extractor: str) -> _Scores:
-        generated, real = self.once(("features", extractor), lambda: self._features(extractor))
+        generated, real = self._features(extractor)
         value = frechet.frechet_distance(generated, real)
         half, width = max(len(generated), len(real)) // 2, generated.shape[1]
         side, draws = min(half, width), self._draws
@@ -309,7 +315,7 @@ class _Job:
         return _Scores(value=value, interval=interval and (max(0.0, interval[0]), interval[1]))
 
     def _kernel(self, extractor: str) -> _Scores:
-        generated, real = self.once(("features", extractor), lambda: self._features(extractor))
+        generated, real = self._features(extractor)
         value = frechet.kernel_distance(generated, real)
         if max(len(generated), len(real)) > INTERVAL_GRAM_ROWS or min(len(generated), len(real)) < 8:
             return _Scores(value=value)
@@ -345,7 +351,7 @@ class _Job:
         )
 
     def _manifold(self, name: str, extractor: str) -> _Scores:
-        generated, real = self.once(("features", extractor), lambda: self._features(extractor))
+        generated, real = self._features(extractor)
         terms = self.once(("manifold", extractor), lambda: frechet.manifold(real, generated, k=NEIGHBOURS))
         scores: Array = getattr(terms, name) * (1.0 if name == "density" else 100.0)
         if name in ("precision", "density"):

@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 
 from .similarity import Array, blocks, matrix
 
+ROWS = 4096
+"""Rows that are made triangular together, at least: smaller sets are one piece."""
+
 
 def frechet_distance(features1: ArrayLike, features2: ArrayLike) -> float:
     """Fréchet distance of the Gaussians fitted to two feature sets; the lower the closer, 0 for equal sets.
@@ -118,10 +121,16 @@ def _pair(features1: ArrayLike, features2: ArrayLike, at_least: int) -> tuple[Ar
 
 def _triangular(x: Array, mean: Array) -> Array:
     """A with A^T A = covariance of x and at most min(n, d) rows."""
-    centred: Array = (x - mean) / np.sqrt(len(x) - 1)
-    if len(x) > x.shape[1]:
-        centred = np.asarray(np.linalg.qr(centred, mode="r"))
-    return centred
+    step = max(ROWS, 2 * x.shape[1])
+    root = np.empty((0, x.shape[1]))
+    for start in range(0, len(x), step):
+        # The factor of the rows so far stands for them, so that no copy of all rows is made.
+        rows: Array = x[start : start + step] - mean
+        rows /= np.sqrt(len(x) - 1)
+        root = np.concatenate([root, rows]) if len(root) else rows
+        if len(root) > x.shape[1]:
+            root = np.asarray(np.linalg.qr(root, mode="r"))
+    return root
 
 
 def _root(cov: Array, name: str) -> Array:

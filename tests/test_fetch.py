@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -303,6 +304,7 @@ def test_what_the_hub_says_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
             raise getattr(errors, error, ValueError)("no")
         raise getattr(errors, error)("no", response=SimpleNamespace(status_code=404, headers={}, request=None))
 
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, timeout: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", get)
     manifest(tmp_path, monkeypatch, HUB)
     with pytest.raises(RunError, match=said):
@@ -330,9 +332,30 @@ def test_files_of_the_hub_stay_in_its_cache(tmp_path: Path, monkeypatch: pytest.
         (cache / "spaces--owner--name" / "refs" / revision).write_text("c0ffee")
         return str(snapshot / path)
 
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, timeout: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", get)
     manifest(tmp_path, monkeypatch, HUB, sha256=None)  # the blob's name is its hash
     rows = fetch.fetch(weights.networks().values(), Silent())
     assert rows == [{"name": "w", "state": "fetched", "path": str(snapshot / "models"), "sha256": SHA}]
     assert asked == [("owner/name", "models/w.pt", "space", "main", again) for again in (False, True)]
     assert fetch.fetch(weights.networks().values(), Silent())[0]["state"] == "there" and len(asked) == 2
+
+
+def test_a_hub_that_does_not_answer_is_given_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *a, **k: pytest.fail("would try for minutes"))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setattr(huggingface_hub, "hf_hub_url", lambda *a, **k: f"{address}/owner/name/resolve/main/w.pt")
+        manifest(tmp_path, monkeypatch, HUB)
+        result = worlds.bench("fetch", "w")
+    assert result.code == 1
+    lines = result.err.splitlines()
+    assert len(lines) == 2 and "hf://spaces/owner/name@main/models does not answer" in lines[0]
+    assert "put it into" in lines[1]

@@ -60,7 +60,7 @@ def tracked() -> list[Path]:
 # ------------------------------------------------------------------------------------------------------- what installs
 
 METHODS = [
-    "reference", "shuffled", "sd-text", "tagger-text", "audiotoken", "audiotoken-cl",
+    "reference", "shuffled", "sd-text", "tagger-text", "audiotoken", "audiotoken-cl", "audiotoken-lora",
     "wav2clip", "wav2clip-retrieval", "wav2clip-trained",
     "imagebind", "imagebind-retrieval", "imagebind-trained", "imagebind-unclip",
 ]  # fmt: skip

@@ -39,7 +39,8 @@ def planned(base: Path, folder: Path, data: Path | None = None, body: str = NOIS
 
 
 def computed(plan: Plan, wanted: list[str]) -> dict[str, Any]:
-    return scoring.score(plan, scoring.bind(plan.suite, plan.on), wanted)[0]
+    bound = scoring.bind(plan.suite, plan.on)
+    return scoring.score(plan, bound, wanted, scoring.embed(plan, bound, wanted))[0]
 
 
 def test_the_second_scoring_loads_no_network(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +67,33 @@ def test_the_second_scoring_loads_no_network(base: Path, tmp_path: Path, monkeyp
     # Other pictures are other contents: they are not taken for these.
     with pytest.raises(AssertionError, match="mini/clip was loaded"):
         computed(planned(base, tmp_path / "other", body=worlds.GREY), ["iis"])
+
+
+def test_blocks_change_no_score_and_an_interrupted_scoring_continues(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(base, tmp_path)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "whole"))
+    whole = computed(plan, ["ais", "iis", "aic", "fd.clip"])
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "blocks"))
+    monkeypatch.setattr(scoring, "BLOCK", 5)
+    save, left = scoring.save_atomic, [4]
+
+    def dying(*given: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        save(*given)
+
+    monkeypatch.setattr(scoring, "save_atomic", dying)
+    with pytest.raises(KeyboardInterrupt):
+        computed(plan, ["ais"])
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "blocks").rglob("*.npy")}
+    monkeypatch.setattr(scoring, "save_atomic", save)
+    blocks = computed(plan, ["ais", "iis", "aic", "fd.clip"])
+    assert len(kept) == 4 and all(path.stat().st_mtime_ns == made for path, made in kept.items())
+    for name, result in whole.items():
+        assert blocks[name].value == pytest.approx(result.value, rel=1e-4), name
 
 
 def test_no_score_depends_on_the_order_of_the_clips(base: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.audio import RATE, fit_length, load_audio
-from benchmark.clips import Clip, ClipSet
+from benchmark.clips import Clip, ClipSet, clips_identity
 from benchmark.errors import RunError, UserError
-from benchmark.files import digest, sha256_of
+from benchmark.files import sha256_of
 from benchmark.images import resize
 
 if TYPE_CHECKING:
@@ -47,35 +47,28 @@ def clips(suite: Suite, split: str, cache: Path, ui: UI) -> ClipSet:
     Raises UserError, saying how to make it, where the data are missing, unfinished, damaged or not as the suite wants.
     """
     prepared = Prepared.read(data_dir() / "vggsound")
-    labels = suite.data.labels or "vggsound"
-    rule = "train_frame" if split == "train" else "test_frame"
-    wanted = getattr(suite.data, rule)
-    problems = []
-    if labels == "vggsounder" and prepared.facts["vggsounder"] is None:
-        problems.append(
-            f"{prepared.folder} was prepared without VGGSounder's labels: run the same `bench prepare vggsound` again "
-            "with --vggsounder vggsounder.csv (no video is read again)"
-        )
-    if wanted is not None and wanted != prepared.facts[rule]:
-        problems.append(
-            f"{prepared.folder} holds the {prepared.facts[rule]} frame of {split} clips, suite {suite.name!r} wants "
-            f"{wanted}: prepare it with --frame {wanted} into another folder"
-        )
-    if problems:
+    if problems := prepared.unfit(suite, split):
         raise UserError(problems)
-    found = prepared.clips(split, annotated=labels == "vggsounder")
+    found = prepared.clips(split, annotated=suite.data.labels == "vggsounder")
     expected = getattr(suite.data, split)
     if not found and expected:
         raise UserError(f"{prepared.folder} holds no {split} clip: {HOW}")
-    if len(found) != expected:
+    if len(found) != expected:  # a run's suite has the clips that are there
         ui.warn(
             f"{len(found):,} of {expected:,} {split} clips are there: "
             "numbers compare only with numbers of the same clips"
         )
-    identity: list[Any] = [prepared.facts["identity"], split]
-    if labels == "vggsounder":
-        identity.append(prepared.facts["vggsounder"]["identity"])
-    return ClipSet(f"vggsound {split}", found, tuple(prepared.facts["labels"]), digest(identity))
+    known = tuple(prepared.facts["labels"])
+    contents = ((clip.content, None) for clip in found)
+    return ClipSet(f"vggsound {split}", found, known, clips_identity(found, known, contents))
+
+
+def present(suite: Suite, split: str) -> list[str] | None:
+    """Ids of the prepared clips of a split; None where `clips` would raise for missing or damaged data."""
+    try:
+        return Prepared.read(data_dir() / "vggsound").ids(split)
+    except UserError:
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +79,8 @@ class ShardClip(Clip):
     sound_at: int = 0
     frame_at: int = 0
     frame_bytes: int = 0
+    content: str = ""
+    """Hash of sound and frame as stored."""
 
     def waveform(self, rate: int = RATE) -> np.ndarray:
         with self._open() as shard:
@@ -113,10 +108,15 @@ class ShardClip(Clip):
         except Exception as error:  # on damaged data Pillow raises nearly anything
             raise RunError(self._damaged()) from error
 
-    def _open(self) -> IO[bytes]:
+    @property
+    def shard(self) -> Path:
+        """The file that holds it."""
         assert isinstance(self.audio, Path)
+        return self.audio
+
+    def _open(self) -> IO[bytes]:
         try:
-            return open(self.audio, "rb")
+            return open(self.shard, "rb")
         except OSError as error:
             raise RunError(self._damaged()) from error
 
@@ -155,6 +155,27 @@ class Prepared:
             raise UserError(f"{folder} has format {facts['format']}, this version reads {FORMAT}: prepare it again")
         return cls(folder, facts, _index(folder, stamp))
 
+    def unfit(self, suite: Suite, split: str) -> list[str]:
+        """A line for each thing in which the data of `split` are not as the suite wants them, however many they are."""
+        problems = []
+        if suite.data.labels == "vggsounder" and self.facts["vggsounder"] is None:
+            problems.append(
+                f"{self.folder} was prepared without VGGSounder's labels: run the same `bench prepare vggsound` again "
+                "with --vggsounder vggsounder.csv (no video is read again)"
+            )
+        rule = "train_frame" if split == "train" else "test_frame"
+        wanted = getattr(suite.data, rule)
+        if wanted is not None and wanted != self.facts[rule]:
+            problems.append(
+                f"{self.folder} holds the {self.facts[rule]} frame of {split} clips, suite {suite.name!r} wants "
+                f"{wanted}: prepare it with --frame {wanted} into another folder"
+            )
+        return problems
+
+    def ids(self, split: str) -> list[str]:
+        """Ids of the clips of a split, sorted."""
+        return sorted(clip for clip, one in zip(self.index["clip"], self.index["split"], strict=True) if one == split)
+
     def clips(self, split: str, annotated: bool = False) -> tuple[ShardClip, ...]:
         """The clips of a split by id; `annotated`: with VGGSounder's labels."""
         column = self.index
@@ -174,6 +195,7 @@ class Prepared:
         return ShardClip(
             row["clip"], shard, shard, labels, row["split"], attributes, tuple(row["visible"]) if known else None,
             row["samples"], row["sound_at"], row["frame_at"], row["frame_bytes"],
+            row["content"],
         )  # fmt: skip
 
 
@@ -233,21 +255,21 @@ class Stream:
         rank: int = 0, world: int = 1, position: int = 0,
     ) -> None:  # fmt: skip
         """Raises ValueError for clips that do not lie in shards, and for values out of range."""
-        if not len(clips) or not all(isinstance(clip, ShardClip) for clip in clips):
+        self.clips = tuple(clip for clip in clips if isinstance(clip, ShardClip))
+        if not self.clips or len(self.clips) < len(clips):
             raise ValueError(f"{clips.name!r} has no clips in shards: only prepared data stream")
         if buffer < 1 or seconds <= 0 or position < 0 or not 0 <= rank < world:
             raise ValueError(
                 f"no stream has buffer {buffer}, {seconds} seconds, position {position}, rank {rank} of {world}: "
                 "give buffer >= 1, seconds > 0, position >= 0, 0 <= rank < world"
             )
-        self.clips: tuple[ShardClip, ...] = clips.clips  # type: ignore[assignment]
         self.resolution, self.rule = suite.backbone.resolution, suite.backbone.resize
         self.samples, self.length = round(seconds * RATE), suite.data.length
         self.seed, self.frames, self.buffer = seed, frames, buffer
         self.rank, self.world, self.position = rank, world, position
         shards: dict[Path, list[int]] = {}
         for place in sorted(range(len(clips)), key=lambda place: self.clips[place].sound_at):
-            shards.setdefault(self.clips[place].audio, []).append(place)  # type: ignore[arg-type]
+            shards.setdefault(self.clips[place].shard, []).append(place)
         self._shards = [shards[path] for path in sorted(shards)]
 
     def __iter__(self) -> Iterator[Sample]:

@@ -493,6 +493,10 @@ def _task(stage: str, shop: Workshop) -> Task:
     return tasks[stage](shop)
 
 
+def _prefixed(say: Callable[[str], None], stage: str) -> Callable[[str], None]:
+    return lambda line: say(f"{stage}: {line}")
+
+
 def pretrain(
     stages: Sequence[str], weights: Path, work: Path, cache: Path, say: Callable[[str], None] = print,
     *, steps: int | None = None,
@@ -517,7 +521,7 @@ def pretrain(
         if steps is not None:
             task.schedule = Schedule(**{**task.schedule.__dict__, "steps": steps, "warmup": min(10, steps)})
         say(f"{stage}: ready to train after {time.perf_counter() - began:.0f} s")
-        result = train(task, work / f"{stage}.pt", lambda line, stage=stage: say(f"{stage}: {line}"))  # type: ignore[misc]
+        result = train(task, work / f"{stage}.pt", _prefixed(say, stage))
         assert result is not None
         modules, progress = result
         path = weights / f"{stage}.safetensors"

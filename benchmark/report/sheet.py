@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 DASH = "–"
+# Where a heading may be broken: after a dot within an id; where a cell: before an interval, after a comma outside one.
+_HEADING, _CELL = re.compile(r"(?<=\.)(?=[a-z])"), re.compile(r" (?=\[)|(?<=,) (?![^\[]*\])")
 
 
 @dataclass(frozen=True)
@@ -82,29 +84,49 @@ PROSE_WIDTH = r"p{0.34\linewidth}"
 
 
 def latex(sheet: Sheet) -> str:
-    """A `table` float for the booktabs package; the notes stand below it in small type."""
+    """A `table` float for the packages booktabs and graphicx; the notes stand below it in small type.
+
+    Headings and numbers are stacked, and what is still wider than the line is made to fit it.
+    """
     notes = "\\\\\n".join(map(escape_latex, sheet.notes))
     if not sheet.rows:
         return rf"\par\noindent\textbf{{{escape_latex(sheet.title)}}}\\ {notes}\par" + "\n"
-    rows = [[escape_latex(text) for text in row] for row in sheet.rows]
-    for i, j in sheet.bold:
-        rows[i][j] = rf"\textbf{{{rows[i][j]}}}"
-    head, *lines = (" & ".join(line) + r" \\" for line in [[escape_latex(text) for text in sheet.header], *rows])
+    places = range(len(sheet.header))
+    numbers = set(places) - sheet.left - sheet.prose
+    head = [_stacked(_HEADING.split(text) if j in numbers else [text]) for j, text in enumerate(sheet.header)]
+    rows = [
+        [
+            _stacked(_CELL.split(text) if j in numbers else [text], r"\scriptsize ", (i, j) in sheet.bold)
+            for j, text in enumerate(row)
+        ]
+        for i, row in enumerate(sheet.rows)
+    ]
+    heading, *lines = (" & ".join(line) + r" \\" for line in [head, *rows])
     for i in sorted(sheet.rules, reverse=True):
         lines.insert(i, r"\midrule")
-    places = range(len(sheet.header))
     columns = "".join(PROSE_WIDTH if j in sheet.prose else "l" if j in sheet.left else "r" for j in places)
     text = [
         r"\begin{table}[t]",
-        r"\centering",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{escape_latex(sheet.title)}}}",
         rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', sheet.name)}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        *[r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"],
+        rf"\sbox0{{\begin{{tabular}}{{{columns}}}",
+        *[r"\toprule", heading, r"\midrule", *lines, r"\bottomrule"],
+        r"\end{tabular}}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
     ]
     if sheet.notes:
         text.append(rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}")
     return "\n".join([*text, r"\end{table}"]) + "\n"
+
+
+def _stacked(parts: Sequence[str], below: str = "", bold: bool = False) -> str:
+    """Texts on top of each other, those after the first in the type `below`."""
+    first, *others = map(escape_latex, parts)
+    first = rf"\textbf{{{first}}}" if bold else first
+    if not others:
+        return first
+    lines = r"\\\strut ".join([first, *(below + one for one in others)])
+    return rf"$\vcenter{{\hbox{{\shortstack[r]{{\strut {lines}}}}}}}$"
 
 
 _LATEX = {
@@ -136,8 +158,6 @@ def page(template: str, **values: Any) -> str:
 
 
 PROSE_LEAST = 18
-# Where a heading may be broken: after a dot within an id; where a cell: before an interval, after a comma outside one.
-_HEADING, _CELL = re.compile(r"(?<=\.)(?=[a-z])"), re.compile(r" (?=\[)|(?<=,) (?![^\[]*\])")
 
 
 def rich_table(sheet: Sheet, width: int | None = None) -> RenderableType:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -299,7 +299,7 @@ class TransformerEncoder(nn.Module):
         return outputs
 
     def _layers(self) -> list[TransformerLayer]:
-        return list(self.layers)  # type: ignore[arg-type]
+        return cast("list[TransformerLayer]", list(self.layers))
 
 
 class PositionalConv(nn.Module):

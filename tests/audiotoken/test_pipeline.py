@@ -187,6 +187,26 @@ def test_an_embedder_of_any_shape_and_its_dropout_are_kept(tmp_path: Path) -> No
         assert len({again(features).sum().item() for _ in range(8)}) > 1
 
 
+def test_a_pipeline_leaves_dropout_on_where_its_fit_did(released: Path, tmp_path: Path) -> None:
+    base = tmp_path.parents[0]
+    result = worlds.bench(
+        "fit", "--method", "audiotoken", "--data", worlds.things(base), "--set", "official_dropout=true",
+        "--set", "steps=1", "--set", "batch_size=2", runs=tmp_path,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    fit = Path(result.out.strip())
+    assert convert.from_suite(fit).embedder.config.official_dropout
+    assert not convert.from_suite(fit, official_dropout=False).embedder.config.official_dropout
+    state = torch.load(released / "embedder_learned_embeds.bin", weights_only=True)
+    embedder = Embedder(FEATURES, WIDTH)
+    embedder.load_state_dict(state)
+    for metadata, on in (({"official_dropout": "true"}, True), ({}, False)):
+        save_embedder(tmp_path / "embedder.safetensors", embedder, metadata)
+        out = tmp_path / f"pipeline-{on}"
+        assert command(released, out, embedder=tmp_path / "embedder.safetensors") == 0
+        assert load(out).embedder.config.official_dropout is on
+
+
 def test_a_component_with_missing_or_surplus_parameters_is_refused(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "embedder", tmp_path / "embedder")
     path = tmp_path / "embedder" / "diffusion_pytorch_model.safetensors"

@@ -18,8 +18,9 @@ from audiotoken import training
 from audiotoken.checkpoint import load_state
 from audiotoken.embedder import Embedder
 from audiotoken.features import Features, Listener, latents_of
+from audiotoken.material import Stored, batch_positions
 from audiotoken.method import AudioToken, AudioTokenCL, AudioTokenCLSettings, AudioTokenSettings, TokenMethod
-from audiotoken.training import Material, batch_positions, learning_rate, train
+from audiotoken.training import learning_rate, train
 from benchmark.backbone import Backbone
 from benchmark.datasets.manifest import load_manifest
 from benchmark.errors import RunError
@@ -99,6 +100,7 @@ class Kept:
     """Stands for `Features`: random ones."""
 
     device = "cpu"
+    width = FEATURES
 
     def __init__(self) -> None:
         self.rows = torch.randn(CLIPS, 3, FEATURES, generator=torch.Generator().manual_seed(1))
@@ -107,11 +109,13 @@ class Kept:
         return self.rows[positions]
 
 
-def material(labels: Tensor | None = None, lambda_c: float = 0.0) -> Material:
+def material(labels: Tensor | None = None, lambda_c: float = 0.0, seed: int = 0, kept: Any = None) -> Stored:
     generator = torch.Generator().manual_seed(2)
     mean = torch.randn(CLIPS, 4, 4, 4, generator=generator)
     deviation = 0.1 * torch.rand(mean.shape, generator=generator)
-    return Material(Kept(), mean, deviation, labels, lambda_c)  # type: ignore[arg-type]
+    made = Stored(kept or Kept(), mean, deviation, seed)
+    made.label_embeddings, made.lambda_c = labels, lambda_c
+    return made
 
 
 def embedder() -> Embedder:
@@ -121,6 +125,38 @@ def embedder() -> Embedder:
 
 def settings(**given: Any) -> AudioTokenSettings:
     return AudioTokenSettings(**{"steps": 6, "batch_size": 3, "learning_rate": 1e-2, **given})
+
+
+@pytest.mark.parametrize("how", [{"micro_batch": 2}, {"micro_batch": 1}, {"gradient_checkpointing": True}])
+def test_what_saves_memory_changes_nothing_but_rounding(
+    backbone: Backbone, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    labels = torch.randn(CLIPS, WIDTH, generator=torch.Generator().manual_seed(4))
+    made = []
+    for number, given in enumerate(({}, how)):
+        asked = settings(timesteps="importance", steps=4, **given)
+        made.append(embedder())
+        train(made[-1], backbone, material(labels, 0.1), asked, 0, tmp_path / f"{number}.pt", Silent())
+    for one, other in zip(*(each.parameters() for each in made), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-4)
+    assert not same(made[0], embedder())
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains_alike_and_resumes(backbone: Backbone, tmp_path: Path, precision: str) -> None:
+    def trained(name: str, **given: Any) -> Embedder:
+        one = embedder()
+        train(one, backbone, material(), settings(**given), 0, tmp_path / name, Silent())
+        return one
+
+    full, half = trained("full.pt"), trained("half.pt", precision=precision)
+    assert not same(full, half)
+    for one, other in zip(full.parameters(), half.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0.03)
+    if precision == "float16":
+        assert load_state(tmp_path / "half.pt")["scaler"]["scale"] > 1
+    trained("cut.pt", precision=precision, steps=3)
+    assert same(trained("cut.pt", precision=precision), half)
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -134,7 +170,7 @@ def test_an_interrupted_training_ends_in_the_same_bits(
     monkeypatch.setattr(training, "SAVE_SECONDS", -1)
     asked = settings(timesteps=timesteps)
     whole, ui = embedder(), Silent()
-    figures = train(whole, backbone, material(), asked, 5, tmp_path / "whole.pt", ui)
+    figures = train(whole, backbone, material(seed=5), asked, 5, tmp_path / "whole.pt", ui)
     assert not whole.training and set(figures) == {"loss", "ldm"} and not ui.said
 
     class Killed(BaseException):
@@ -149,10 +185,9 @@ def test_an_interrupted_training_ends_in_the_same_bits(
                 raise Killed
             return super().__call__(positions)
 
-    given = material()
+    given = material(seed=5)
     with pytest.raises(Killed):
-        dying = Material(Dying(), given.latent_mean, given.latent_deviation, None)  # type: ignore[arg-type]
-        train(embedder(), backbone, dying, asked, 5, tmp_path / "state.pt", ui)
+        train(embedder(), backbone, material(seed=5, kept=Dying()), asked, 5, tmp_path / "state.pt", ui)
     assert load_state(tmp_path / "state.pt")["step"] == killed_at
     torch.manual_seed(99)
     torch.rand(7)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from benchmark.datasets.prepare import prepare
 from benchmark.datasets.prepare.choose import ClipBest
 from benchmark.datasets.prepare.extract import Job, extract_clip
 from benchmark.datasets.prepare.pool import in_order
+from benchmark.datasets.prepare.shards import ShardWriter
 from benchmark.datasets.vggsound import Stream, buffered_order, clips
 from benchmark.errors import RunError, UserError
 from benchmark.suite import Suite, load_suite
@@ -306,6 +308,35 @@ def test_a_full_disk_is_told_before_the_work(files: Path, tmp_path: Path, monkey
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(UserError, match=r"11 clips need at least 0\.0 GB.* make room, or give -o"):
         make(files, tmp_path / "out")
+
+
+def test_a_disk_that_fills_meanwhile_loses_nothing(
+    files: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "vggsound"
+    told = ("--list", files / "vggsound.csv", "--frame", "middle", "--jobs", 1, "-o", out)
+    command = ("prepare", "vggsound", files / "videos", *told)
+    add, left = ShardWriter.add, 6
+
+    def full(*arguments: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return add(*arguments)
+
+    monkeypatch.setattr(ShardWriter, "add", full)
+    monkeypatch.setattr(prepare, "__kwdefaults__", {**(prepare.__kwdefaults__ or {}), "shard_clips": 3})
+    result = bench(*command)
+    assert result.code == 1 and result.err.splitlines()[-1].startswith("bench: no space left on the disk")
+    assert "the same command continues" in result.err and not (out / "dataset.json").exists()
+    assert not list(out.rglob(".*.part"))
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("shards/*.json")}
+    assert len(kept) == 1
+    assert bench(*command).code == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    both = [json.loads((one / "dataset.json").read_text())["identity"] for one in (out, folder / "vggsound")]
+    assert both[0] == both[1]
 
 
 def test_only_what_changed_is_made_again(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,3 +239,13 @@ def test_the_catalogue_is_complete():
     assert get("fid").needs == ("image_features.inception", "reference_features.inception")
     assert get("fd.clip").id == "fd.clip" and "clip" in get("fd.clip").title
     assert catalog.get("aic.r@5").chance_level(None) is None
+
+
+def test_every_metric_is_explained(root):
+    """docs/metrics.md has a heading or a row for each, with what it cannot see after it."""
+    text = (root / "docs" / "metrics.md").read_text(encoding="utf-8")
+    explained = text[text.index("## AIS and IIS") :]
+    for one in definitions():
+        name = one.id.replace("iis", "ais")
+        place = explained.index(f"`{name if name == 'fd.<extractor>' else name.removesuffix('.<extractor>')}`")
+        assert "*Cannot see:*" in explained[place:], one.id

@@ -77,3 +77,15 @@ def test_visible_accepts_any_of_the_set_and_skips_empty_ones():
 def test_bad_input_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         content.aic(*change(*world()))
+
+
+def test_the_documented_example():
+    """The numbers of docs/metrics.md: a picture like a bell, of a clip called rain."""
+    x, bell, rain = np.array([[0.8, 0.6]]), 0, np.array([1])
+    texts = np.array([[1.0, 0.0], [0.0, 1.0], [0.8, -0.6]])
+    np.testing.assert_allclose(x @ texts.T, [[0.8, 0.6, 0.28]])
+    assert content.top1(x, texts) == [bell]
+    assert content.aic(x, texts, rain) == [0.0] and content.aic_top_k(x, texts, rain, 2) == [1.0]
+    photos = np.array([[1.0, 0.0], [0.6, 0.8], [0.8, -0.6]])
+    assert content.aic(x, photos, rain) == [1.0]
+    assert content.aic_visible(x, texts, [{bell}]) == [1.0]

@@ -85,6 +85,14 @@ def test_manifold_equals_the_definition(monkeypatch):
     np.testing.assert_array_equal(terms.coverage, inside.any(axis=1))
 
 
+def test_large_sets_are_made_triangular_in_pieces(monkeypatch):
+    x, y = sets(200, 150, 7)
+    whole = frechet_distance(x, y)
+    for rows in (1, 16, 149, 150):
+        monkeypatch.setattr(frechet, "ROWS", rows)
+        assert frechet_distance(x, y) == pytest.approx(whole, rel=1e-12)
+
+
 def test_the_documented_examples():
     """The numbers of docs/metrics.md, on features of width one."""
 

@@ -10,6 +10,8 @@ from benchmark.datasets.prepare import prepare
 from benchmark.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from benchmark.datasets.prepare.choose import Chooser
+    from benchmark.suite import Suite
     from benchmark.ui import UI
 
 DATASETS = ("vggsound",)
@@ -28,11 +30,14 @@ def prepare_dataset(
     `benchmark.datasets.prepare.prepare`.
     """
     from benchmark.datasets.vggsound import data_dir
+    from benchmark.runner import DEVICES
     from benchmark.suite import load_suite
 
     if dataset not in DATASETS:
         raise unknown("data set", dataset, DATASETS)
     problems = []
+    if device not in DEVICES and not device.startswith("cuda:"):
+        problems.append(f"--device {device!r}: choose one of {', '.join(DEVICES)}, cuda:N")
     if frame is not None and frame not in FRAMES:
         problems.append(f"--frame {frame!r} is unknown: use {' or '.join(FRAMES)}")
     if list_path is None:
@@ -43,9 +48,7 @@ def prepare_dataset(
     protocol = load_suite(suite)
     choose = None
     if (frame or protocol.data.train_frame) == "clip-best":
-        from benchmark.datasets.prepare.choose import clip_best
-
-        choose = partial(clip_best, protocol, _device(device))
+        choose = partial(_clip_best, protocol, device)
     folder = out or data_dir() / dataset
     return folder, prepare(root, folder, list_path, vggsounder=vggsounder, choose=choose, workers=jobs, ui=ui)
 
@@ -69,6 +72,12 @@ def coverage(summary: dict[str, Any]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _clip_best(suite: Suite, device: str) -> Chooser:
+    from benchmark.datasets.prepare.choose import clip_best
+
+    return clip_best(suite, _device(device))
 
 
 def _device(name: str) -> str:
