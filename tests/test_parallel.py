@@ -22,7 +22,7 @@ ASKED = ("--method", "audiotoken-cl", "--set", "steps=3", "--set", "batch_size=6
 
 
 def launch(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    # "multi_gpu" is the launcher's word for several processes of one machine: without it and without a GPU it starts one
+    # "multi_gpu" is its word for several processes of one machine: without it, and without a GPU, it starts one
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     plain = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     return subprocess.run(

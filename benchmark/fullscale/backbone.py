@@ -26,9 +26,13 @@ def backbone(suite: Suite, device: str) -> Backbone:
     Raises RunError if they are not on this machine, or do not fit the networks that their own configuration describes.
     """
     from benchmark.backbone import Backbone
+    from benchmark.fullscale.random_networks import stable_diffusion
 
-    root = weights.checked(suite, suite.backbone.source)
-    return Backbone(pipeline(root, suite.generation.scheduler), suite, device)
+    name, scheduler = suite.backbone.source, suite.generation.scheduler
+    made = weights.load(
+        name, lambda: pipeline(weights.checked(suite, name), scheduler), lambda: stable_diffusion(scheduler)
+    )
+    return Backbone(made, suite, device)
 
 
 def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipeline:

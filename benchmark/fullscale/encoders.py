@@ -15,26 +15,31 @@ if TYPE_CHECKING:
     from metrics.encoders.wav2clip import Wav2CLIP
 
 
-def _released(suite: Suite, name: str, load: Callable[[Path], Any]) -> Any:
-    path = weights.checked(suite, name) / weights.network(name).files[0].name
-    try:
-        return load(path).requires_grad_(False)
-    except ValueError as error:
-        raise RunError(str(error)) from error
+def _frozen(suite: Suite, name: str, load: Callable[[Path], Any], random: Callable[[], Any]) -> Any:
+    def released() -> Any:
+        path = weights.checked(suite, name) / weights.network(name).files[0].name
+        try:
+            return load(path)
+        except ValueError as error:
+            raise RunError(str(error)) from error
+
+    return weights.load(name, released, random).requires_grad_(False)
 
 
 def beats(suite: Suite, device: str) -> Any:
     """The BEATs that AudioToken listens with."""
+    from benchmark.fullscale import random_networks
     from metrics.encoders.beats import load_beats
 
-    return _released(suite, "beats", load_beats).to(device)
+    return _frozen(suite, "beats", load_beats, random_networks.beats).to(device)
 
 
 def released_wav2clip(suite: Suite) -> Wav2CLIP:
     """Wav2CLIP on the CPU, each clip standardised by itself."""
+    from benchmark.fullscale import random_networks
     from metrics.encoders.wav2clip import load_wav2clip
 
-    model: Wav2CLIP = _released(suite, "wav2clip", load_wav2clip)
+    model: Wav2CLIP = _frozen(suite, "wav2clip", load_wav2clip, random_networks.wav2clip)
     return model
 
 
@@ -48,7 +53,8 @@ def wav2clip(suite: Suite, device: str) -> Wav2CLIPEncoder:
 
 def imagebind(suite: Suite, device: str) -> ImageBindEncoder:
     """ImageBind (CC BY-NC-SA 4.0: for no commercial use)."""
+    from benchmark.fullscale import random_networks
     from metrics.encoders.imagebind import load_imagebind
     from metrics.encoders.joint import ImageBindEncoder
 
-    return ImageBindEncoder(_released(suite, "imagebind", load_imagebind)).to(device)
+    return ImageBindEncoder(_frozen(suite, "imagebind", load_imagebind, random_networks.imagebind)).to(device)

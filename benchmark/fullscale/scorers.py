@@ -19,13 +19,22 @@ ARCHITECTURES = {"clip-vit-b-32": "ViT-B-32-quickgelu", "clip-vit-l-14": "ViT-L-
 
 def _clip(name: str) -> Callable[[Suite, str], CLIPScorer]:
     def load(suite: Suite, device: str) -> CLIPScorer:
+        from benchmark.fullscale import random_networks
         from metrics.scorers.clip import load_openai_clip
 
-        path = weights.checked(suite, name) / weights.network(name).files[0].name
-        try:
-            return load_openai_clip(name, suite.weights[name], ARCHITECTURES[name], path, device)
-        except ValueError as error:
-            raise RunError(str(error)) from error
+        sha256, architecture = suite.weights[name], ARCHITECTURES[name]
+
+        def released() -> CLIPScorer:
+            path = weights.checked(suite, name) / weights.network(name).files[0].name
+            try:
+                return load_openai_clip(name, sha256, architecture, path, device)
+            except ValueError as error:
+                raise RunError(str(error)) from error
+
+        scorer: CLIPScorer = weights.load(
+            name, released, lambda: random_networks.clip(name, sha256, architecture, device)
+        )
+        return scorer
 
     return load
 
