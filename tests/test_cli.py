@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ class FakePlan:
     def of(
         cls, *, suite: str, method: str, data: Path | None = None, seed: int = 0, limit: int | None = None,
         settings: Mapping[str, str] = {}, device: str = "auto", runs: Path | None = None, skip_bad: bool = False,
-        ui: Any,
+        ui: Any, trackers: Sequence[str] = (), samples_every: int | None = None,
     ) -> FakePlan:  # fmt: skip
         from benchmark.method import METHODS
 

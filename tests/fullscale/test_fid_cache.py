@@ -47,18 +47,23 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     return made
 
 
+def computed(plan: Plan, wanted: list[str]) -> tuple[dict[str, Any], dict[str, scoring.Bound]]:
+    bound = scoring.bind(plan.suite, plan.on)
+    return scoring.score(plan, bound, wanted, scoring.embed(plan, bound, wanted))
+
+
 def extractions(plan: Plan, patch: pytest.MonkeyPatch, sha256: str = "1" * 64) -> list[int]:
     """Pictures that had to be looked at for FID."""
     patch.setattr(scoring, "_inception", lambda: (Path("weights"), sha256))
     Colours.seen.clear()
-    results, _ = scoring.score(plan, scoring.bind(plan.suite, plan.on), ["fid"])
+    results, _ = computed(plan, ["fid"])
     assert results["fid"].value is not None and results["fid"].value > 0
     return list(Colours.seen)
 
 
 def test_a_record_says_how_features_were_taken(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "_inception", lambda: (Path("weights"), "1" * 64))
-    results, scorers = scoring.score(plan, scoring.bind(plan.suite, plan.on), ["fid", "fd.clip"])
+    results, scorers = computed(plan, ["fid", "fd.clip"])
     fid = scoring.metric_value(results["fid"], scorers["fid"])
     assert fid.n == 3 and fid.scorers == {"features.inception": "1" * 64}
     assert fid.details["batch_size"] == 1 and "299 x 299" in fid.details["resize"]
