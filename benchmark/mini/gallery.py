@@ -27,7 +27,7 @@ from benchmark.suite import load_suite
 
 SUITE = "mini"
 SEED = 0
-METHODS = ("reference", "sd-text", "audiotoken", "audiotoken-cl", "shuffled")
+METHODS = ("reference", "sd-text", "audiotoken", "audiotoken-cl", "wav2clip", "imagebind", "shuffled")
 
 CELL = 128
 GAP = 6
