@@ -465,6 +465,8 @@ def _record(plan: Plan, results: Mapping[str, Any], scorers: Mapping[str, dict[s
         )
     if skipped:
         warnings.append(f"rows of the manifest that were left out (--skip-bad): {len(skipped)}")
+    if plan.method.fits and plan.fit_suite.data.train_clips is not None:
+        warnings.append(f"fitted on the {plan.fit_suite.data.train} training clips that were there, not on all of them")
     for line in warnings:
         plan.ui.warn(line)
     memory = [peak_memory(), generated.get("peak_memory_bytes") or 0, fitted.get("peak_memory_bytes") or 0]
