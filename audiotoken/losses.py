@@ -13,19 +13,6 @@ from benchmark.errors import UserError, unknown
 ClReduction = Literal["batch", "sample"]
 
 
-class Penalties(NamedTuple):
-    """The terms that look at the tokens alone: unweighted scalars in float32 (or better), and their weighted sum."""
-
-    total: Tensor
-    """lambda_a l1 + lambda_b l2 (+ lambda_c cl)."""
-    l1: Tensor
-    """Mean absolute element of the token."""
-    l2: Tensor
-    """Mean over the batch of the token's squared length."""
-    cl: Tensor | None
-    """Distance from the label's words, 0 to 4; None where no label embedding was given."""
-
-
 class Losses(NamedTuple):
     """The terms of one batch, unweighted scalars in float32 (or better), and their weighted sum."""
 
@@ -39,6 +26,16 @@ class Losses(NamedTuple):
     """Mean over the batch of the token's squared length."""
     cl: Tensor | None
     """Distance from the label's words, 0 to 4; None where no label embedding was given."""
+
+
+class Penalties(NamedTuple):
+    """The terms of `Losses` that look at the tokens alone, and their weighted sum."""
+
+    total: Tensor
+    """lambda_a l1 + lambda_b l2 (+ lambda_c cl)."""
+    l1: Tensor
+    l2: Tensor
+    cl: Tensor | None
 
 
 def ldm_target(scheduler: Any, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from benchmark import parallel, runner, weights
+from benchmark.environment import environment
 from benchmark.errors import RunError, UserError
 from benchmark.mini.profile import Parts, Trace
 from benchmark.provenance import collect
@@ -113,7 +113,7 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="bench-dry-run-") as name, weights.made_up():
         folder = Path(name)
         own = {**_places(folder), "BENCH_WEIGHTS": folder / "weights"}
-        with _environment(own):
+        with environment(own):
             full = Plan.of(
                 suite=suite, method=method, data=data, seed=seed, limit=limit, settings=settings, device=device,
                 skip_bad=skip_bad, ui=ui,
@@ -129,29 +129,15 @@ def rehearse(
         batch = 1 if slow else None
         if full.on != "cpu":
             ui.say("once without counting, as whatever an accelerator does for the first time takes longer")
-            with _environment(own | _places(folder / "first")):
+            with environment(own | _places(folder / "first")):
                 _Small.run(full, base, clips, steps, batch, ui)
-        with _environment(own | _places(folder / "counted")):
+        with environment(own | _places(folder / "counted")):
             return _report(whole, _Small.run(full, base, clips, steps, batch, ui))
 
 
 def _places(folder: Path) -> dict[str, Path]:
     """Where a run starts from nothing."""
     return {"BENCH_CACHE": folder / "cache", "BENCH_RUNS": folder / "runs"}
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, Path]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update({name: str(value) for name, value in values.items()})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _make_up(suite: Suite, clips: int, folder: Path, ui: UI) -> None:

@@ -295,30 +295,26 @@ def fit(plan: Plan) -> Path | None:
     with _held(folder, plan.ui):
         if parallel.agree(folder.step_done("fit", identity)):
             return folder.path
-        if not (plan.method.shares_fit or parallel.is_first()):
-            parallel.wait()
-            return folder.path
         if parallel.is_first():
             for aside in folder.begin("fit", identity):
                 plan.ui.warn(f"an older fit was kept as {aside.name}")
-        context = plan if plan.fit_suite is plan.suite else replace(plan, suite=plan.fit_suite)
-        began = time.perf_counter()
-        resumed = any(path.name not in (".lock", "steps") for path in folder.path.iterdir())
-        report = context.make(plan.train).fit(plan.train)
-        if not parallel.is_first():
-            parallel.wait()
-            return folder.path
-        folder.mark_done(
-            "fit",
-            identity,
-            {
-                "steps": report.steps,
-                "trainable_parameters": report.trainable_parameters,
-                "figures": report.figures,
-                "seconds": None if resumed else round(time.perf_counter() - began, 2),
-                "peak_memory_bytes": peak_memory(),
-            },
-        )
+        if parallel.is_first() or plan.method.shares_fit:
+            context = plan if plan.fit_suite is plan.suite else replace(plan, suite=plan.fit_suite)
+            began = time.perf_counter()
+            resumed = any(path.name not in (".lock", "steps") for path in folder.path.iterdir())
+            report = context.make(plan.train).fit(plan.train)
+            if parallel.is_first():
+                folder.mark_done(
+                    "fit",
+                    identity,
+                    {
+                        "steps": report.steps,
+                        "trainable_parameters": report.trainable_parameters,
+                        "figures": report.figures,
+                        "seconds": None if resumed else round(time.perf_counter() - began, 2),
+                        "peak_memory_bytes": peak_memory(),
+                    },
+                )
         parallel.wait()
     return folder.path
 

@@ -157,7 +157,7 @@ def write_inception(folder: Path) -> None:
 
     from metrics.scorers.inception import WEIGHTS
 
-    class Unread(FeatureExtractorInceptionV3):  # type: ignore[misc]
+    class Unread(FeatureExtractorInceptionV3):  # type: ignore[misc]  # torch-fidelity is untyped
         def load_state_dict(self, *arguments: Any, **options: Any) -> None:
             pass
 

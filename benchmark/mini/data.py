@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.environment import environment
 from benchmark.files import save_rows
 from benchmark.mini import pictures, sounds, world
 from benchmark.mini.world import PICTURE_SIZE, SAMPLE_RATE, SECONDS, Value
@@ -23,6 +23,8 @@ from benchmark.mini.world import PICTURE_SIZE, SAMPLE_RATE, SECONDS, Value
 CHUNK = 64
 PARALLEL_FROM = 512
 """Fewer clips than this are made in this process: starting others would take longer."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Set to 1 for the processes that make clips: there is one for each core, and more threads would fight."""
 
 
 @dataclass(frozen=True)
@@ -129,25 +131,9 @@ def _chunks(kind: str, split: str, count: int) -> Iterator[np.ndarray]:
     # spawn: the caller may hold threads (torch, progress bars) that a fork would copy half alive
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_end_with_the_parent) as pool:
-        with _one_thread_each():
+        with environment(dict.fromkeys(THREADS, 1)):
             made = pool.map(_make_chunk, *jobs)
         yield from made
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start inside compute with one thread: there is one for each core, and more threads would fight."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _end_with_the_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from benchmark.fullscale.synthetic import prepare_made_up
 from benchmark.suite import BACKBONES, ENCODERS, load_suite
 
 CLIPS, BATCH = 6, 4
+Parts = tuple[Listener, Any]
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
 
 
 @pytest.fixture(scope="module")
-def parts() -> tuple[Listener, object]:
+def parts() -> Parts:
     suite = load_suite("mini")
     return Listener(ENCODERS.get("mini/beats")(suite, "cpu"), suite, "cpu"), BACKBONES.get("mini")(suite, "cpu")
 
 
-def streamed(parts: tuple, clips: ClipSet) -> Streamed:  # type: ignore[type-arg]
+def streamed(parts: Parts, clips: ClipSet) -> Streamed:
     listener, backbone = parts
     made = Streamed(listener, backbone, clips, seconds=1.0, seed=3)
     made.label_embeddings = torch.arange(len(clips)).float()[:, None]
@@ -44,7 +46,7 @@ def close(one: Batch, other: Batch) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
 
 
-def test_a_batch_depends_on_its_step_alone(parts: tuple, clips: ClipSet) -> None:  # type: ignore[type-arg]
+def test_a_batch_depends_on_its_step_alone(parts: Parts, clips: ClipSet) -> None:
     one, other = streamed(parts, clips), streamed(parts, clips)
     batches = [one.batch(step, BATCH) for step in range(3)]
     close(other.batch(2, BATCH), batches[2])
@@ -58,9 +60,7 @@ def test_a_batch_depends_on_its_step_alone(parts: tuple, clips: ClipSet) -> None
     assert not batches[0].features[later].equal(batches[1].features[place]), "another epoch hears another window"
 
 
-def test_processes_share_the_batch_of_one(
-    parts: tuple, clips: ClipSet, monkeypatch: pytest.MonkeyPatch  # type: ignore[type-arg]
-) -> None:
+def test_processes_share_the_batch_of_one(parts: Parts, clips: ClipSet, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = [streamed(parts, clips).batch(step, BATCH) for step in range(2)]
     monkeypatch.setenv("WORLD_SIZE", "2")
     shares = []
@@ -73,7 +73,7 @@ def test_processes_share_the_batch_of_one(
             close(share[step], Batch(*(part[rank::2] for part in batch)))  # type: ignore[union-attr]
 
 
-def test_the_sound_is_a_window_of_the_clip(parts: tuple, clips: ClipSet) -> None:  # type: ignore[type-arg]
+def test_the_sound_is_a_window_of_the_clip(parts: Parts, clips: ClipSet) -> None:
     listener, backbone = parts
     made = streamed(parts, clips)
     seconds = made.batch(0, 1).features.shape[1], listener(clips[:1]).shape[1]
