@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 
 # `tests` is no package: with any import mode of pytest, `import worlds` must work in every test.
 sys.path.insert(0, str(Path(__file__).parent))
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # Workers side by side share the cores: more threads than cores would fight. Before anything imports torch.
+    threads = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
 
 
 @pytest.fixture(scope="session", autouse=True)

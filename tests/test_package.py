@@ -206,7 +206,8 @@ def test_ci_runs_the_readme_line_for_the_tests():
 def test_both_lines_make_the_same_environment():
     set_up = "python3 -m venv .venv && .venv/bin/python -m pip install -q -c constraints.txt -e "
     assert line("run") == f"{set_up}. && .venv/bin/bench run --method audiotoken"
-    assert line("test").startswith(f'{set_up}".[test]" && ') and line("test").endswith(" -m pytest -q")
+    assert line("test").startswith(f'{set_up}".[test]" && ')
+    assert line("test").endswith(" -m pytest -q -n 2 --dist worksteal")
 
 
 @pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
