@@ -8,12 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from audiotoken.given import Given, GivenEmbedder, GivenLora
 from benchmark import parallel
+from benchmark.errors import UserError
 from benchmark.method import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from PIL.Image import Image
 
     from audiotoken.embedder import Embedder
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 SAMPLES = 4
 """Training clips whose pictures are drawn while training, where that was asked for."""
+UNTRAINED = {"embedder", "lora", "official_dropout"}
+"""Settings that mean something where nothing is trained."""
 
 
 class TokenSettings(MethodSettings):
@@ -57,7 +63,13 @@ class TokenSettings(MethodSettings):
 
 
 class AudioTokenSettings(TokenSettings):
-    """The settings of every trained token, and AudioToken's own."""
+    """The settings of every trained token, and AudioToken's own.
+
+    With `embedder` nothing is trained: settings of a training are refused beside it, and none is written down.
+    """
+
+    embedder: GivenEmbedder = None
+    """Take this embedder instead of training one: a file (as released, or a fit's), a fit's folder, or `published`."""
 
     lambda_c: float = Field(0.0, ge=0)
     """Weight of the classification loss (CL)."""
@@ -65,6 +77,25 @@ class AudioTokenSettings(TokenSettings):
     """Cosine of CL averaged over the batch before it is squared, as released, or squared for each sample."""
     official_dropout: bool = False
     """Dropout of the unary potential stays on at inference, as in the released code."""
+
+    @property
+    def trains(self) -> bool:
+        return self.embedder is None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if not self.trains and (refused := sorted(given - UNTRAINED)):
+            raise UserError(
+                f"with embedder nothing is trained: leave out {', '.join(refused)}, or leave out embedder to train one"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _stated(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # of a training that did not happen, no record says anything
+        stated: dict[str, Any] = write(self)
+        return stated if self.trains else {name: value for name, value in stated.items() if name in UNTRAINED}
 
 
 class TokenMethod(ConditioningMethod):
@@ -176,9 +207,32 @@ class TokenMethod(ConditioningMethod):
     def load(self) -> None:
         from audiotoken.checkpoint import load_embedder
 
-        self.embedder = load_embedder(self._file, official_dropout=self.official_dropout).to(self.run.device)
+        self.embedder = load_embedder(self._file, official_dropout=self.official_dropout)
+        self._check(self.embedder, self._file, f"delete {self.run.folder}, and the same command makes it again")
+        self.embedder.to(self.run.device)
         # only now: a full disk may keep the harness from noting that the fit is done, and then it is asked for again
         self._checkpoint.unlink(missing_ok=True)
+
+    @property
+    def _heard(self) -> int:
+        """Width of what the embedder gets of a test clip."""
+        import numpy as np
+
+        from benchmark.clips import Clip
+
+        silence = Clip("silence", np.zeros(self.run.suite.samples, np.float32), None, ("none",), "test")
+        return self.listener([silence]).shape[-1]
+
+    def _check(self, embedder: Embedder, name: Path | str, advice: str) -> None:
+        """Raise UserError, a line for each side on which `embedder` (from `name`) does not fit the suite's networks."""
+        heard, read = self._heard, self.run.backbone.token_width
+        problems = []
+        if embedder.input_size != heard:
+            problems.append(f"takes features of width {embedder.input_size}, the suite's {self.network} gives {heard}")
+        if embedder.output_size != read:
+            problems.append(f"gives tokens of width {embedder.output_size}, the suite's text encoder reads {read}")
+        if problems:
+            raise UserError([f"{name} {problem}: {advice}" for problem in problems])
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
         import torch
@@ -208,6 +262,39 @@ class AudioToken(TokenMethod):
     @property
     def official_dropout(self) -> bool:
         return self.settings.official_dropout
+
+    @property
+    def _taken(self) -> dict[str, Given]:
+        """Files that the settings name instead of a training, by what they are."""
+        return {} if self.settings.embedder is None else {"embedder": self.settings.embedder}
+
+    def encoders(self) -> dict[str, str]:
+        """sha256 by name of the networks that it brings, those included that were not trained here."""
+        if not self._taken:
+            return super().encoders()
+        from audiotoken.checkpoint import read_metadata
+
+        names = read_metadata(self._file)
+        return super().encoders() | {f"{part} ({names[part]})": file.sha256 for part, file in self._taken.items()}
+
+    def fit(self, train: ClipSet) -> FitReport:
+        return super().fit(train) if self.settings.embedder is None else self._take(self.settings.embedder)
+
+    def _take(self, given: Given) -> FitReport:
+        """The fit where the embedder is given: it is put where a trained one would be, in the same form."""
+        from audiotoken.checkpoint import load_embedder, save_embedder
+        from audiotoken.embedder import Embedder
+
+        run = self.run
+        embedder = given.load(load_embedder, lambda: Embedder(self._heard, run.backbone.token_width))
+        self._check(embedder, f"embedder={given.path}", "take one that was trained on networks like the suite's")
+        if parallel.is_first():
+            metadata = {"method": self.fit_identity()[0], "suite": run.suite.base, "seed": str(run.seed), "steps": "0"}
+            if self.official_dropout:
+                metadata["official_dropout"] = "true"
+            save_embedder(self._file, embedder, metadata | {part: file.name for part, file in self._taken.items()})
+        remarks = [f"nothing was trained: {part} is {file.name}, {file.sha256}" for part, file in self._taken.items()]
+        return FitReport(0, 0, remarks=tuple(remarks))
 
     def material(self, train: ClipSet) -> Material:
         material = super().material(train)
@@ -245,6 +332,15 @@ class AudioTokenLoraSettings(AudioTokenSettings):
 
     lora_rank: int = Field(4, ge=1)
     """Rank of the LoRA; 4 as released."""
+    lora: GivenLora = None
+    """With `embedder`, take this LoRA of the U-Net: a file (released, or a fit's), a fit's folder, or `published`."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if (self.embedder is None) != (self.lora is None):
+            there, gone = ("embedder", "lora") if self.lora is None else ("lora", "embedder")
+            raise UserError(f"{there} is given without {gone}: they were trained together, give both or neither")
+        return self
 
 
 class AudioTokenLora(AudioToken):
@@ -268,19 +364,30 @@ class AudioTokenLora(AudioToken):
         super().setup(replace(run, backbone=with_own_unet(run.backbone)))
 
     @property
+    def _taken(self) -> dict[str, Given]:
+        return super()._taken | ({} if self.settings.lora is None else {"lora": self.settings.lora})
+
+    @property
     def _lora_file(self) -> Path:
         from audiotoken.lora import FILE
 
         return self.run.folder / FILE
 
     def fit(self, train: ClipSet) -> FitReport:
-        from audiotoken.lora import add_lora, lora_layers, save_lora
+        from audiotoken.lora import add_lora, load_lora_into, lora_layers, save_lora
 
-        unet = self.run.backbone.unet
-        add_lora(unet, self.settings.lora_rank, self.run.seed)
+        unet, given = self.run.backbone.unet, self.settings.lora
+        if given is None:
+            add_lora(unet, self.settings.lora_rank, self.run.seed)
+        else:
+            given.load(
+                lambda path: load_lora_into(path, unet), lambda: add_lora(unet, self.settings.lora_rank, self.run.seed)
+            )
         report = super().fit(train)
         if parallel.is_first():
             save_lora(self._lora_file, unet)
+        if given is not None:
+            return report
         count = sum(down.numel() + up.numel() for down, up in lora_layers(unet).values())
         return replace(report, trainable_parameters=report.trainable_parameters + count)
 

@@ -191,7 +191,10 @@ def run(
 ) -> None:
     """Fit, generate and score a method, and show it on the board. What is done already is used again."""
     if dry_run:
-        _rehearse(method, suite, data, limit, seed, device, set_, skip_bad, dry_clips, dry_steps, as_json)
+        _rehearse(
+            method, suite, data, limit, seed, device, set_, skip_bad, dry_clips, dry_steps, track, samples_every,
+            as_json,
+        )  # fmt: skip
         return
     if dry_clips or dry_steps:
         raise UserError("--dry-clips and --dry-steps are for --dry-run: add it, or leave them out")
@@ -778,7 +781,8 @@ def _plans(
 
 def _rehearse(
     method: str, suite: str, data: Path | None, limit: int | None, seeds: Sequence[int] | None, device: str,
-    settings: Sequence[str] | None, skip_bad: bool, clips: int | None, steps: int | None, as_json: bool,
+    settings: Sequence[str] | None, skip_bad: bool, clips: int | None, steps: int | None,
+    trackers: Sequence[str] | None, samples_every: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """The body of `run --dry-run`."""
     if len(seeds or []) > 1:
@@ -790,7 +794,8 @@ def _rehearse(
     with _stdout_is_for_results():
         report = rehearsal.rehearse(
             suite=suite, method=method, data=data, seed=(seeds or [0])[0], limit=limit, settings=changed,
-            device=device, skip_bad=skip_bad, clips=clips, steps=steps or rehearsal.STEPS, ui=Console(),
+            device=device, skip_bad=skip_bad, clips=clips, steps=steps or rehearsal.STEPS, trackers=trackers or (),
+            samples_every=samples_every, ui=Console(),
         )  # fmt: skip
     if as_json:
         _print_json(report.to_dict())

@@ -168,7 +168,9 @@ def _networks(suite: Suite) -> list[Network | str]:
     listed: list[Network | str] = [name if packaged else known.get(name, name) for name in names]
     # without it there is no FID, but everything else
     inception = known["inception"].model_copy(update={"optional": True}) if packaged else known["inception"]
-    return list(dict.fromkeys([*listed, inception]))
+    # what methods may take besides, such as published weights in the place of a training
+    besides = [] if packaged else [one for one in known.values() if one.optional]
+    return list(dict.fromkeys([*listed, inception, *besides]))
 
 
 def _released(one: Network) -> Need:

@@ -60,7 +60,11 @@ def export(
 
 def _clips(suite: Suite, split: Split, data: Path | None, ui: UI) -> ClipSet:
     if data is None:
-        return DATASETS.get(suite.data.source)(suite, split, cache_dir(), ui)
+        here = suite if split == "validation" else suite.as_present(split)
+        if here is not suite:
+            count, of = getattr(here.data, split), getattr(suite.data, split)
+            ui.warn(f"{count:,} of {of:,} {split} clips are there: only those are written, as `bench run` uses them")
+        return DATASETS.get(here.data.source)(here, split, cache_dir(), ui)
     from benchmark.datasets.manifest import load_manifest
 
     clips: ClipSet | None = getattr(load_manifest(data), split)

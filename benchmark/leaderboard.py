@@ -626,7 +626,10 @@ def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A setting's value as it is typed; of a file's hash enough to tell it from others."""
+    if isinstance(value, str):
+        return value[:12] if re.fullmatch("[0-9a-f]{64}", value) else value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _one_line(text: str) -> str:

@@ -57,6 +57,14 @@ class MethodSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
+    @property
+    def trains(self) -> bool:
+        """Whether a fit with these settings looks at the training clips; False where it takes what is trained already.
+
+        Such a fit gets an empty set of clips, and does not depend on which of them are there.
+        """
+        return True
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -83,6 +91,8 @@ class FitReport:
     steps: int
     trainable_parameters: int
     figures: dict[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    """What the reader of every record that rests on the fit should know, one line each."""
 
 
 @dataclass(frozen=True)

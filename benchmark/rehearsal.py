@@ -100,12 +100,13 @@ class Report:
 def rehearse(
     *, suite: str, method: str, data: Path | None = None, seed: int = 0, limit: int | None = None,
     settings: Mapping[str, str] | None = None, device: str = "auto", skip_bad: bool = False, clips: int | None = None,
-    steps: int = STEPS, ui: UI,
+    steps: int = STEPS, trackers: Sequence[str] = (), samples_every: int | None = None, ui: UI,
 ) -> Report:  # fmt: skip
     """Make the run in small, with `clips` clips of each split and `steps` training and sampling steps; scale it up.
 
     At full scale on a CPU, `clips` defaults to `CLIPS`, and a training step is made with one clip. Otherwise batches
     are the run's own, so that memory is filled as the run would fill it, and `clips` defaults to a sampling batch.
+    `trackers` and `samples_every` are checked as the run's would be, and then left out: nothing of it is shown.
     Raises as `Plan.of`, and as the run itself would; UserError in one of several processes.
     """
     if parallel.world() > 1:
@@ -116,7 +117,7 @@ def rehearse(
         with environment(own):
             full = Plan.of(
                 suite=suite, method=method, data=data, seed=seed, limit=limit, settings=settings, device=device,
-                skip_bad=skip_bad, ui=ui,
+                skip_bad=skip_bad, ui=ui, trackers=trackers, samples_every=samples_every,
             )  # fmt: skip
             base = load_suite(full.suite.base)
             made_up = base.data.source == FULL_SCALE
@@ -360,9 +361,10 @@ class _Small:
         known = type(full.settings).model_fields
         settings = full.settings.model_copy(update={key: value for key, value in fewer.items() if key in known})
         plan = replace(full, suite=suite, settings=settings, limit=None, manifest=None, store=Store(), ui=watch)
+        plan = replace(plan, trackers=(), samples_every=None)
         with watch.hooks, weights.made_up(watch.make):
             # now, so that making clips is in no phase
-            for split in (plan.test, *([plan.train] if plan.method.fits else [])):
+            for split in (plan.test, *([plan.train] if plan.method.fits and plan.settings.trains else [])):
                 ui.say(f"{len(split)} clips of {split.name}")
             with watch.measuring("fit"):
                 backbone = plan.backbone
@@ -466,6 +468,10 @@ def _notes(full: Plan, small: _Small, batch: int | None, asked: int | None) -> I
         yield f"a step of {asked} clips is reckoned from one of {batch}; more at a time need more memory than is shown"
     if small.clips < (size := full.suite.generation.batch_size):
         yield f"the run samples {size} pictures at a time, here {small.clips}: --dry-clips {size} shows that memory"
+    if full.trackers:
+        yield f"a dry run shows nothing in {' or '.join(full.trackers)}"
+    if full.samples_every:
+        yield f"left out: pictures drawn every {full.samples_every} training steps (--samples-every)"
     yield "left out: start-up and reading of weights, preparing the data, arithmetic of the metrics"
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import parallel, scoring
+from benchmark import coverage, parallel, scoring
 from benchmark.audio import is_silent
 from benchmark.errors import RunError, UserError
 from benchmark.files import digest, sha256_of, write_atomic
@@ -61,6 +61,10 @@ class Plan:
     ui: UI
     trackers: tuple[str, ...] = ()
     samples_every: int | None = None
+    clips: tuple[str, ...] | None = None
+    """Ids of the test clips, where a run was made when other ones were there; None: those that are there."""
+    fitted_on: Mapping[str, Any] | None = None
+    """The same of its fit (`coverage.fitted_on`)."""
 
     @classmethod
     def of(
@@ -107,8 +111,10 @@ class Plan:
             "data": None if data is None else str(Path(data).resolve()),
             "seed": seed,
             "limit": limit,
-            "settings": dict(settings),
+            # what a setting made of a text, as a file's hash of its path, holds wherever the plan is read
+            "settings": {key: _stated(made, key, text) for key, text in settings.items()},
             "skip_bad": skip_bad,
+            "clips": coverage.tested_ids(chosen),
         }
         if issubclass(found, Pictures):
             asked["sees"] = list(found.card.sees)
@@ -120,7 +126,10 @@ class Plan:
 
     @classmethod
     def from_folder(cls, path: Path, ui: UI, device: str = "auto") -> Plan:
-        """The plan that made the run folder `path`. Raises UserError if it is none."""
+        """The plan that made the run folder `path`, with the clips of then (`coverage.as_made`).
+
+        Raises UserError if it is none, or some of those clips are gone.
+        """
         try:
             stored = json.loads((Path(path) / "plan.json").read_text(encoding="utf-8"))
             names = ("suite", "method", "data", "seed", "limit", "settings", "skip_bad")
@@ -133,7 +142,7 @@ class Plan:
             ) from error
         root = Path(path).resolve().parents[2]
         data = None if asked["data"] is None else Path(asked["data"])
-        return cls.of(**{**asked, "data": data}, device=device, runs=root, ui=ui)
+        return coverage.as_made(cls.of(**{**asked, "data": data}, device=device, runs=root, ui=ui), path, stored)
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -171,14 +180,21 @@ class Plan:
 
         It has the training clips that are there, and all test clips, so that a fit serves however many of them are.
         """
-        if self.manifest is not None and self.manifest.train is not None:
+        trains = self.settings.trains
+        if trains and self.manifest is not None and self.manifest.train is not None:
             return self.suite
         whole = self.suite if self.suite.name == self.suite.base else load_suite(self.suite.base)
-        return whole.as_present("train")
+        if self.fitted_on is not None:
+            return whole.model_copy(update={"data": whole.data.model_copy(update=self.fitted_on)})
+        return whole.as_present("train") if trains else whole
 
     @cached_property
     def test(self) -> ClipSet:
         """The clips that are scored, in order."""
+        if self.clips is not None:
+            here = self._split(load_suite(self.suite.base).as_present("test"), "test")
+            clips = coverage.only(here, self.clips)
+            return clips if self.limit is None else clips.limit(self.limit)
         if self.suite.data.test_clips is not None:
             self.ui.warn(
                 f"{self.suite.data.test:,} of {load_suite(self.suite.base).data.test:,} test clips are there: this is "
@@ -203,7 +219,11 @@ class Plan:
 
     @cached_property
     def train(self) -> ClipSet:
-        """The clips that methods are fitted on."""
+        """The clips that methods are fitted on; none where the settings say that nothing is trained."""
+        if not self.settings.trains:
+            from benchmark.clips import ClipSet
+
+            return ClipSet("no clips", (), ())
         if self.manifest is not None and self.manifest.train is not None:
             return self.manifest.train
         if self.fit_suite.data.train_clips is not None:
@@ -261,6 +281,12 @@ class Plan:
         return method
 
 
+def _stated(settings: MethodSettings, key: str, text: str) -> str:
+    """What `key` was set to, as `--set` takes it: in the setting's own words where those are text."""
+    stated = settings.model_dump(mode="json").get(key)
+    return stated if isinstance(stated, str) else text
+
+
 def with_budget(settings: MethodSettings, suite: Suite) -> MethodSettings:
     """`settings` with what the suite's training budget says for those that are None."""
     budget = suite.budget.model_dump()
@@ -311,6 +337,7 @@ def fit(plan: Plan) -> Path | None:
                         "steps": report.steps,
                         "trainable_parameters": report.trainable_parameters,
                         "figures": report.figures,
+                        "remarks": list(report.remarks),
                         "seconds": None if resumed else round(time.perf_counter() - began, 2),
                         "peak_memory_bytes": peak_memory(),
                     },
@@ -343,7 +370,8 @@ def generate(plan: Plan) -> Path:
             if not folder.step_done("generate", identity):
                 for aside in folder.begin("generate", identity, ["images"]):
                     plan.ui.warn(f"older pictures were kept as {aside.name}")
-            write_atomic(folder.path / "plan.json", json.dumps(plan.asked, indent=2) + "\n")
+            asked = {**plan.asked, "fitted_on": coverage.fitted_on(plan)}
+            write_atomic(folder.path / "plan.json", json.dumps(asked, indent=2) + "\n")
         parallel.wait()
         generation = plan.suite.generation
         test = plan.test
@@ -463,6 +491,7 @@ def _record(plan: Plan, results: Mapping[str, Any], scorers: Mapping[str, dict[s
         warnings.append(f"rows of the manifest that were left out (--skip-bad): {len(skipped)}")
     if plan.method.fits and plan.fit_suite.data.train_clips is not None:
         warnings.append(f"fitted on the {plan.fit_suite.data.train} training clips that were there, not on all of them")
+    warnings += fitted.get("remarks", [])
     for line in warnings:
         plan.ui.warn(line)
     memory = [peak_memory(), generated.get("peak_memory_bytes") or 0, fitted.get("peak_memory_bytes") or 0]

@@ -38,6 +38,7 @@ def test_what_is_missing_is_listed_with_source_size_and_licence(empty: Path) -> 
     needs = {need["name"]: need for need in report["needs"]}
     assert not report["complete"] and {need["state"] for need in needs.values()} == {"missing"}
     assert needs["imagebind"]["optional"] and "non-commercial" in needs["imagebind"]["licence"]
+    assert needs["audiotoken-embedder"]["optional"] and needs["audiotoken-lora"]["optional"]
     assert report["to_fetch"] == sum(need["size"] for need in needs.values() if not need["optional"]) > 6e9
     assert all(need["sources"] and need["licence"] for need in needs.values())
     assert any(note.startswith("wav2clip: nobody published its sha256") for note in report["notes"])

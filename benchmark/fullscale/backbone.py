@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,8 @@ def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipelin
 
     The checker would put a black picture in the place of some, which scorers would take for a picture. `scheduler` is
     a class of diffusers, which reads the configuration that came with the weights; None takes the class that came
-    with them, too. Raises RunError with a line for each missing, surplus or wrongly shaped parameter.
+    with them, too. Raises RunError with a line for each missing, surplus or wrongly shaped parameter, and for networks
+    that do not fit each other.
     """
     import diffusers
     import torch
@@ -60,16 +61,29 @@ def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipelin
 
     config = root / "scheduler" / "scheduler_config.json"
     kind = getattr(diffusers, scheduler or json.loads(config.read_text(encoding="utf-8"))["_class_name"])
+    vae, text_encoder = load(diffusers.AutoencoderKL, "vae"), load(transformers.CLIPTextModel, "text_encoder")
+    unet = load(diffusers.UNet2DConditionModel, "unet")
+    if problems := list(_misfits(unet.config, vae.config, text_encoder.config)):
+        raise RunError("\n".join(f"{root}: {problem}: take all parts of one repository" for problem in problems))
     return diffusers.StableDiffusionPipeline(
-        vae=load(diffusers.AutoencoderKL, "vae"),
-        text_encoder=load(transformers.CLIPTextModel, "text_encoder"),
+        vae=vae,
+        text_encoder=text_encoder,
         tokenizer=transformers.CLIPTokenizer.from_pretrained(root / "tokenizer", local_files_only=True),
-        unet=load(diffusers.UNet2DConditionModel, "unet"),
+        unet=unet,
         scheduler=kind.from_pretrained(root / "scheduler", local_files_only=True),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+def _misfits(unet: Any, vae: Any, text_encoder: Any) -> Iterator[str]:
+    """What in the configurations keeps three networks, each whole, from being one pipeline."""
+    widths = unet.cross_attention_dim
+    if set(widths if isinstance(widths, list | tuple) else [widths]) != {text_encoder.hidden_size}:
+        yield f"the U-Net attends to width {widths}, the text encoder gives {text_encoder.hidden_size}"
+    if unet.in_channels != vae.latent_channels:
+        yield f"the U-Net takes {unet.in_channels} channels, the autoencoder's latents have {vae.latent_channels}"
 
 
 def _problems(report: Mapping[str, Iterable[Any]]) -> list[str]:

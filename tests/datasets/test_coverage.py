@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,23 @@ def test_a_fit_is_made_with_the_suite_that_its_identity_names(world: World) -> N
     assert alone.fit_identity == plan.fit_identity and alone.fit_suite == plan.fit_suite
 
 
+def test_a_fit_that_trains_nothing_needs_no_training_clip(world: World, tmp_path: Path) -> None:
+    import torch
+
+    from audiotoken.embedder import Embedder
+
+    file = tmp_path / "embedder_learned_embeds.bin"
+    torch.save(Embedder(288, 128).state_dict(), file)
+    asked = ("--method", "audiotoken", "--set", f"embedder={file}", "--json")
+    world.have(*TEST[:2])
+    before = worlds.bench("run", *asked, runs=tmp_path / "runs")
+    assert before.code == 0, before.err
+    assert "training clips" not in before.err and before.json["cost"]["fit_steps"] == 0
+    world.have(*TRAIN)
+    assert worlds.bench("run", *asked, runs=tmp_path / "runs").json == before.json
+    assert len(list((tmp_path / "runs" / "mini").glob("audiotoken-*"))) == 1
+
+
 def test_without_usable_data_the_way_out_is_told_before_any_work(world: World, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     for method in ("sd-text", "audiotoken"):
@@ -138,6 +156,75 @@ def test_without_usable_data_the_way_out_is_told_before_any_work(world: World, t
 def test_suites_without_a_list_of_clips_are_left_alone() -> None:
     mini: Suite = load_suite("mini")
     assert mini.as_present("test") is mini
+
+
+# ------------------------------------------------------------------------------------------- other clips later
+
+
+def scored(folder: Path, lost: bool = True) -> worlds.Result:
+    """The run in `folder`, scored again after its record was lost."""
+    if lost:
+        (folder / "record.json").unlink()
+    return worlds.bench("score", folder, "--json")
+
+
+def test_a_run_keeps_its_clips_when_more_arrive(world: World, tmp_path: Path) -> None:
+    world.have(*TEST[:3], *TRAIN[:2])
+    method, runs = worlds.method_file(tmp_path, worlds.NOISE, more="    fits = True\n" + FIT), tmp_path / "runs"
+    command = ("run", "--method", method, "--json")
+    before = worlds.bench(*command, runs=runs).json
+    limited = worlds.bench(*command, "--limit", "2", runs=runs).json
+    folder, two = (runs / "mini+3of4" / "plain" / name for name in ("seed0", "seed0-limit2"))
+    pictures = worlds.pictures(folder)
+    world.have(*TEST, *TRAIN)
+    for path, record in ((folder, before), (two, limited)):
+        result = scored(path)
+        assert result.code == 0, result.err
+        for part in ("suite", "metrics", "clips", "identity", "warnings"):
+            assert result.json[part] == record[part], part
+    lines = [line for line in result.err.splitlines() if "of suite" in line]
+    assert len(lines) == 1 and "3 of 4 test clips" in lines[0] and "4 are there now" in lines[0]
+    assert "the same `bench run` makes a run on them, of suite 'mini'" in lines[0]
+    assert worlds.pictures(folder) == pictures and not (runs / "mini" / "plain").exists()
+    (row,) = [
+        row for row in worlds.bench("table", "--suite", "mini+3of4", "--json", runs=runs).json if not row["limit"]
+    ]
+    assert row["method"] == "plain"
+
+
+FIT = """
+    def fit(self, train):
+        from benchmark.method import FitReport
+        return FitReport(len(train), 0)
+"""
+
+
+def test_a_run_whose_clips_are_gone_says_so_and_stays(world: World, tmp_path: Path) -> None:
+    world.have(*TEST)
+    method, runs = worlds.method_file(tmp_path, worlds.GREY), tmp_path / "runs"
+    assert worlds.bench("run", "--method", method, runs=runs).code == 0
+    folder = runs / "mini" / "plain" / "seed0"
+    kept = (folder / "record.json").read_bytes()
+    for path in (tmp_path / "videos").glob(f"{TEST[0][0]}_*"):
+        path.unlink()
+    shutil.rmtree(tmp_path / "vggsound")
+    world.have()
+    result = scored(folder, lost=False)
+    (line,) = result.err.splitlines()
+    assert result.code == 2 and "made on 4 test clips, 2 of which are not there any more" in line
+    assert "for a run on the 2 that are there use `bench run`" in line
+    assert (folder / "record.json").read_bytes() == kept and len(worlds.pictures(folder)) == 4
+
+
+def test_what_is_exported_is_what_is_there(world: World, tmp_path: Path) -> None:
+    world.have(*TEST[:3], *TRAIN)
+    result = worlds.bench("export", "-o", tmp_path / "clips")
+    assert result.code == 0, result.err
+    warnings = [line for line in result.err.splitlines() if line.startswith("warning")]
+    assert len(warnings) == 1 and "3 of 4 test clips are there: only those are written" in warnings[0]
+    assert sorted(path.stem for path in (tmp_path / "clips").glob("*.wav")) == sorted(world.plan().test.ids)
+    whole = worlds.bench("export", "-o", tmp_path / "train", "--split", "train")
+    assert whole.code == 0 and "training clips" not in whole.err and len(list((tmp_path / "train").glob("*.wav"))) == 3
 
 
 # -------------------------------------------------------------------------------------------------------- bench doctor

@@ -89,6 +89,21 @@ def test_a_whole_run_of_the_suite_without_any_file(small: Path, monkeypatch: pyt
     assert dict(os.environ) == before
 
 
+def test_with_an_embedder_there_is_no_training_and_trackers_stay_empty(small: Path, tmp_path: Path) -> None:
+    asked = ("--suite", "vggsound", "--method", "audiotoken", "--set", "embedder=published")
+    report = rehearsed(*asked, "--track", "tensorboard", "--samples-every", "500")
+    assert {one["what"] for one in report["parts"] if not one["what"].startswith("scoring")} == {
+        "generating with audiotoken"
+    }
+    assert report["step"] == {} and report["training_batch"] is None
+    assert any("random weights" in note and "audiotoken-embedder" in note for note in report["notes"])
+    assert "a dry run shows nothing in tensorboard" in report["notes"]
+    assert any("every 500 training steps" in note for note in report["notes"])
+    assert not small.exists() and not list(tmp_path.rglob("logs"))
+    wrong = worlds.bench("run", "--dry-run", *asked, "--track", "tensorbord")
+    assert wrong.code == 2 and len(wrong.err.splitlines()) == 1 and "did you mean 'tensorboard'" in wrong.err
+
+
 SLOW = """
 import time
 time.sleep(0.1 * len(clips))

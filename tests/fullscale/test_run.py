@@ -41,6 +41,37 @@ def test_a_run_from_released_files_to_the_record(tiny: Path, tmp_path: Path, nam
     assert len(pictures) == 2
 
 
+def test_published_weights_in_the_place_of_a_training(tiny: Path, tmp_path: Path) -> None:
+    from diffusers import UNet2DConditionModel
+
+    from audiotoken.embedder import Embedder
+
+    torch.manual_seed(0)
+    embedder, lora = tmp_path / "embedder_learned_embeds.bin", tmp_path / "lora_layers_learned_embeds.bin"
+    torch.save(Embedder(96, 16).state_dict(), embedder)
+    unet = UNet2DConditionModel.from_pretrained(tiny / "stable-diffusion-v1-4" / "unet")
+    state = {}
+    for name in unet.attn_processors:
+        context = 8 if name.endswith("attn1.processor") else 16
+        for part, inputs in (("q", 8), ("k", context), ("v", context), ("out", 8)):
+            state[f"{name}.to_{part}_lora.down.weight"] = torch.randn(4, inputs)
+            state[f"{name}.to_{part}_lora.up.weight"] = torch.randn(8, 4)
+    torch.save(state, lora)
+    pictures = []
+    for method, more in (("audiotoken", ()), ("audiotoken-lora", ("--set", f"lora={lora}"))):
+        asked = ("run", "--suite", "vggsound", "--method", method, "--set", f"embedder={embedder}", *more)
+        result = worlds.bench(*asked, "--data", clips(tmp_path), "--json", runs=tmp_path / "runs")
+        assert result.code == 0, result.err
+        record = result.json
+        assert record["status"] == "complete" and record["cost"]["fit_steps"] == 0
+        used = {name: value for name, value in record["weights"].items() if name.endswith(".bin)")}
+        files = {"embedder": embedder} | ({"lora": lora} if more else {})
+        assert used == {f"{part} ({file.name})": sha256_of(file) for part, file in files.items()}
+        (folder,) = (tmp_path / "runs" / "vggsound+two" / method).iterdir()
+        pictures.append(worlds.pictures(folder))
+    assert len(pictures[0]) == 2 and pictures[0] != pictures[1]
+
+
 def test_the_fingerprint_is_that_of_the_protocol_and_not_of_this_machine(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +197,30 @@ def test_a_backbone_of_another_shape_is_refused(tiny: Path, tmp_path: Path) -> N
 
     with pytest.raises(RunError, match="conv_in.weight"):
         pipeline(changed(tiny, tmp_path, "unet", change))
+
+
+@pytest.mark.parametrize(
+    "sizes, words",
+    [
+        ({"cross_attention_dim": 24}, "the U-Net attends to width 24, the text encoder gives 16"),
+        ({"in_channels": 9}, "the U-Net takes 9 channels, the autoencoder's latents have 4"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(
+    tiny: Path, tmp_path: Path, sizes: dict[str, int], words: str
+) -> None:
+    from diffusers import UNet2DConditionModel
+
+    from benchmark.fullscale.backbone import pipeline
+
+    copy = tmp_path / "stable-diffusion-v1-4"
+    shutil.copytree(tiny / "stable-diffusion-v1-4", copy)
+    made = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(copy / "unet"), **sizes)
+    made.save_pretrained(copy / "unet")
+    with pytest.raises(RunError) as caught:
+        pipeline(copy)
+    (line,) = str(caught.value).splitlines()
+    assert words in line and str(copy) in line
 
 
 def test_the_scheduler_is_the_suites(tiny: Path) -> None:
