@@ -6,28 +6,26 @@ Results go to stdout, everything else to stderr. Whatever takes time to import i
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmark import parallel
-from benchmark.errors import BenchError, UserError, unknown
-from benchmark.ui import UI, Console, clock, quiet_libraries, rate
+from benchmark import facts, parallel, printing
+from benchmark.errors import UserError
+from benchmark.explain import explain, say
+from benchmark.ui import UI, Console, clock, quiet_libraries
 
 if TYPE_CHECKING:
     from benchmark.leaderboard import Board
-    from benchmark.method import Method
     from benchmark.record import RunRecord
     from benchmark.runner import Plan
-    from benchmark.suite import Suite
 
 app = typer.Typer(
     name="bench",
@@ -233,7 +231,7 @@ def fit(
         plans = _plans(method, suite, data, None, seed, device, runs, set_, skip_bad, ui, track, samples_every)
         folders = [runner.fit(plan) for plan in plans]
     if as_json:
-        _print_json([{"method": method, "fit": None if folder is None else str(folder)} for folder in folders])
+        printing.print_json([{"method": method, "fit": None if folder is None else str(folder)} for folder in folders])
         return
     for folder in folders:
         if folder is None:
@@ -263,7 +261,7 @@ def generate(
         plans = _plans(method, suite, data, limit, seed, device, runs, set_, skip_bad, Console())
         folders = [runner.generate(plan) for plan in plans]
     if as_json:
-        _print_json([{"method": method, "images": str(folder)} for folder in folders])
+        printing.print_json([{"method": method, "images": str(folder)} for folder in folders])
         return
     for folder in folders:
         print(folder)
@@ -377,8 +375,8 @@ def table(
 
     published = numbers.load_literature()
     if how is Format.text:
-        both = numbers.beside_rich(board, published, metric, WIDE if output else _wide())
-        _write(_rendered(both, plain=output is not None), output)
+        both = numbers.beside_rich(board, published, metric, printing.WIDE if output else printing.wide())
+        _write(printing.rendered(both, plain=output is not None), output)
     else:
         _write(numbers.beside(board, published, metric, how), output)
 
@@ -403,7 +401,8 @@ def paper(
     fingerprint = None if "+" in suite else protocol.fingerprint()
     built = pages.build_paper(_records(Store(runs), suite, Console()), protocol, name=suite, fingerprint=fingerprint)
     if how is Format.text:
-        _write(_rendered(pages.to_rich(built, WIDE if output else _wide()), plain=output is not None), output)
+        shown = pages.to_rich(built, printing.WIDE if output else printing.wide())
+        _write(printing.rendered(shown, plain=output is not None), output)
     else:
         _write(pages.render(built, how), output)
 
@@ -443,7 +442,7 @@ def imagine(
             ui=Console(),
         )
     if as_json:
-        _print_json([{"image": str(path)} for path in written])
+        printing.print_json([{"image": str(path)} for path in written])
         return
     for path in written:
         print(path)
@@ -457,17 +456,16 @@ def list_(
 ) -> None:
     """List suites, methods, metrics or scorers."""
     makers = {
-        Kind.suites: _list_suites, Kind.methods: _list_methods, Kind.metrics: _list_metrics,
-        Kind.scorers: _list_scorers,
+        Kind.suites: facts.list_suites, Kind.methods: facts.list_methods, Kind.metrics: facts.list_metrics,
+        Kind.scorers: facts.list_scorers,
     }  # fmt: skip
     with _stdout_is_for_results():
         rows = makers[kind]()
     if as_json:
-        _print_json(rows)
+        printing.print_json(rows)
     elif rows:
-        _print_table(
-            [key.replace("_", " ") for key in rows[0]], [[_shown(value) for value in row.values()] for row in rows]
-        )
+        shown = [[printing.shown(value) for value in row.values()] for row in rows]
+        printing.print_table([key.replace("_", " ") for key in rows[0]], shown)
 
 
 @app.command()
@@ -480,13 +478,13 @@ def show(
     from benchmark.record import RunRecord
 
     with _stdout_is_for_results():
-        found = _find(name)
+        found = facts.find(name)
     if isinstance(found, RunRecord):
-        _print_record(found) if not as_json else sys.stdout.write(found.to_json())
+        printing.print_record(found) if not as_json else sys.stdout.write(found.to_json())
     elif as_json:
-        _print_json(found)
+        printing.print_json(found)
     else:
-        _print_facts(found)
+        printing.print_facts(found)
 
 
 @app.command()
@@ -515,7 +513,7 @@ def publish(
         if not copies:
             Console().say(f"{path} is published already")
     if as_json:
-        _print_json([{"file": str(path)} for path in written])
+        printing.print_json([{"file": str(path)} for path in written])
     else:
         for path in written:
             print(path)
@@ -532,7 +530,7 @@ def doctor(suite: SuiteName = "mini", as_json: AsJson = False, debug: Debug = Fa
     with _stdout_is_for_results():
         report = examine(load_suite(suite), Console())
     if as_json:
-        _print_json(report.to_dict())
+        printing.print_json(report.to_dict())
     else:
         rows = [
             [
@@ -545,7 +543,8 @@ def doctor(suite: SuiteName = "mini", as_json: AsJson = False, debug: Debug = Fa
             ]
             for need in report.needs
         ]
-        _print_table(["network", "state", "size", "licence", "for", "where"], rows, title=f"suite {report.suite}")
+        header = ["network", "state", "size", "licence", "for", "where"]
+        printing.print_table(header, rows, title=f"suite {report.suite}")
         print()
         for place, line in enumerate(report.clips.lines() if report.clips else ()):
             print(f"{'' if place else 'clips':<10}{line}")
@@ -579,7 +578,7 @@ def fetch(
     with _stdout_is_for_results():
         rows = downloads.fetch(required(load_suite(suite), names), Console())
     if as_json:
-        _print_json(rows)
+        printing.print_json(rows)
         return
     for row in rows:
         print(row["path"])
@@ -621,9 +620,9 @@ def prepare(
             ui=Console(),
         )  # fmt: skip
     if as_json:
-        _print_json({"folder": str(folder), **summary})
+        printing.print_json({"folder": str(folder), **summary})
         return
-    _print_table(HEADER, coverage(summary), right=(1, 2, 3, 4))
+    printing.print_table(HEADER, coverage(summary), right=(1, 2, 3, 4))
     print(folder)
 
 
@@ -646,7 +645,7 @@ def export(
         manifest = write(
             output, suite=suite, split=split.value, data=data, limit=limit, labels=labels, frames=frames, ui=Console()
         )
-    _print_json({"manifest": str(manifest)}) if as_json else print(manifest)
+    printing.print_json({"manifest": str(manifest)}) if as_json else print(manifest)
 
 
 @app.command("new-method")
@@ -666,7 +665,7 @@ def new_method(
 
     written = write(name, output, generator)
     if as_json:
-        _print_json([{"file": str(path)} for path in written])
+        printing.print_json([{"file": str(path)} for path in written])
         return
     for path in written:
         print(path)
@@ -688,9 +687,9 @@ def validate(
 
         checks = check(found, None if ".py:" in method else method)
     if as_json:
-        _print_json([{"check": one.name, "result": one.result, "reason": one.reason} for one in checks])
+        printing.print_json([{"check": one.name, "result": one.result, "reason": one.reason} for one in checks])
     else:
-        _print_table(["check", "result", "reason"], [[one.name, one.result, one.reason] for one in checks])
+        printing.print_table(["check", "result", "reason"], [[one.name, one.result, one.reason] for one in checks])
     if any(one.result == "fail" for one in checks):
         raise typer.Exit(1)
 
@@ -725,7 +724,7 @@ def pretrain(
     with _stdout_is_for_results():
         reports = make(stages or [], weights, work or weights / "work", cache_dir(), ui.say, steps=steps)
     if as_json:
-        _print_json(list(reports.values()))
+        printing.print_json(list(reports.values()))
         return
     rows = [
         [
@@ -734,11 +733,11 @@ def pretrain(
             clock(r["seconds"]),
             f"{r['bytes'] / 1e6:.2f} MB",
             r["sha256"][:12],
-            _shown(r["held_out"]),
+            printing.shown(r["held_out"]),
         ]
         for stage, r in reports.items()
     ]
-    _print_table(["stage", "steps", "time", "size", "sha256", "held out"], rows)
+    printing.print_table(["stage", "steps", "time", "size", "sha256", "held out"], rows)
 
 
 # ------------------------------------------------------------------------------------------------ asked and answered
@@ -798,10 +797,10 @@ def _rehearse(
             samples_every=samples_every, ui=Console(),
         )  # fmt: skip
     if as_json:
-        _print_json(report.to_dict())
+        printing.print_json(report.to_dict())
         return
     title = f"dry run of {report.method} on {report.suite}"
-    _print_table(rehearsal.HEADER, rehearsal.table(report), title=title, right=(1, 2, 3))
+    printing.print_table(rehearsal.HEADER, rehearsal.table(report), title=title, right=(1, 2, 3))
     for line in rehearsal.remarks(report):
         print(line)
 
@@ -862,19 +861,20 @@ def _board_text(board: Board, format_: Format, to_file: bool = False) -> str:
     from benchmark import leaderboard
 
     if format_ is Format.text:
-        return _rendered(leaderboard.to_rich(board, WIDE if to_file else _wide()), plain=to_file)
+        shown = leaderboard.to_rich(board, printing.WIDE if to_file else printing.wide())
+        return printing.rendered(shown, plain=to_file)
     return leaderboard.RENDERERS[format_](board)
 
 
 def _report(plans: Sequence[Plan], records: Sequence[RunRecord], as_json: bool, ui: UI) -> None:
     """Print what the runs gave; exit 1 if one is not complete."""
     if as_json:
-        sys.stdout.write(records[0].to_json()) if len(records) == 1 else _print_json(
+        sys.stdout.write(records[0].to_json()) if len(records) == 1 else printing.print_json(
             [json.loads(record.to_json()) for record in records]
         )
     else:
         for plan, record in zip(plans, records, strict=True):
-            _print_record(record)
+            printing.print_record(record)
             print(f"pictures  {plan.folder.images}\nrecord    {plan.folder.record_path}\n")
         suite = records[0].suite
         board = _board(plans[0].store, suite.name, plans[0].suite.headline, suite.fingerprint, ui)
@@ -896,239 +896,11 @@ def _checkout_results() -> Path:
     return top / "results"
 
 
-# -------------------------------------------------------------------------------------------------- lists and facts
-
-
-def _list_suites() -> list[dict[str, Any]]:
-    from benchmark.suite import load_suite, suite_names
-
-    return [
-        {"name": suite.name, "version": suite.version, "title": suite.title, "headline": list(suite.headline)}
-        for suite in map(load_suite, suite_names())
-    ]
-
-
-def _list_methods() -> list[dict[str, Any]]:
-    from benchmark.method import METHODS
-
-    rows = []
-    for name in METHODS.names():
-        try:
-            card = METHODS.get(name).card
-            rows.append(
-                {"name": name, "sees": list(card.sees), "summary": card.summary, "origin": METHODS.origin(name)}
-            )
-        except UserError as error:
-            # Somebody's broken plug-in must not hide the others.
-            rows.append({"name": name, "sees": [], "summary": error.problems[0], "origin": METHODS.origin(name)})
-    return rows
-
-
-def _list_metrics() -> list[dict[str, Any]]:
-    from metrics import catalog
-
-    return [
-        {"name": d.id, "direction": d.direction, "unit": d.unit, "definition": d.definition}
-        for d in catalog.definitions()
-    ]
-
-
-def _list_scorers() -> list[dict[str, Any]]:
-    from benchmark.suite import SCORERS, load_suite, suite_names
-
-    roles: dict[str, list[str]] = {name: [] for name in SCORERS.names()}
-    for suite in map(load_suite, suite_names()):
-        for role, networks in suite.scorers.model_dump().items():
-            for network in [networks] if isinstance(networks, str) else networks or ():
-                name = network if network in roles else f"{suite.base}/{network}"
-                roles.setdefault(name, []).append(f"{suite.name} {role}")
-    return [{"name": name, "used_for": used} for name, used in roles.items()]
-
-
-def _find(name: str) -> RunRecord | dict[str, Any]:
-    """The record at a path, or the facts about a suite, a method or a metric. An unknown name is a UserError."""
-    from benchmark.method import METHODS, find_method
-    from benchmark.record import RunRecord
-    from benchmark.suite import load_suite, suite_names
-    from metrics import catalog
-
-    if name in suite_names():
-        return _suite_facts(load_suite(name))
-    if name in METHODS or ".py:" in name:
-        return _method_facts(find_method(name))
-    with contextlib.suppress(ValueError):
-        return _metric_facts(catalog.get(name))
-    path = Path(name)
-    if path.is_dir() or path.suffix == ".json" or len(path.parts) > 1:
-        return RunRecord.load(path / "record.json" if path.is_dir() else path)
-    raise unknown("name", name, [*suite_names(), *METHODS.names(), *(d.id for d in catalog.definitions())])
-
-
-def _suite_facts(suite: Suite) -> dict[str, Any]:
-    facts = suite.model_dump(mode="json")
-    return {"name": facts.pop("name"), "version": facts.pop("version"), "fingerprint": suite.fingerprint(), **facts}
-
-
-def _method_facts(method: type[Method]) -> dict[str, Any]:
-    settings = {
-        name: {"default": field.get_default(call_default_factory=True), "description": field.description}
-        for name, field in method.Settings.model_fields.items()
-    }
-    return {**method.card.model_dump(mode="json"), "settings": json.loads(json.dumps(settings, default=str))}
-
-
-def _metric_facts(definition: Any) -> dict[str, Any]:
-    chance = "depends on the number of classes" if callable(definition.chance) else definition.chance
-    return {
-        "name": definition.id,
-        "title": definition.title,
-        "definition": definition.definition,
-        "direction": definition.direction,
-        "unit": definition.unit,
-        "bounds": list(definition.bounds),
-        "chance": chance,
-        "needs": list(definition.needs),
-        "version": definition.version,
-        "source": definition.source,
-    }
-
-
-# ---------------------------------------------------------------------------------------------------------- printing
-
-WIDE = 10_000
-
-
-def _wide() -> int | None:
-    """The width to print in: a terminal's own (None), or without end, as a pipe or a file has no edge to fold at."""
-    return None if sys.stdout.isatty() else WIDE
-
-
-def _rendered(*things: Any, plain: bool = False) -> str:
-    """Rich's rendering as text: for stdout, with colours if that is a terminal; or `plain`, for a file."""
-    from rich.console import Console as Terminal
-
-    terminal = Terminal(
-        highlight=False,
-        markup=False,
-        emoji=False,
-        width=WIDE if plain else _wide(),
-        force_terminal=False if plain else None,
-    )
-    with terminal.capture() as captured:
-        for thing in things:
-            terminal.print(thing)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n"
-
-
-def _print_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, right: Sequence[int] = ()
-) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=title and Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left",
-        header_style="bold",
-    )  # fmt: skip
-    for place, heading in enumerate(header):
-        table.add_column(Text(heading), justify="right" if place in right else "left", no_wrap=place == 0)
-    for row in rows:
-        table.add_row(*(Text(text) for text in row))
-    sys.stdout.write(_rendered(table))
-
-
-def _print_record(record: RunRecord) -> None:
-    """A record as a compact table: each metric's value, interval, chance level and n, and what it cost."""
-    name = record.method.name + ("" if record.seed is None else f", seed {record.seed}")
-    name += "" if record.limit is None else f", limit {record.limit}"
-    suite = f"{record.suite.name} {record.suite.version} ({record.suite.fingerprint[:8]})"
-    rows = []
-    for metric, value in sorted(record.metrics.items(), key=_suite_order(record)):
-        arrow = "↑" if value.direction == "up" else "↓"
-        if value.value is None:
-            rows.append([f"{metric} {arrow}", "–", "", "", str(value.n), value.reason or ""])
-            continue
-        interval = (
-            ""
-            if value.low is None or value.high is None
-            else f"[{_number(value.low, value.unit)}, {_number(value.high, value.unit)}]"
-        )
-        chance = "" if value.chance is None else _number(value.chance, value.unit)
-        failed = f"{value.failed} failed" if value.failed else ""
-        rows.append([f"{metric} {arrow}", _number(value.value, value.unit), interval, chance, str(value.n), failed])
-    header = ["metric", "value", "95 % interval", "chance", "n", ""]
-    _print_table(header, rows, title=f"{name} on {suite}: {record.status}", right=range(1, 5))
-    clips, cost = record.clips, record.cost
-    facts = [f"{clips.total} clips"]
-    facts += [f"{clips.silent} silent"] if clips.silent else []
-    facts += [f"{clips.failed} failed"] if clips.failed else []
-    facts += [f"{len(clips.skipped)} skipped"] if clips.skipped else []
-    facts += [f"fit in {clock(cost.fit_seconds)}"] if cost.fit_seconds else []
-    facts += [f"{rate(cost.images_per_second)} images/s"] if cost.images_per_second else []
-    facts += [f"{cost.peak_memory_bytes / 1e9:.1f} GB at most"] if cost.peak_memory_bytes else []
-    print("\n" + ", ".join(facts))
-    for warning in record.warnings:
-        print(f"warning: {warning}")
-
-
-def _suite_order(record: RunRecord) -> Callable[[tuple[str, Any]], int]:
-    """A key that sorts metrics as their suite lists them, others behind."""
-    from benchmark.suite import load_suite, suite_names
-
-    base = record.suite.name.partition("+")[0]
-    known = load_suite(base).metrics if base in suite_names() else ()
-    return lambda item: known.index(item[0]) if item[0] in known else len(known)
-
-
-def _number(value: float, unit: str) -> str:
-    """A rate with one digit after the point, anything else with three figures."""
-    return f"{value:.1f}" if unit == "%" or abs(value) >= 100 else f"{value:.3g}"
-
-
-def _print_facts(facts: Mapping[str, Any]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for key, value in facts.items():
-        if key != "settings":
-            table.add_row(Text(key.replace("_", " "), style="bold", no_wrap=True), Text(_shown(value)))
-    sys.stdout.write(_rendered(table))
-    if settings := facts.get("settings"):
-        described = [[key, _shown(s["default"]), s["description"] or ""] for key, s in settings.items()]
-        print()
-        _print_table(["setting", "default", ""], described)
-
-
-def _shown(value: Any) -> str:
-    """A plain JSON value for people: lists by commas, one `key: value` a line for objects."""
-    if value is None or value in ({}, [], ""):
-        return "–"
-    if isinstance(value, Mapping):
-        return "\n".join(f"{key}: {_shown(item)}" for key, item in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_shown, value))
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
-
-
 @contextlib.contextmanager
 def _stdout_is_for_results() -> Iterator[None]:
     """While work goes on, what a library or a method prints goes to stderr."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
-
-
-def say(line: str) -> None:
-    """A line of this command on stderr."""
-    print(f"bench: {line}", file=sys.stderr, flush=True)
-
-
-# ------------------------------------------------------------------------------------------------------------ errors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -1149,64 +921,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:
         if debug and not isinstance(error, SystemExit):
             traceback.print_exc()
-        return _explain(error)
+        return explain(error)
     if code == 130:
-        return _explain(KeyboardInterrupt())
+        return explain(KeyboardInterrupt())
     return code if isinstance(code, int) else 0
-
-
-def _explain(error: BaseException) -> int:
-    """Say in one line a problem what went wrong and what to do; the exit code."""
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        say("interrupted: what was finished is kept, and the same command continues from there")
-        return 130
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has gone; nothing may be flushed there when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    if isinstance(error, BenchError):
-        for line in str(error).splitlines():
-            say(line)
-        return error.exit_code
-    if (full := _full_disk(error)) is not None:
-        say(f"no space left on the disk{full}: what was finished is kept; make room, and the same command continues")
-        return 1
-    if hasattr(error, "format_message"):
-        say(_usage(error))
-        return int(getattr(error, "exit_code", 2))
-    if isinstance(error, PermissionError) and error.filename:
-        say(f"{error.filename}: {error.strerror}: choose another place, or change its permissions")
-        return 1
-    why = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    say(f"internal error: {why}; run again with --debug for the traceback")
-    return 1
-
-
-def _usage(error: Any) -> str:
-    message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error,", ":")
-    found = getattr(error.__cause__, "errors", None)
-    if found is not None and (value := repr(found()[0].get("input"))) not in message:
-        message += f", not {value}"
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "bench"
-    return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"
-
-
-def _full_disk(error: BaseException) -> str | None:
-    """`` (file)`` or an empty text if a full disk is behind the error, however deep; None otherwise."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f" ({link.filename})" if link.filename else ""
-        # Libraries that write through other languages have only the text.
-        if "No space left on device" in str(link):
-            return ""
-        link = link.__cause__ or link.__context__
-    return None
 
 
 if __name__ == "__main__":
