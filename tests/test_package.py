@@ -166,7 +166,9 @@ def test_no_file_knows_the_machine_it_was_written_on():
 
 @pytest.mark.skipif(not WEIGHTS, reason="benchmark/mini/weights holds no networks yet")
 def test_the_shipped_weights_are_those_of_their_reports_and_of_the_suite():
-    assert {path.stem for path in WEIGHTS} == {path.stem for path in WEIGHTS[0].parent.glob("*.json")}
+    # of the draft, which is no part of the suite, there is the report alone
+    reports = {path.stem for path in WEIGHTS[0].parent.glob("*.json")}
+    assert reports == {"backbone-draft", *(path.stem for path in WEIGHTS)}
     for path in WEIGHTS:
         report = json.loads(path.with_suffix(".json").read_text())
         assert report["sha256"] == sha256_of(path), path.name

@@ -41,6 +41,8 @@ class Task(ABC):
 
     modules: nn.ModuleDict
     schedule: Schedule
+    ships: bool = True
+    """Whether the suite is made of it; what other stages start from is kept beside the checkpoints."""
 
     @abstractmethod
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
