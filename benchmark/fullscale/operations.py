@@ -26,8 +26,6 @@ Module = TypeVar("Module", bound=nn.Module)
 
 FRAMES_A_SECOND = 100
 """Of BEATs' filterbank."""
-EVALUATIONS = 51
-"""Of the U-Net for a picture: PNDM asks once more than it has steps."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,7 @@ def count(suite: Suite) -> list[Call]:
     assert suite.budget.steps is not None and suite.budget.batch_size is not None
     trained, pictures = suite.budget.steps * suite.budget.batch_size, suite.data.test
     training, sampling, scoring = "training", "pictures", "scores"
+    evaluations = suite.generation.steps + 1  # PNDM asks once more than it has steps
     return [
         Call(training, "U-Net, forward", forward, trained),
         Call(training, "U-Net, backward to its conditioning", backward, trained),
@@ -105,7 +104,7 @@ def count(suite: Suite) -> list[Call]:
         # the backward pass goes to the token alone, which costs a forward pass again
         Call(training, "text encoder, forward and backward", 2 * reading, trained),
         Call(training, "BEATs", hearing[0], trained),
-        Call(sampling, "U-Net, with guidance", 2 * EVALUATIONS * forward, pictures),
+        Call(sampling, "U-Net, with guidance", 2 * evaluations * forward, pictures),
         Call(sampling, "autoencoder's decoder", decoding, pictures),
         Call(sampling, "text encoder", reading, pictures),
         Call(sampling, "BEATs", hearing[1], pictures),
