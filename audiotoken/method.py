@@ -48,6 +48,8 @@ class TokenSettings(MethodSettings):
     """Draw of the noise levels: uniform as in the paper, or with less variance where the token's gradient is large."""
     warmup_steps: int | None = Field(None, ge=0)
     """Steps of linear warm-up."""
+    max_grad_norm: float | None = Field(None, gt=0, le=1e6)
+    """A step's gradient whose 2-norm is larger is scaled down to this one; None, as in the paper: taken as it is."""
     micro_batch: int | None = Field(None, ge=1)
     """Clips that a process takes through the U-Net at once; the step's gradient is accumulated. None: all of them."""
     precision: Literal["float32", "bfloat16", "float16"] | None = None

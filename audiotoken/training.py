@@ -173,6 +173,9 @@ class _Training:
             sizes = parallel.gather_rows(leaf.grad.norm(dim=1).cpu() / self.scaler.get_scale())
             if bool(sizes.isfinite().all()):
                 self.timesteps.learn(all_times, count * sizes / all_weights)
+        if settings.max_grad_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.parameters, settings.max_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 

@@ -160,6 +160,8 @@ class Budget(_Frozen):
     """Course of the rate over the steps."""
     warmup_steps: int = 0
     """Steps over which the rate rises from zero first."""
+    max_grad_norm: float | None = None
+    """2-norm to which a step's longer gradient is scaled down; None: it is taken as it is."""
     timesteps: Literal["uniform", "importance"] = "uniform"
     """Draw of the noise levels that a denoising loss is taken at."""
     micro_batch: int | None = None

@@ -159,6 +159,32 @@ def test_half_precision_trains_alike_and_resumes(backbone: Backbone, tmp_path: P
     assert same(trained("cut.pt", precision=precision), half)
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_long_gradient_is_scaled_down_and_a_short_one_left_alone(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    taken: list[Tensor] = []
+    step = torch.optim.AdamW.step
+
+    def noted(optimizer: torch.optim.AdamW) -> None:
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        taken.append(torch.cat([one.grad.flatten() for one in parameters if one.grad is not None]))
+        step(optimizer)
+
+    def trained(name: str, **given: Any) -> tuple[Embedder, Tensor]:
+        taken.clear()
+        one = embedder()
+        train(one, backbone, material(), settings(precision=precision, steps=1, **given), 0, tmp_path / name, Silent())
+        return one, taken[0]
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    plain, _ = trained("plain.pt")
+    unbounded, full = trained("unbounded.pt", max_grad_norm=1e6)
+    assert same(plain, unbounded)
+    _, bounded = trained("bounded.pt", max_grad_norm=float(full.norm()) / 10)
+    torch.testing.assert_close(bounded, full / 10, rtol=1e-3, atol=1e-6)
+
+
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(a.equal(b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
