@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from baselines.joint import FramesOnly
 from benchmark import runner
 from benchmark.errors import BenchError, UserError
-from benchmark.images import save_png
 from benchmark.ui import UI, Console
 
 
@@ -34,14 +34,7 @@ def draw_from_frames(plan: runner.Plan, out: Path) -> None:
     assert isinstance(method, FramesOnly)
     method.load()
     method.listener = method.studies()
-    generation = plan.suite.generation
-    with plan.ui.task(f"generating with {plan.name} from frames", len(plan.test), "images") as advance:
-        for start in range(0, len(plan.test), generation.batch_size):
-            clips = plan.test[start : start + generation.batch_size]
-            seeds = [runner.image_seed(generation.seed, plan.seed or 0, clip.id, 0) for clip in clips]
-            for clip, picture in zip(clips, runner.make_pictures(method, clips, seeds), strict=True):
-                save_png(out / f"{clip.id}.png", picture)
-            advance(len(clips))
+    runner.draw(plan, partial(runner.make_pictures, method), out)
 
 
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from benchmark.ui import UI
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
     from benchmark.backbone import Backbone
     from benchmark.clips import Clip, ClipSet
@@ -428,6 +429,23 @@ def make_pictures(method: Method, clips: Sequence[Clip], seeds: Sequence[int]) -
         except (ImageError, AttributeError) as error:
             raise RunError(f"method {name!r} gave no picture for clip {clip.id!r}: {error}") from error
     return made
+
+
+def draw(
+    plan: Plan, pictures: Callable[[Sequence[Clip], Sequence[int]], Sequence[Image | np.ndarray]], out: Path
+) -> None:
+    """Write `out/<clip id>.png` of the plan's test clips with `pictures(clips, seeds)`, in the run's batches and seeds.
+
+    For pictures that no method makes; `bench score DIR` scores them.
+    """
+    generation = plan.suite.generation
+    with plan.ui.task(f"drawing to {out}", len(plan.test), "images") as advance:
+        for start in range(0, len(plan.test), generation.batch_size):
+            clips = plan.test[start : start + generation.batch_size]
+            seeds = [image_seed(generation.seed, plan.seed or 0, clip.id, 0) for clip in clips]
+            for clip, picture in zip(clips, pictures(clips, seeds), strict=True):
+                save_png(out / f"{clip.id}.png", picture)
+            advance(len(clips))
 
 
 def score(plan: Plan, metrics: Sequence[str] | None = None) -> RunRecord:
