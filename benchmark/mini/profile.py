@@ -422,11 +422,12 @@ def curve(runs: Path) -> str:
     """
     plan = Plan.of(suite=SUITE, method=METHOD, ui=Silent())
     suite, free = plan.suite, {"steps"}
-    default = plan.settings.model_dump(mode="json", exclude=free)
+    default = plan.settings.model_dump(mode="json", exclude=free, exclude_none=True)
     by_steps: dict[int, list[RunRecord]] = defaultdict(list)
     for stored in Store(runs).records(SUITE).records:
         record = stored.record
-        rest = {key: value for key, value in record.method.settings.items() if key not in free}
+        # records leave out what was not set
+        rest = {key: value for key, value in record.method.settings.items() if key not in free and value is not None}
         same = record.suite.fingerprint == suite.fingerprint() and record.limit is None
         if same and record.method.name == METHOD and rest == default:
             by_steps[record.method.settings["steps"]].append(record)
