@@ -188,10 +188,24 @@ class TestCommittedRecords:
         assert record.status == "complete" and record.limit is None and not record.clips.failed
         assert record.provenance.commit is not None and record.provenance.dirty is False
 
-    def test_the_readme_shows_the_table_made_from_them(self, tmp_path):
-        shown = between(readme(), "<!-- table:mini -->", "<!-- /table -->")
-        made = python("-m", "benchmark", "table", "--format", "md", "--runs", str(tmp_path / "none"), cwd=ROOT)
-        assert shown == made.strip(), "put the output of `bench table --format md` between the README's marks"
+    @pytest.mark.parametrize(
+        ("page", "metrics"),
+        [
+            ("README.md", []),
+            (
+                "docs/metrics.md",
+                ["ais", "ais.winrate.sameclass", "iis", "iis.winrate.sameclass", "ais.winrate.crossclass"],
+            ),
+        ],
+        ids=["README.md", "docs/metrics.md"],
+    )
+    def test_the_pages_show_the_tables_made_from_them(self, tmp_path, page, metrics):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        asked = [word for metric in metrics for word in ("--metric", metric)]
+        assert " ".join(["bench table", *asked]) in text
+        shown = between(text, "<!-- table:mini -->", "<!-- /table -->")
+        made = python("-m", "benchmark", "table", *asked, "--format", "md", "--runs", str(tmp_path / "none"), cwd=ROOT)
+        assert shown == made.strip(), f"put the output of `bench table ... --format md` between the marks of {page}"
 
 
 # --------------------------------------------------------------------------------------------------------- what is read
