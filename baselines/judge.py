@@ -23,7 +23,7 @@ from audiotoken.features import encoder_of
 from baselines.embeddings import FrameEmbedding, SoundEmbedding
 from benchmark import printing, runner
 from benchmark.errors import BenchError, UserError
-from benchmark.images import load_image
+from benchmark.images import load_image, resize
 from benchmark.ui import UI, Console
 from metrics.similarity import family
 from metrics.statistics import bootstrap_interval, mean, paired_permutation_test, per_clip
@@ -44,11 +44,12 @@ class Judge:
         network = encoder_of(plan.suite, encoder, plan.on)
         self.look = FrameEmbedding(network, plan.suite, plan.on)
         listen = SoundEmbedding(network, plan.suite, plan.on)
+        spec = plan.suite.backbone
         self.sounds, self.frames = [], []
         with plan.ui.task(f"listening with {encoder}", len(self.clips), "clips") as advance:
             for clip in self.clips:
                 self.sounds.append(_row(listen([clip])))
-                self.frames.append(_row(self.look([clip])))
+                self.frames.append(_row(self.look.see([resize(clip.picture(), spec.resolution, spec.resize)])))
                 advance(1)
 
     def __call__(self, plan: runner.Plan) -> dict[str, Array]:
