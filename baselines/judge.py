@@ -85,7 +85,14 @@ def _row(embeddings: Tensor) -> NDArray[np.float32]:
 
 
 def judge(plans: Sequence[runner.Plan], encoder: str) -> dict[str, dict[str, Array]]:
-    """The scores of every method, the seeds of one averaged per clip. Raises UserError as `Judge` does."""
+    """The scores of every method, the seeds of one averaged per clip.
+
+    Raises UserError for runs of one method with other settings, which are no seeds of one thing, and as `Judge` does.
+    """
+    settings = {plan.name: plan.settings for plan in plans}
+    for plan in plans:
+        if plan.settings != settings[plan.name]:
+            raise UserError(f"{plan.folder.path} has other settings than another run of {plan.name!r}: judge it apart")
     asked = Judge(plans[0], encoder)
     runs: dict[str, list[dict[str, Array]]] = {}
     for plan in plans:

@@ -11,6 +11,7 @@ from audiotoken.features import encoder_of
 from baselines.embeddings import FrameEmbedding, SoundEmbedding
 from baselines.judge import SCORES, judge, main
 from benchmark import runner
+from benchmark.errors import UserError
 from benchmark.runner import Plan
 from benchmark.ui import Silent
 
@@ -41,6 +42,15 @@ def test_seeds_are_averaged_and_methods_stay_apart(tmp_path: Path) -> None:
     assert list(together) == ["sd-text", "reference"]
     for score in SCORES:
         np.testing.assert_allclose(together["sd-text"][score], (alone[0][score] + alone[1][score]) / 2)
+
+
+def test_runs_with_other_settings_are_not_taken_for_seeds(tmp_path: Path) -> None:
+    one, other = (
+        Plan.of(suite="mini", method="audiotoken", settings={"steps": steps}, runs=tmp_path, ui=Silent())
+        for steps in ("1", "2")
+    )
+    with pytest.raises(UserError, match="has other settings than another run of 'audiotoken'"):
+        judge([one, other], "imagebind")
 
 
 def test_the_command_prints_a_line_a_method_and_refuses_what_cannot_be_compared(
