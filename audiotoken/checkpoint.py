@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from audiotoken.embedder import Embedder
-from benchmark.errors import UserError
-from benchmark.files import canonical_json, save_atomic
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import canonical_json, save_atomic
 
 # One key for all of the metadata: safetensors writes several in random order, and equal embedders shall be equal files.
 _METADATA = "audiotoken"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmark.errors import BenchError, UserError
-from benchmark.ui import quiet_libraries
+from benchmark.utils.errors import BenchError, UserError
+from benchmark.utils.progress import quiet_libraries
 
 if TYPE_CHECKING:
     from audiotoken.pipeline import AudioTokenPipeline, TokenEmbedder
@@ -36,7 +36,8 @@ def from_suite(
     from audiotoken.checkpoint import read_metadata
     from audiotoken.features import encoder_of
     from audiotoken.pipeline import AudioEncoder, AudioTokenPipeline
-    from benchmark.suite import BACKBONES, load_suite
+    from benchmark.registries import BACKBONES
+    from benchmark.suite import load_suite
 
     file = _file(embedder)
     metadata = read_metadata(file)
@@ -87,9 +88,13 @@ def from_released(
     repository, revision = split_reference(base)
     try:
         diffusion = StableDiffusionPipeline.from_pretrained(
-            repository, revision=revision, use_safetensors=True, safety_checker=None, feature_extractor=None,
+            repository,
+            revision=revision,
+            use_safetensors=True,
+            safety_checker=None,
+            feature_extractor=None,
             requires_safety_checker=False,
-        )  # fmt: skip
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"--base {base} cannot be loaded: {' '.join(str(error).split())}") from error
     made = AudioTokenPipeline(**diffusion.components, audio_encoder=encoder, embedder=part, **settings)

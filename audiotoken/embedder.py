@@ -97,9 +97,14 @@ class Embedder(nn.Module):
     """
 
     def __init__(
-        self, input_size: int, output_size: int, *, hidden_size: int | None = None, dropout: float = 0.5,
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        hidden_size: int | None = None,
+        dropout: float = 0.5,
         official_dropout: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.input_size = input_size
         self.output_size = output_size

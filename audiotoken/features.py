@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark import parallel
-from benchmark.errors import UserError
-from benchmark.files import digest, save_rows
-from benchmark.images import resize
-from benchmark.suite import ENCODERS
+from benchmark.media.images import resize
+from benchmark.registries import ENCODERS
+from benchmark.utils import distributed
+from benchmark.utils.device import device_type
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import digest, save_rows
 
 if TYPE_CHECKING:
     from benchmark.backbone import Backbone
     from benchmark.clips import Clip, ClipSet
-    from benchmark.datasets.vggsound import Sample
+    from benchmark.dataset import Sample
     from benchmark.suite import Suite
-    from benchmark.ui import UI
+    from benchmark.utils.progress import UI
 
 FEATURES_VERSION = 1
 HEARD_TOGETHER = 8
@@ -111,9 +112,11 @@ class Features:
         if len(clips) * first.numel() * 2 > STORED_BYTES:
             ui.say(f"features of {len(clips)} clips do not fit into {STORED_BYTES / 2**30:.0f} GB: they are streamed")
             return
-        key = digest([FEATURES_VERSION, weights, clips.identity, *sense.preparation])
+        key = digest(
+            [FEATURES_VERSION, weights, clips.identity, device_type(sense.device), "float32", *sense.preparation]
+        )
         path = cache / "features" / f"{key[:32]}.npy"
-        if parallel.is_first() and not path.exists():
+        if distributed.is_first() and not path.exists():
             with ui.task(sense.task, len(clips), "clips") as advance:
 
                 def rows() -> Iterator[np.ndarray]:
@@ -123,7 +126,7 @@ class Features:
                         advance(len(some))
 
                 save_rows(path, (len(clips), *first.shape), np.float16, rows())
-        parallel.wait()
+        distributed.wait()
         self.stored = np.load(path, mmap_mode="r")
 
     def __call__(self, positions: Sequence[int]) -> Tensor:
@@ -142,10 +145,10 @@ def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36)
     spec = backbone.suite.backbone
     encoded = []
     with ui.task("encoding the training frames (VAE)", len(clips), "frames") as advance:
-        for start in parallel.mine(range(0, len(clips), batch_size)):
+        for start in distributed.mine(range(0, len(clips), batch_size)):
             some = clips[start : start + batch_size]
             frames = [np.asarray(resize(clip.picture(), spec.resolution, spec.resize)) for clip in some]
             encoded.append(backbone.encode_pictures(np.stack(frames)))
-            advance(len(some) * parallel.world())
-    means, deviations = zip(*parallel.gather(encoded), strict=True)
+            advance(len(some) * distributed.world())
+    means, deviations = zip(*distributed.gather(encoded), strict=True)
     return torch.cat(means), torch.cat(deviations)

@@ -17,8 +17,8 @@ import torch
 from torch.nn import Parameter
 
 from audiotoken.checkpoint import load_lora
-from benchmark.errors import UserError
-from benchmark.files import save_atomic
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import save_atomic
 
 if TYPE_CHECKING:
     from benchmark.backbone import Backbone

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiotoken.embedder import wide
-from benchmark.errors import UserError, unknown
+from benchmark.utils.errors import UserError, unknown
 
 ClReduction = Literal["batch", "sample"]
 
@@ -110,8 +110,8 @@ def audio_token_loss(
         c   = cos(token, label embedding), per item
 
     `prediction` and `target` are (B, ...) of one shape, `token` (B, D) is the embedder's output, `label_embeddings`
-    (B, D) are rows of `benchmark.text.label_embedding`; leaving them out switches the classification loss off, the
-    default of the released code. With one item a batch the two reductions are the same.
+    (B, D) are rows of `benchmark.text_encoder.label_embedding`; leaving them out switches the classification loss off,
+    the default of the released code. With one item a batch the two reductions are the same.
     Raises ValueError for shapes that do not fit, which broadcasting would hide, and UserError for another reduction.
     """
     ldm = denoising_errors(prediction, target).mean()

@@ -2,102 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
-
-from audiotoken.given import Given, GivenEmbedder, GivenLora
-from benchmark import parallel
-from benchmark.errors import UserError
+from audiotoken.pretrained import Given
+from benchmark.dataset import Sample, StreamPlace
 from benchmark.method import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
+from benchmark.utils import distributed
+from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from PIL.Image import Image
 
     from audiotoken.embedder import Embedder
     from audiotoken.features import Sense
-    from audiotoken.material import Material
+    from audiotoken.training_data import TrainingData
     from benchmark.clips import Clip, ClipSet
+from audiotoken.settings import AudioTokenCLSettings, AudioTokenLoraSettings, AudioTokenSettings, TokenSettings
 
 SAMPLES = 4
 """Training clips whose pictures are drawn while training, where that was asked for."""
-UNTRAINED = {"embedder", "lora", "official_dropout"}
-"""Settings that mean something where nothing is trained."""
-
-
-class TokenSettings(MethodSettings):
-    """Values left at None are the suite's training budget. The paper: learning rate 1e-5 x batch x accumulation."""
-
-    steps: int | None = Field(None, ge=1)
-    """Optimiser steps."""
-    batch_size: int | None = Field(None, ge=1)
-    """Clips a step."""
-    learning_rate: float | None = Field(None, gt=0, le=1e6)
-    """AdamW's rate, not multiplied by anything."""
-    weight_decay: float = Field(0.01, ge=0)
-    """AdamW's decay."""
-    schedule: Literal["constant", "cosine"] | None = None
-    """Course of the learning rate; constant in the paper."""
-    timesteps: Literal["uniform", "importance"] | None = None
-    """Draw of the noise levels: uniform as in the paper, or with less variance where the token's gradient is large."""
-    warmup_steps: int | None = Field(None, ge=0)
-    """Steps of linear warm-up."""
-    max_grad_norm: float | None = Field(None, gt=0, le=1e6)
-    """A step's gradient whose 2-norm is larger is scaled down to this one; None, as in the paper: taken as it is."""
-    micro_batch: int | None = Field(None, ge=1)
-    """Clips that a process takes through the U-Net at once; the step's gradient is accumulated. None: all of them."""
-    precision: Literal["float32", "bfloat16", "float16"] | None = None
-    """Of the text encoder and the U-Net while training: autocast (float16 with a scaled loss). None: float32."""
-    gradient_checkpointing: bool | None = None
-    """The U-Net's activations are computed again in the backward pass: less memory, more time."""
-    compile: bool | None = None
-    """The U-Net is compiled (torch.compile) for training."""
-    lambda_a: float = Field(0.01, ge=0)
-    """Weight of mean |e_audio|."""
-    lambda_b: float = Field(0.0, ge=0)
-    """Weight of the squared 2-norm of e_audio."""
-
-
-class AudioTokenSettings(TokenSettings):
-    """The settings of every trained token, and AudioToken's own.
-
-    With `embedder` nothing is trained: settings of a training are refused beside it, and none is written down.
-    """
-
-    embedder: GivenEmbedder = None
-    """Take this embedder instead of training one: a file (as released, or a fit's), a fit's folder, or `published`."""
-
-    lambda_c: float = Field(0.0, ge=0)
-    """Weight of the classification loss (CL)."""
-    cl_reduction: Literal["batch", "sample"] = "batch"
-    """Cosine of CL averaged over the batch before it is squared, as released, or squared for each sample."""
-    official_dropout: bool = False
-    """Dropout of the unary potential stays on at inference, as in the released code."""
-
-    @property
-    def trains(self) -> bool:
-        return self.embedder is None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
-        if not self.trains and (refused := sorted(given - UNTRAINED)):
-            raise UserError(
-                f"with embedder nothing is trained: leave out {', '.join(refused)}, or leave out embedder to train one"
-            )
-        return self
-
-    @model_serializer(mode="wrap")
-    def _stated(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # of a training that did not happen, no record says anything
-        stated: dict[str, Any] = write(self)
-        return stated if self.trains else {name: value for name, value in stated.items() if name in UNTRAINED}
 
 
 class TokenMethod(ConditioningMethod):
@@ -151,9 +78,10 @@ class TokenMethod(ConditioningMethod):
         from audiotoken.checkpoint import save_embedder
         from audiotoken.embedder import Embedder
         from audiotoken.training import train as train_embedder
-        from benchmark.tracking import Watch
+        from benchmark.runs.tracking import Watch
 
-        run, material, settings = self.run, self.material(train), self.settings
+        run, material = self.run, self.training_data(train)
+        settings = self.settings.resolved(run.suite.budget)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             embedder = Embedder(
@@ -163,12 +91,11 @@ class TokenMethod(ConditioningMethod):
                 official_dropout=self.official_dropout,
             )
         embedder.to(run.device)
-        plain = settings.model_dump(mode="json", exclude_none=True)
+        plain = self.settings.model_dump(mode="json", exclude_none=True)
         with Watch(run, self.card.name, plain, partial(self.draw, embedder, train.limit(SAMPLES))) as watch:
             figures = train_embedder(
                 embedder, run.backbone, material, settings, run.seed, self._checkpoint, run.ui, watch
-            )  # fmt: skip
-        assert settings.steps is not None
+            )
         metadata = {
             "method": self.fit_identity()[0],
             "suite": run.suite.base,
@@ -177,26 +104,30 @@ class TokenMethod(ConditioningMethod):
         }
         if self.official_dropout:
             metadata["official_dropout"] = "true"
-        if parallel.is_first():
+        if distributed.is_first():
             save_embedder(self._file, embedder, metadata)
         return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures)
 
-    def material(self, train: ClipSet) -> Material:
-        """What the embedder is trained on: streamed, where the clips lie in shards and the suite says how much of each
-        is heard in training; else computed once."""
+    def training_data(self, train: ClipSet) -> TrainingData:
+        """What the embedder is trained on: streamed where the data set streams, else computed once."""
         from audiotoken.features import Features, latents_of
-        from audiotoken.material import Stored, Streamed
-        from benchmark.datasets.vggsound import ShardClip
+        from audiotoken.training_data import Stored, Streamed
 
-        run, seconds = self.run, self.run.suite.data.train_seconds
-        if seconds is not None and isinstance(train[0], ShardClip):
-            return Streamed(self.studies(), run.backbone, train, seconds, run.seed)
+        run, data = self.run, self.run.data
+
+        def stream(place: StreamPlace) -> Iterator[Sample]:
+            found = None if data is None else data.stream(train, run.suite, place)
+            assert found is not None
+            return found
+
+        if data is not None and data.stream(train, run.suite, StreamPlace(run.seed)) is not None:
+            return Streamed(self.studies(), run.backbone, train, stream, run.seed)
         features = Features(self.studies(), train, run.suite.encoders[self.network], run.cache, run.ui)
         return Stored(features, *latents_of(run.backbone, train, run.ui), run.seed)
 
     def draw(self, embedder: Embedder, clips: ClipSet) -> list[Image]:
         """Pictures of `clips` with the `embedder` as it is, for those who watch its training."""
-        from benchmark.runner import image_seed
+        from benchmark.runs.seeds import image_seed
 
         generation = self.run.suite.generation
         training, self.embedder = embedder.training, embedder.eval()
@@ -290,7 +221,7 @@ class AudioToken(TokenMethod):
         run = self.run
         embedder = given.load(load_embedder, lambda: Embedder(self._heard, run.backbone.token_width))
         self._check(embedder, f"embedder={given.path}", "take one that was trained on networks like the suite's")
-        if parallel.is_first():
+        if distributed.is_first():
             metadata = {"method": self.fit_identity()[0], "suite": run.suite.base, "seed": str(run.seed), "steps": "0"}
             if self.official_dropout:
                 metadata["official_dropout"] = "true"
@@ -298,22 +229,14 @@ class AudioToken(TokenMethod):
         remarks = [f"nothing was trained: {part} is {file.name}, {file.sha256}" for part, file in self._taken.items()]
         return FitReport(0, 0, remarks=tuple(remarks))
 
-    def material(self, train: ClipSet) -> Material:
-        material = super().material(train)
+    def training_data(self, train: ClipSet) -> TrainingData:
+        material = super().training_data(train)
         if self.settings.lambda_c:
-            from benchmark.text import label_embedding
+            from benchmark.text_encoder import label_embedding
 
             table = label_embedding(self.run.backbone.tokenizer, self.run.backbone.text_encoder, train.labels)
             material.label_embeddings = table[train.classes]
-            material.lambda_c, material.cl_reduction = self.settings.lambda_c, self.settings.cl_reduction
         return material
-
-
-class AudioTokenCLSettings(AudioTokenSettings):
-    """AudioToken's settings with the classification loss on."""
-
-    lambda_c: float = Field(0.01, ge=0)
-    """Weight of the classification loss (CL)."""
 
 
 class AudioTokenCL(AudioToken):
@@ -327,22 +250,6 @@ class AudioTokenCL(AudioToken):
         }
     )
     Settings = AudioTokenCLSettings
-
-
-class AudioTokenLoraSettings(AudioTokenSettings):
-    """AudioToken's settings, and the LoRA's."""
-
-    lora_rank: int = Field(4, ge=1)
-    """Rank of the LoRA; 4 as released."""
-    lora: GivenLora = None
-    """With `embedder`, take this LoRA of the U-Net: a file (released, or a fit's), a fit's folder, or `published`."""
-
-    @model_validator(mode="after")
-    def _together(self) -> Self:
-        if (self.embedder is None) != (self.lora is None):
-            there, gone = ("embedder", "lora") if self.lora is None else ("lora", "embedder")
-            raise UserError(f"{there} is given without {gone}: they were trained together, give both or neither")
-        return self
 
 
 class AudioTokenLora(AudioToken):
@@ -386,7 +293,7 @@ class AudioTokenLora(AudioToken):
                 lambda path: load_lora_into(path, unet), lambda: add_lora(unet, self.settings.lora_rank, self.run.seed)
             )
         report = super().fit(train)
-        if parallel.is_first():
+        if distributed.is_first():
             save_lora(self._lora_file, unet)
         if given is not None:
             return report

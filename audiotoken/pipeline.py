@@ -41,10 +41,10 @@ from transformers import (
 from audiotoken.embedder import Embedder
 from audiotoken.lora import FILE as LORA
 from audiotoken.lora import load_lora_into, lora_layers, remove_lora, save_lora, sharing_copy
-from benchmark import text
-from benchmark.audio import MAX_CHANNELS, AudioError, fit_length, is_silent, load_audio
-from benchmark.errors import RunError, UserError, unknown
-from benchmark.files import write_atomic
+from benchmark import text_encoder as text
+from benchmark.media.audio import MAX_CHANNELS, AudioError, fit_length, is_silent, load_audio
+from benchmark.utils.errors import RunError, UserError, unknown
+from benchmark.utils.files import write_atomic
 from metrics.encoders.beats import AUDIOTOKEN_LAYERS, BEATs, BEATsConfig, load_beats
 
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
@@ -177,14 +177,26 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         guidance_scale: float = 7.5,
     ) -> None:
         super().__init__(
-            vae, text_encoder, tokenizer, unet, scheduler, safety_checker, feature_extractor, image_encoder,
+            vae,
+            text_encoder,
+            tokenizer,
+            unet,
+            scheduler,
+            safety_checker,
+            feature_extractor,
+            image_encoder,
             requires_safety_checker,
-        )  # fmt: skip
+        )
         self.register_modules(audio_encoder=audio_encoder, embedder=embedder)
         self.register_to_config(
-            sampling_rate=sampling_rate, seconds=seconds, length=length, prompt=prompt,
-            negative_prompt=negative_prompt, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
-        )  # fmt: skip
+            sampling_rate=sampling_rate,
+            seconds=seconds,
+            length=length,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+        )
         problems = []
         if embedder.input_size != audio_encoder.width:
             problems.append(

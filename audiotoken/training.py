@@ -16,24 +16,23 @@ from audiotoken.checkpoint import load_state, save_state
 from audiotoken.embedder import Embedder, Rows
 from audiotoken.losses import denoising_errors, ldm_target, token_penalties
 from audiotoken.timesteps import Timesteps
-from benchmark import parallel
-from benchmark.errors import RunError
+from benchmark.utils import distributed
+from benchmark.utils.errors import RunError
 
 if TYPE_CHECKING:
-    from audiotoken.material import Material
-    from audiotoken.method import TokenSettings
+    from audiotoken.settings import TrainingSettings
+    from audiotoken.training_data import TrainingData
     from benchmark.backbone import Backbone
-    from benchmark.tracking import Watch
-    from benchmark.ui import UI
+    from benchmark.runs.tracking import Watch
+    from benchmark.utils.progress import UI
 
 SAVE_SECONDS = 20.0
 NARROW = ("bfloat16", "float16")
 
 
-def learning_rate(settings: TokenSettings, step: int) -> float:
+def learning_rate(settings: TrainingSettings, step: int) -> float:
     """Constant as in the paper, or with a cosine to zero after `warmup_steps` linear steps."""
-    assert settings.learning_rate is not None and settings.steps is not None
-    warmup = settings.warmup_steps or 0
+    warmup = settings.warmup_steps
     if step < warmup:
         return settings.learning_rate * (step + 1) / warmup
     if settings.schedule != "cosine":
@@ -43,9 +42,15 @@ def learning_rate(settings: TokenSettings, step: int) -> float:
 
 
 def train(
-    embedder: Embedder, backbone: Backbone, material: Material, settings: TokenSettings, seed: int,
-    checkpoint: Path, ui: UI, watch: Watch | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    embedder: Embedder,
+    backbone: Backbone,
+    material: TrainingData,
+    settings: TrainingSettings,
+    seed: int,
+    checkpoint: Path,
+    ui: UI,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
     """Train `embedder` in place to `settings.steps`, from `checkpoint` where there is one; returns the last losses.
 
     What of the U-Net requires a gradient (a LoRA) is trained with it. All randomness of a step (clips, timesteps,
@@ -54,7 +59,6 @@ def train(
     batch, take the steps that one alone takes, but for rounding. The last state stays in `checkpoint`.
     Raises RunError if the loss or the embedder stops being finite; the last finite state is kept.
     """
-    assert settings.steps is not None
     run = _Training(embedder, backbone, material, settings, seed)
     first = 0
     if checkpoint.exists():
@@ -69,12 +73,12 @@ def train(
             advance(1)
             if watch is not None:
                 watch.after(step + 1, run.figures(step))
-            if parallel.is_first() and time.perf_counter() - saved > SAVE_SECONDS:
+            if distributed.is_first() and time.perf_counter() - saved > SAVE_SECONDS:
                 save_state(checkpoint, run.state_dict(step + 1))
                 saved = time.perf_counter()
     if not all(bool(parameter.isfinite().all()) for parameter in run.parameters):
         raise RunError(f"the embedder is not finite after step {settings.steps}: lower --set learning_rate")
-    if first < settings.steps and parallel.is_first():
+    if first < settings.steps and distributed.is_first():
         save_state(checkpoint, run.state_dict(settings.steps))
     embedder.eval()
     return {name: round(value, 6) for name, value in run.running.items()}
@@ -84,24 +88,27 @@ class _Training:
     """The state of a training and its step."""
 
     def __init__(
-        self, embedder: Embedder, backbone: Backbone, material: Material, settings: TokenSettings, seed: int
+        self, embedder: Embedder, backbone: Backbone, material: TrainingData, settings: TrainingSettings, seed: int
     ) -> None:
-        assert settings.batch_size is not None
-        if settings.batch_size % parallel.world():
+        if settings.batch_size % distributed.world():
             raise RunError(
-                f"{settings.batch_size} clips a step cannot be shared out among {parallel.world()} processes: start a "
-                "number of processes that divides it, or --set batch_size"
+                f"{settings.batch_size} clips a step cannot be shared out among {distributed.world()} processes: "
+                "start a number of processes that divides it, or --set batch_size"
             )
         self.embedder, self.backbone, self.material, self.settings, self.seed = (
-            embedder, backbone, material, settings, seed,
-        )  # fmt: skip
+            embedder,
+            backbone,
+            material,
+            settings,
+            seed,
+        )
         self.lora = {name: one for name, one in backbone.unet.named_parameters() if one.requires_grad}
         self.parameters = [*embedder.parameters(), *self.lora.values()]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=1.0, betas=(0.9, 0.999), weight_decay=settings.weight_decay
         )
         self.schedule = backbone.noise_schedule
-        self.timesteps = Timesteps(settings.timesteps or "uniform", self.schedule.config.num_train_timesteps)
+        self.timesteps = Timesteps(settings.timesteps, self.schedule.config.num_train_timesteps)
         self.kind = torch.device(material.device).type
         # only float16 has so few exponents that small gradients would vanish
         self.scaler = torch.amp.GradScaler(self.kind, enabled=settings.precision == "float16")
@@ -127,14 +134,14 @@ class _Training:
         """One step of the optimiser."""
         settings, device = self.settings, self.material.device
         count = settings.batch_size
-        assert count is not None
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings, step)
         batch = self.material.batch(step, count)
         rows = Rows(
             torch.Generator().manual_seed((self.seed + 1) * 1_000_000_007 + step),
-            count, slice(parallel.rank(), None, parallel.world()),
-        )  # fmt: skip
+            count,
+            slice(distributed.rank(), None, distributed.world()),
+        )
         mean, deviation = batch.latent_mean, batch.latent_deviation
         latents = mean + deviation * rows.draw(torch.randn, mean.shape[1:])
         noise = rows.draw(torch.randn, mean.shape[1:])
@@ -156,24 +163,24 @@ class _Training:
             ldm += share.detach()
             self._backward(share)
         penalties = token_penalties(
-            parallel.gather_rows(leaf),
-            None if batch.label_embeddings is None else parallel.gather_rows(batch.label_embeddings),
+            distributed.gather_rows(leaf),
+            None if batch.label_embeddings is None else distributed.gather_rows(batch.label_embeddings),
             settings.lambda_a,
             settings.lambda_b,
-            self.material.lambda_c,
-            self.material.cl_reduction,
+            settings.lambda_c,
+            settings.cl_reduction,
         )
         self._note(step, ldm, penalties.total.detach())
         self._backward(penalties.total)
         assert leaf.grad is not None
         tokens.backward(leaf.grad)
         gradients = [one.grad for one in self.parameters if one.grad is not None]
-        parallel.sum_over_processes(gradients)
+        distributed.sum_over_processes(gradients)
         if self.timesteps.learns:
-            sizes = parallel.gather_rows(leaf.grad.norm(dim=1).cpu() / self.scaler.get_scale())
+            sizes = distributed.gather_rows(leaf.grad.norm(dim=1).cpu() / self.scaler.get_scale())
             if bool(sizes.isfinite().all()):
                 self.timesteps.learn(all_times, count * sizes / all_weights)
-        if settings.max_grad_norm is not None:
+        if math.isfinite(settings.max_grad_norm):
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, settings.max_grad_norm)
         self.scaler.step(self.optimizer)
@@ -185,7 +192,7 @@ class _Training:
 
     def _pieces(self, count: int) -> list[slice]:
         """The clips that go through the U-Net together."""
-        most = self.settings.micro_batch or count
+        most = self.settings.micro_batch
         return [slice(start, start + most) for start in range(0, count, most)]
 
     def _denoise(self, noisy: Tensor, times: Tensor, prompts: Tensor) -> Tensor:
@@ -204,7 +211,7 @@ class _Training:
 
     def _note(self, step: int, ldm: Tensor, penalty: Tensor) -> None:
         """Keep the running means of the losses. Raises RunError, in all processes, if they are not finite."""
-        parallel.sum_over_processes([ldm])
+        distributed.sum_over_processes([ldm])
         values = {"loss": float(ldm + penalty), "ldm": float(ldm)}
         if not math.isfinite(values["loss"]):
             raise RunError(f"the loss is {values['loss']} at step {step}: lower --set learning_rate")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from benchmark.clips import Clip
-    from benchmark.datasets.vggsound import Sample
+    from benchmark.dataset import Sample
 
 
 def one_step(embeddings: Tensor) -> Tensor:

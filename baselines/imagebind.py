@@ -1,10 +1,10 @@
-"""ImageBind, which binds sound to CLIP's space of pictures, in front of the suite's backbone."""
+"""`imagebind`: an adapter fitted on ImageBind's frame embeddings, fed with its audio embeddings."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from baselines.joint import FramesOnly, Retrieval, Trained
+from baselines.joint import FramesOnly
 from benchmark.method import MethodCard
 
 ENCODER = "imagebind"
@@ -23,38 +23,5 @@ class ImageBind(FramesOnly):
         "released ImageBind: sound and frames of AudioSet, on top of CLIP's pictures and texts",
         weights="the suite's ImageBind",
         notes="The generator behind the paper's row is not known; imagebind-unclip is the likely one.",
-    )
-    network = ENCODER
-
-
-class ImageBindRetrieval(Retrieval):
-    """The nearest label's prompt."""
-
-    card: ClassVar[MethodCard] = ImageBind.card.model_copy(
-        update={
-            "name": "imagebind-retrieval",
-            "summary": "prompt of the label that is nearest to ImageBind's sound embedding",
-            "sees": ("audio", "label list"),
-            "paper": "ImageBind, Girdhar et al., CVPR 2023, arXiv 2305.05665 (emergent zero-shot classification)",
-            "training_data": "nothing is fitted; released ImageBind: sound and frames of AudioSet, "
-            "on top of CLIP's pictures and texts",
-            "notes": None,
-        }
-    )
-    network = ENCODER
-
-
-class ImageBindTrained(Trained):
-    """AudioToken that hears with ImageBind."""
-
-    card: ClassVar[MethodCard] = ImageBind.card.model_copy(
-        update={
-            "name": "imagebind-trained",
-            "summary": "AudioToken with the features over time of ImageBind's audio tower in the place of BEATs'",
-            "paper": "AudioToken, arXiv 2305.13050, with the encoder of ImageBind, arXiv 2305.05665",
-            "training_data": "embedder: the suite's training split (sound and frame; no labels); "
-            "released ImageBind: sound and frames of AudioSet, on top of CLIP's pictures and texts",
-            "notes": None,
-        }
     )
     network = ENCODER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.images import resize
+from benchmark.media.images import resize
 from benchmark.method import Method, MethodCard
 
 if TYPE_CHECKING:

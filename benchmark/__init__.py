@@ -1,7 +1,7 @@
 """A benchmark of audio-to-image generation: suites, methods, records and the board derived from them.
 
-Nothing heavy is imported here. The command line is `bench`; the functions behind it are in `benchmark.runner`,
-`benchmark.imagine` and `benchmark.leaderboard`.
+Nothing heavy is imported here. The command line is `bench`; the functions behind it are in `benchmark.runs.steps`,
+`benchmark.runs.imagine` and `benchmark.leaderboard.build`.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from benchmark import text
-from benchmark.errors import RunError
+from benchmark import text_encoder as text
+from benchmark.utils.errors import RunError
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler, StableDiffusionPipeline

@@ -13,10 +13,10 @@ from typing import Any, overload
 import numpy as np
 from PIL import Image
 
-from benchmark.audio import RATE, audio_digest, load_audio
-from benchmark.errors import UserError
-from benchmark.files import digest, sha256_of
-from benchmark.images import load_image, pixel_digest
+from benchmark.media.audio import RATE, audio_digest, load_audio
+from benchmark.media.images import load_image, pixel_digest
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import digest, sha256_of
 
 MAX_ID_CHARACTERS = 128
 # Longer names, with a suffix and that of the temporary file they are first written to, do not fit a file system's 255.
@@ -76,11 +76,11 @@ class Clip:
         return self.labels[0]
 
     def waveform(self, rate: int = RATE) -> np.ndarray:
-        """The sound: float32, (samples,), at `rate`. Raises as `benchmark.audio.load_audio`."""
+        """The sound: float32, (samples,), at `rate`. Raises as `benchmark.media.audio.load_audio`."""
         return load_audio(self.audio, rate)
 
     def picture(self) -> Image.Image:
-        """The reference frame, RGB. Raises as `benchmark.images.load_image`, and UserError where there is none."""
+        """The reference frame, RGB. Raises as `media.images.load_image`, and UserError where there is none."""
         if self.image is None:
             raise UserError(f"clip {self.id!r} has no reference picture: give it one, or leave out what needs one")
         return load_image(self.image)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from benchmark import weights
-from benchmark.errors import RunError, UserError
-from benchmark.fetch import free_space
+from benchmark.registries import DATASETS
+from benchmark.utils.errors import RunError, UserError
+from benchmark.weights import catalog, locate
+from benchmark.weights.download import free_space
 
 if TYPE_CHECKING:
+    from benchmark.dataset import DataState
     from benchmark.suite import Suite
-    from benchmark.ui import UI
-    from benchmark.weights import Network
+    from benchmark.utils.progress import UI
+    from benchmark.weights.catalog import Network
 
 
 @dataclass(frozen=True)
@@ -37,44 +39,6 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Clips:
-    """The clips of a suite, where they are prepared from files of the user.
-
-    `state`: "there", "incomplete" (some clips are missing), "missing", "unfinished", or "wrong" (damaged, or prepared
-    otherwise than the suite wants); only with the first two the suite can be run.
-    """
-
-    state: Literal["there", "incomplete", "missing", "unfinished", "wrong"]
-    folder: str
-    train: int = 0
-    """Clips that are there."""
-    train_of: int = 0
-    """Clips that the suite lists."""
-    test: int = 0
-    test_of: int = 0
-    board: str = ""
-    """The suite that a run on these test clips belongs to."""
-    labels: str = ""
-    """Whose labels are there: "vggsound", or "vggsound, vggsounder"."""
-    train_frame: str = ""
-    test_frame: str = ""
-    """Rule by which frames were taken."""
-    problems: tuple[str, ...] = ()
-    """What to do about it."""
-
-    def lines(self) -> list[str]:
-        """The same for people."""
-        if not self.board:
-            return [f"{self.state}: {problem}" for problem in self.problems]
-        return [
-            f"{self.state}: {self.test:,} of {self.test_of:,} test clips, {self.train:,} of {self.train_of:,} training "
-            f"clips in {self.folder}; runs are of suite {self.board}",
-            f"labels of {self.labels}; frames: {self.train_frame} (training), {self.test_frame} (test)",
-            *self.problems,
-        ]
-
-
-@dataclass(frozen=True)
 class Report:
     """The state of a suite on this machine.
 
@@ -84,7 +48,7 @@ class Report:
     suite: str
     complete: bool
     needs: tuple[Need, ...]
-    clips: Clips | None
+    clips: DataState | None
     """None where the suite makes its clips itself."""
     to_fetch: int
     """Bytes of what is missing and not optional."""
@@ -104,8 +68,8 @@ def required(suite: Suite, only: list[str] | None = None) -> list[Network]:
     Raises UserError for a name that nobody knows, and for a suite whose networks all ship with the package.
     """
     if only:
-        return list(dict.fromkeys(weights.network(name) for name in only))
-    listed = [one for one in _networks(suite) if isinstance(one, weights.Network) and not one.optional]
+        return list(dict.fromkeys(catalog.network(name) for name in only))
+    listed = [one for one in _networks(locate.resolve(suite)) if isinstance(one, catalog.Network) and not one.optional]
     if not listed:
         raise UserError(f"suite {suite.name!r} has nothing to fetch: its networks ship with the package")
     return listed
@@ -113,56 +77,33 @@ def required(suite: Suite, only: list[str] | None = None) -> list[Network]:
 
 def examine(suite: Suite, ui: UI) -> Report:
     """Look at every network of the suite; large files are hashed once and remembered."""
+    suite = locate.resolve(suite)
     listed = _networks(suite)
     needs = []
     with ui.task("checking weights", len(listed), "networks") as advance:
         for one in listed:
-            needs.append(_released(one) if isinstance(one, weights.Network) else _packaged(suite, one))
+            needs.append(_released(one) if isinstance(one, catalog.Network) else _packaged(suite, one))
             advance(1)
     missing = [need for need in needs if need.state != "there" and not need.optional]
-    to_fetch, free = sum(need.size for need in missing), free_space(weights.folder())
+    to_fetch, free = sum(need.size for need in missing), free_space(locate.folder())
     notes = [
         f"{one.name}: nobody published its sha256, and a source may change; records hold the hash of what was used"
         for one in listed
-        if isinstance(one, weights.Network) and not one.pinned
+        if isinstance(one, catalog.Network) and not one.pinned
     ]
     if to_fetch > free:
-        notes.append(f"{weights.folder()} has {free / 1e9:.1f} GB left, {to_fetch / 1e9:.1f} GB are to be fetched")
+        notes.append(f"{locate.folder()} has {free / 1e9:.1f} GB left, {to_fetch / 1e9:.1f} GB are to be fetched")
     device, accelerated = _device()
     if suite.backbone.resolution >= 256 and not accelerated:
         notes.append("no GPU: a run at this resolution takes minutes a picture")
-    clips = _clips(suite) if suite.data.source == "vggsound" else None
+    clips = DATASETS.get(suite.data.source).state(suite)
     complete = not missing and (clips is None or clips.state in ("there", "incomplete"))
     return Report(suite.name, complete, tuple(needs), clips, to_fetch, free, device, tuple(notes))
 
 
-def _clips(suite: Suite) -> Clips:
-    from benchmark.datasets.vggsound import Prepared, data_dir
-
-    folder = data_dir() / "vggsound"
-    try:
-        prepared = Prepared.read(folder)
-    except UserError as error:
-        done, begun = ((folder / name).exists() for name in ("dataset.json", "plan.json"))
-        return Clips(
-            "wrong" if done else "unfinished" if begun else "missing", str(folder), problems=tuple(error.problems)
-        )
-    train, test = (len(prepared.ids(split)) for split in ("train", "test"))
-    problems = list(dict.fromkeys(line for split in ("train", "test") for line in prepared.unfit(suite, split)))
-    if not test:
-        problems.append(f"{folder} holds no test clip: the videos or the list are of other splits")
-    whole = test == suite.data.test and train == suite.data.train
-    return Clips(
-        "wrong" if problems else "there" if whole else "incomplete",
-        str(folder), train, suite.data.train, test, suite.data.test, suite.as_present("test").name,
-        "vggsound" if prepared.facts["vggsounder"] is None else "vggsound, vggsounder",
-        prepared.facts["train_frame"], prepared.facts["test_frame"], tuple(problems),
-    )  # fmt: skip
-
-
 def _networks(suite: Suite) -> list[Network | str]:
     """The suite's networks, each once; those that ship with the package by name."""
-    known = {alias: one for one in weights.networks().values() for alias in (one.name, *one.also)}
+    known = {alias: one for one in catalog.networks().values() for alias in (one.name, *one.also)}
     names = [*suite.weights, *suite.encoders]
     packaged = suite.published is None
     listed: list[Network | str] = [name if packaged else known.get(name, name) for name in names]
@@ -174,25 +115,34 @@ def _networks(suite: Suite) -> list[Network | str]:
 
 
 def _released(one: Network) -> Need:
-    root = weights.located(one)
+    root = locate.located(one)
     published = one.files[0].sha256 if len(one.files) == 1 else None
     name = f"bench fetch {one.name}"
     if root is not None:
-        wrong = weights.wrong(one, root)
+        wrong = locate.wrong(one, root)
         detail = "; ".join(wrong) + f": delete it, and `{name}` gets it again" if wrong else str(root)
-        state, found = "wrong" if wrong else "there", weights.hash_at(one, root)
+        state, found = "wrong" if wrong else "there", locate.hash_at(one, root)
     else:
-        started = [place for place in weights.roots(one) if len(weights.absent(one, place)) < len(one.files)]
-        gone = f" ({', '.join(weights.absent(one, started[0]))} missing in {started[0]})" if started else ""
+        started = [place for place in locate.roots(one) if len(locate.absent(one, place)) < len(one.files)]
+        gone = f" ({', '.join(locate.absent(one, started[0]))} missing in {started[0]})" if started else ""
         state, found, detail = "missing", None, f"`{name}`, or from {one.home}{gone}"
     return Need(
-        one.name, one.title, one.use, state, one.optional, detail, found, published, one.size, one.licence,
+        one.name,
+        one.title,
+        one.use,
+        state,
+        one.optional,
+        detail,
+        found,
+        published,
+        one.size,
+        one.licence,
         tuple(source.removesuffix("/{}") for source in one.sources),
-    )  # fmt: skip
+    )
 
 
 def _packaged(suite: Suite, name: str) -> Need:
-    from benchmark.mini.dataset import checked
+    from benchmark.mini.wiring import checked
 
     published = (suite.weights | suite.encoders)[name]
     try:

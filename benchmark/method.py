@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.errors import UserError
-from benchmark.registry import Registry, load_file
+from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from benchmark.backbone import Backbone
     from benchmark.clips import Clip, ClipSet
+    from benchmark.dataset import DataSet
     from benchmark.suite import Suite
-    from benchmark.ui import UI
+    from benchmark.utils.progress import UI
 
 Sight = Literal["audio", "label", "label list", "frame", "other clips", "unknown"]
 
@@ -79,9 +80,11 @@ class RunContext:
     device: str
     ui: UI
     trackers: tuple[str, ...] = ()
-    """Where a training shows its losses (`benchmark.tracking.TRACKERS`)."""
+    """Where a training shows its losses (`benchmark.runs.tracking.TRACKERS`)."""
     samples_every: int | None = None
     """Steps of a training between pictures of the same few clips; None: it draws none."""
+    data: DataSet | None = None
+    """The data set of the training clips, which may stream them (`DataSet.stream`)."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class Method(ABC):
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
     fits: ClassVar[bool] = False
     shares_fit: ClassVar[bool] = False
-    """True: of several processes each calls `fit`, and they share the work (`benchmark.parallel`). False: one does."""
+    """True: each of several processes calls `fit`, and they share the work (`benchmark.utils.distributed`)."""
     network: ClassVar[str | None] = None
     """The one of the suite's encoders that it uses, and that a fit of it depends on."""
     random: ClassVar[bool] = True
@@ -162,35 +165,26 @@ class ConditioningMethod(Method):
         return self.run.backbone.sample(self.condition(clips).prompt_embeds, seeds)
 
 
-METHODS: Registry[type[Method]] = Registry("method", "bench.methods")
-"""Methods come from the entry-point group `bench.methods` alone, this project's own ones too."""
+def make_settings(method: type[Method], given: Mapping[str, Any]) -> MethodSettings:
+    """Return a method's settings with the values in `given`: typed ones, or texts as `--set` takes them.
 
-
-def find_method(name: str) -> type[Method]:
-    """The method called `name`, or the class that `path/to/file.py:Class` names. Raises UserError."""
-    if ".py:" in name:
-        found = load_file(name)
-        if not (isinstance(found, type) and issubclass(found, Method)):
-            raise UserError(f"{name!r} is not a subclass of benchmark.method.Method: name a class that is one")
-        return found
-    return METHODS.get(name)
-
-
-def make_settings(method: type[Method], given: Mapping[str, str]) -> MethodSettings:
-    """Settings from `--set key=value` texts. Raises UserError naming the bad key or value and what is allowed."""
+    Raises:
+        UserError: A line for each bad key or value, with what is allowed.
+    """
+    fields = method.Settings.model_fields
+    known = ", ".join(f"{name} (default {field.default!r})" for name, field in fields.items()) or "none"
     try:
         return method.Settings.model_validate({key: _plain(value) for key, value in given.items()})
     except ValidationError as error:
-        fields = method.Settings.model_fields
-        known = ", ".join(f"{name} (default {field.default!r})" for name, field in fields.items()) or "none"
-        raise UserError(
-            [
-                f"setting {'.'.join(map(str, e['loc']))}={e['input']!r} of {method.card.name!r}: {e['msg']} "
-                f"(settings: {known})"
-                for e in error.errors()
-            ]
-        ) from error
+        problems = []
+        for one in error.errors():
+            name = ".".join(map(str, one["loc"]))
+            text = f"setting {name}={one['input']!r} of {method.card.name!r}: {one['msg']} "
+            near = difflib.get_close_matches(name, fields, n=1) if one["type"] == "extra_forbidden" else []
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            problems.append(f"{text}({hint}settings: {known})")
+        raise UserError(problems) from error
 
 
-def _plain(text: str) -> str | None:
-    return None if text.lower() in ("none", "null") else text
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, str) and value.lower() in ("none", "null") else value

@@ -2,73 +2,27 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from benchmark.audio import fit_length
-from benchmark.errors import UserError, unknown
-from benchmark.files import digest
-from benchmark.registry import Registry
+from benchmark.media.audio import fit_length
+from benchmark.utils.env import PACKAGE
+from benchmark.utils.errors import unknown
+from benchmark.utils.files import digest
+from benchmark.utils.models import FrozenModel
+from benchmark.utils.toml import read_toml, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
-    from benchmark.backbone import Backbone
-    from benchmark.clips import Clip, ClipSet
-    from benchmark.datasets.manifest import Manifest
-    from benchmark.ui import UI
-    from metrics.scorers.base import Scorer
+    from benchmark.clips import Clip
 
-    Clips = Callable[["Suite", str, Path, UI], ClipSet]
-
-FOLDER = Path(__file__).parent / "suites"
-
-DATASETS: Registry[Clips] = Registry("data set", "bench.datasets")
-"""name -> function(suite, split, cache folder, ui) giving the split's ClipSet."""
-
-BACKBONES: Registry[Callable[[Suite, str], Backbone]] = Registry("backbone", "bench.backbones")
-"""name -> function(suite, device) giving the suite's frozen pipeline."""
-
-SCORERS: Registry[Callable[[Suite, str], Scorer]] = Registry("scorer", "bench.scorers")
-"""name -> function(suite, device) giving the scorer with its weights; names are `<suite or family>/<network>`."""
-
-ENCODERS: Registry[Callable[[Suite, str], Any]] = Registry("audio encoder", "bench.encoders")
-"""`<suite>/<network>` -> function(suite, device) giving a frozen audio encoder for methods that want one."""
-
-PRESENT: Registry[Callable[[Suite, str], Sequence[str] | None]] = Registry("data set's list of clips", "bench.present")
-"""Name of a data set that may be incomplete -> function(suite, split) giving the ids of the clips that are there; None
-where the data cannot be used, of which the data set's own function says why."""
-
-DATASETS.register("mini", "benchmark.mini.dataset:clips")
-DATASETS.register("vggsound", "benchmark.datasets.vggsound:clips")
-PRESENT.register("vggsound", "benchmark.datasets.vggsound:present")
-BACKBONES.register("mini", "benchmark.mini.dataset:backbone")
-ENCODERS.register("mini/beats", "benchmark.mini.dataset:beats")
-ENCODERS.register("mini/wav2clip-encoder", "benchmark.mini.dataset:wav2clip_encoder")
-ENCODERS.register("mini/imagebind", "benchmark.mini.dataset:imagebind")
-for _name in ("clip", "wav2clip", "classifier"):
-    SCORERS.register(f"mini/{_name}", f"benchmark.mini.dataset:{_name}")
-
-BACKBONES.register("stable-diffusion-v1-4", "benchmark.fullscale.backbone:backbone")
-for _name in ("clip-vit-b-32", "clip-vit-l-14", "wav2clip"):
-    _target = f"benchmark.fullscale.scorers:{_name.replace('-', '_')}"
-    SCORERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
-for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip"), ("imagebind", "imagebind")):
-    _target = f"benchmark.fullscale.encoders:{_object}"
-    ENCODERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
+FOLDER = PACKAGE / "suites"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Data(_Frozen):
+class Data(FrozenModel):
     """Which clips."""
 
     source: str
@@ -103,7 +57,7 @@ class Data(_Frozen):
     """The same of the training clips, in the suite that a method is fitted on: it changes the fit, not the board."""
 
 
-class BackboneSpec(_Frozen):
+class BackboneSpec(FrozenModel):
     """Which frozen text-to-image pipeline."""
 
     source: str
@@ -113,10 +67,10 @@ class BackboneSpec(_Frozen):
     dtype: Literal["float32", "bfloat16", "float16"]
     """Precision of sampling."""
     resize: str
-    """Rule by which frames become `resolution` x `resolution` (`benchmark.images.RESIZE_MODES`)."""
+    """Rule by which frames become `resolution` x `resolution` (`benchmark.media.images.RESIZE_MODES`)."""
 
 
-class Generation(_Frozen):
+class Generation(FrozenModel):
     """How a picture is sampled."""
 
     scheduler: str | None = None
@@ -137,8 +91,8 @@ class Generation(_Frozen):
     """Clips that are sampled together."""
 
 
-class Roles(_Frozen):
-    """Which scorer fills which role of the metrics (`metrics.catalog.MetricInputs`)."""
+class Roles(FrozenModel):
+    """Which scorer fills which role of the metrics (`metrics.compute.MetricInputs`)."""
 
     image_audio_space: str
     audio: str
@@ -147,7 +101,7 @@ class Roles(_Frozen):
     features: tuple[str, ...] = ()
 
 
-class Budget(_Frozen):
+class Budget(FrozenModel):
     """What fitting may spend unless a method's settings say otherwise: equal for all methods."""
 
     steps: int
@@ -172,7 +126,7 @@ class Budget(_Frozen):
     """Whether the backbone's activations are computed again in the backward pass, which saves memory."""
 
 
-class Suite(_Frozen):
+class Suite(FrozenModel):
     """A frozen protocol."""
 
     name: str
@@ -196,8 +150,9 @@ class Suite(_Frozen):
     budget: Budget
     """Outside the fingerprint: what a method used stands among its settings."""
     published: dict[str, str] | None = None
-    """`weights` as the suite's file names them, where that is by an address and `weights` holds the hash of what lies
-    on this machine. The fingerprint takes these, so that it is the same everywhere."""
+    """Set by `benchmark.weights.locate.resolve`: `weights` as the suite's file names them, where that is by an address
+    and `weights` holds the hash of what lies on this machine. The fingerprint takes these, so that it is the same
+    everywhere."""
 
     def fingerprint(self) -> str:
         """sha256 of the resolved protocol: name, version, data, backbone, generation, scorers, weights.
@@ -222,30 +177,23 @@ class Suite(_Frozen):
 
     def sound(self, clip: Clip) -> np.ndarray:
         """The clip's sound as methods and scorers get it: float32 (samples,), mono at the suite's rate."""
-        return fit_length(clip.waveform(self.data.rate), self.samples, self.data.length)
+        return self.fit_sound(clip.waveform(self.data.rate))
 
-    def with_manifest(self, manifest: Manifest) -> Suite:
-        """The derived suite `<suite>+<file stem>`: its clips and labels, this suite's backbone and scorers."""
-        data = self.data.model_copy(
-            update={
-                "source": "manifest",
-                "revision": manifest.identity[:12],
-                "manifest": manifest.identity,
-                "train": len(manifest.train or ()),
-                "validation": len(manifest.validation or ()),
-                "test": len(manifest.test),
-            }
-        )
-        return self.model_copy(
-            update={"name": f"{self.name}+{manifest.name}", "title": f"{manifest.name} on {self.name}", "data": data}
-        )
+    def fit_sound(self, wave: np.ndarray) -> np.ndarray:
+        """Bring a waveform at the suite's rate to the suite's length: (samples,)."""
+        return fit_length(wave, self.samples, self.data.length)
 
-    def as_present(self, split: Literal["train", "test"]) -> Suite:
-        """This suite with the clips of `split` that are on this machine: itself unless some of them are not."""
-        if self.data.source not in PRESENT:
-            return self
-        ids = PRESENT.get(self.data.source)(self, split)
-        return self.with_clips(split, ids) if ids else self
+    def with_manifest(self, name: str, identity: str, counts: Mapping[str, int]) -> Suite:
+        """Return the derived suite `<suite>+<name>`: a manifest's clips and labels, this suite's backbone and scorers.
+
+        Args:
+            name: The manifest's name, shown only.
+            identity: The hash of its rows and files, which decides the fingerprint.
+            counts: Its clips by split.
+        """
+        found = {"source": "manifest", "revision": identity[:12], "manifest": identity}
+        data = self.data.model_copy(update={**found, **counts})
+        return self.model_copy(update={"name": f"{self.name}+{name}", "title": f"{name} on {self.name}", "data": data})
 
     def with_clips(self, split: Literal["train", "test"], ids: Sequence[str]) -> Suite:
         """The suite whose `split` has only the clips `ids`: itself where those are as many as it has.
@@ -270,33 +218,19 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite called `name`; none of its weights need be there.
+    """Return the suite called `name`, as its file says; no weights are looked for (`benchmark.weights.locate.resolve`).
 
-    Raises UserError with the nearest names for an unknown one.
+    Raises:
+        UserError: The name is unknown (with the nearest names), or the file is broken (with line and value).
     """
     if name not in suite_names():
         raise unknown("suite", name, suite_names())
-    try:
-        suite = Suite.model_validate(_read(name))
-    except ValidationError as error:
-        raise UserError(
-            [f"suites/{name}.toml: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        ) from error
-    if not any("://" in value for value in (suite.weights | suite.encoders).values()):
-        return suite
-    from benchmark.weights import in_use
-
-    return suite.model_copy(
-        update={
-            "weights": in_use(suite.weights), "encoders": in_use(suite.encoders), "published": suite.weights,
-        }
-    )  # fmt: skip
+    return validated(Suite, _read(name), FOLDER / f"{name}.toml")
 
 
 def _read(name: str) -> dict[str, Any]:
     """A suite's file; one that `extends` another says only what differs."""
-    with open(FOLDER / f"{name}.toml", "rb") as file:
-        own = tomllib.load(file)
+    own = read_toml(FOLDER / f"{name}.toml")
     parent = own.pop("extends", None)
     return own if parent is None else _over(_read(parent), own)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.record import RunRecord, write_scores
-from benchmark.store import StoredRecord
+from benchmark.records.record import RunRecord, write_scores
+from benchmark.records.store import StoredRecord
 
 Scores = Mapping[str, Sequence[float] | np.ndarray]
 
@@ -54,12 +54,21 @@ def stored(
         "metrics": metrics,
         "clips": {"total": 100},
         "provenance": {
-            "package_version": None, "commit": None, "dirty": None, "origin": None, "python": "3.12.0",
-            "platform": "Linux", "cpu": "x", "packages": {}, "device": "cpu", "device_name": None, "threads": 1,
+            "package_version": None,
+            "commit": None,
+            "dirty": None,
+            "origin": None,
+            "python": "3.12.0",
+            "platform": "Linux",
+            "cpu": "x",
+            "packages": {},
+            "device": "cpu",
+            "device_name": None,
+            "threads": 1,
             "date": "2024-01-01T00:00:00Z",
         },
         "identity": "i",
-    }  # fmt: skip
+    }
     record = RunRecord.model_validate({**data, **changes})
     name = f"{method}-{seed}-{record.limit}-{record.status}-{len(settings or {})}-{fingerprint[:2]}"
     return StoredRecord(record, Path(where) / "mini" / name / "record.json", where)  # type: ignore[arg-type]

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import text
-from benchmark.errors import RunError
+from benchmark import text_encoder as text
 from benchmark.mini.data import make_picture
-from benchmark.suite import BACKBONES, load_suite
+from benchmark.registries import BACKBONES
+from benchmark.suite import load_suite
+from benchmark.utils.errors import RunError
 
 # What a neighbour may move a value by, of 255: other batch sizes take other kernels, which round otherwise.
 LEVELS = 1

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.audio import write_wav
 from benchmark.clips import Clip, ClipSet, bad_id, id_key
-from benchmark.errors import UserError
-from benchmark.images import save_png
+from benchmark.media.audio import write_wav
+from benchmark.media.images import save_png
+from benchmark.utils.errors import UserError
 
 SOUND = np.linspace(-0.5, 0.5, 1600, dtype=np.float32)
 PICTURE = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import worlds
 
-from benchmark import doctor, weights
+from benchmark import doctor
 from benchmark.suite import load_suite
-from benchmark.ui import Silent
-from benchmark.weights import HUB, HubAddress
+from benchmark.utils.progress import Silent
+from benchmark.weights import catalog, locate
+from benchmark.weights.catalog import HUB, HubAddress
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_what_is_missing_is_listed_with_source_size_and_licence(empty: Path) -> 
 
 
 def test_there_half_and_wrong(empty: Path) -> None:
-    root = Path(weights.folder())
+    root = Path(locate.folder())
     (root / "beats").mkdir(parents=True)
     (root / "beats" / "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt").write_bytes(b"half of it")
     (root / "Wav2CLIP.pt").write_bytes(b"a file beside the others")
@@ -57,18 +58,18 @@ def test_there_half_and_wrong(empty: Path) -> None:
     (root / "stable-diffusion-v1-4" / "model_index.json").write_text("{}")
     needs = {need.name: need for need in doctor.examine(load_suite("vggsound"), Silent()).needs}
     assert needs["beats"].state == "wrong" and "delete it" in needs["beats"].detail
-    assert needs["wav2clip"].state == "there" and needs["wav2clip"].sha256 == weights.hash_of(root / "Wav2CLIP.pt")
+    assert needs["wav2clip"].state == "there" and needs["wav2clip"].sha256 == locate.hash_of(root / "Wav2CLIP.pt")
     assert needs["stable-diffusion-v1-4"].state == "missing"
     assert "unet/config.json" in needs["stable-diffusion-v1-4"].detail
 
 
 def test_inception_is_found_where_torch_fidelity_keeps_it(empty: Path) -> None:
-    one = weights.network("inception")
-    assert weights.target(one) == weights.folder() / "inception"
+    one = catalog.network("inception")
+    assert locate.target(one) == locate.folder() / "inception"
     path = empty / "TORCH_HOME" / "hub" / "checkpoints" / one.files[0].name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not the real one")
-    assert weights.located(one) == path.parent and weights.wrong(one, path.parent)
+    assert locate.located(one) == path.parent and locate.wrong(one, path.parent)
 
 
 def test_too_little_room_is_said(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,20 +83,21 @@ def test_only_what_a_suite_cannot_do_without_is_fetched_unasked() -> None:
     names = {one.name for one in doctor.required(suite)}
     assert names == {"stable-diffusion-v1-4", "clip-vit-b-32", "clip-vit-l-14", "wav2clip", "inception", "beats"}
     assert [one.name for one in doctor.required(suite, ["imagebind", "audiotoken-lora"])] == [
-        "imagebind", "audiotoken-lora",
-    ]  # fmt: skip
+        "imagebind",
+        "audiotoken-lora",
+    ]
 
 
 def test_every_entry_says_what_a_user_must_know() -> None:
-    for one in weights.networks().values():
+    for one in catalog.networks().values():
         assert one.size > 0 and one.sources and one.licence and one.home.startswith("https://")
         for file in one.files:
             assert file.sha256 is None or len(file.sha256) == 64
             for source in one.sources:
                 address = source.format(file.name)
                 assert not address.startswith(HUB) or HubAddress.of(address).path.endswith(file.name)
-    with open(weights.MANIFEST, "rb") as file:  # type: ignore[assignment]
-        assert set(tomllib.load(file)) == set(weights.networks())  # type: ignore[arg-type]
+    with open(catalog.MANIFEST, "rb") as file:  # type: ignore[assignment]
+        assert set(tomllib.load(file)) == set(catalog.networks())  # type: ignore[arg-type]
 
 
 def test_addresses_on_the_hub() -> None:
@@ -109,9 +111,9 @@ def test_addresses_on_the_hub() -> None:
 def test_a_hash_is_remembered_until_the_file_changes(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = empty / "w.pt"
     path.write_bytes(b"one")
-    first = weights.hash_of(path)
+    first = locate.hash_of(path)
     with monkeypatch.context() as patch:
-        patch.setattr(weights, "sha256_of", lambda path: pytest.fail("hashed again"))
-        assert weights.hash_of(path) == first
+        patch.setattr(locate, "sha256_of", lambda path: pytest.fail("hashed again"))
+        assert locate.hash_of(path) == first
     path.write_bytes(b"three")
-    assert weights.hash_of(path) != first
+    assert locate.hash_of(path) != first

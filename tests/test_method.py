@@ -12,22 +12,19 @@ from pydantic import Field
 
 from audiotoken.method import AudioToken, AudioTokenCL
 from baselines.reference import Reference
+from baselines.sd_text import SDText
 from baselines.shuffled import Shuffled
-from baselines.text import SDText
-from benchmark.errors import UserError
-from benchmark.method import (
-    METHODS,
-    Conditioning,
-    ConditioningMethod,
-    Method,
-    MethodCard,
-    MethodSettings,
-    find_method,
-    make_settings,
-)
+from benchmark.method import Conditioning, ConditioningMethod, Method, MethodCard, MethodSettings, make_settings
+from benchmark.registries import METHODS, find_method
+from benchmark.utils.errors import UserError
 
-OURS = {"audiotoken": AudioToken, "audiotoken-cl": AudioTokenCL, "reference": Reference, "sd-text": SDText,
-        "shuffled": Shuffled}  # fmt: skip
+OURS = {
+    "audiotoken": AudioToken,
+    "audiotoken-cl": AudioTokenCL,
+    "reference": Reference,
+    "sd-text": SDText,
+    "shuffled": Shuffled,
+}
 
 
 class Settings(MethodSettings):

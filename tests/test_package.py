@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.files import sha256_of
-from benchmark.record import RunRecord
+from benchmark.records.record import RunRecord
+from benchmark.utils.files import sha256_of
 
 DISTRIBUTION = "audio2image-bench"
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,10 +60,21 @@ def tracked() -> list[Path]:
 # ------------------------------------------------------------------------------------------------------- what installs
 
 METHODS = [
-    "reference", "shuffled", "sd-text", "tagger-text", "audiotoken", "audiotoken-cl", "audiotoken-lora",
-    "wav2clip", "wav2clip-retrieval", "wav2clip-trained",
-    "imagebind", "imagebind-retrieval", "imagebind-trained", "imagebind-unclip",
-]  # fmt: skip
+    "reference",
+    "shuffled",
+    "sd-text",
+    "tagger-text",
+    "audiotoken",
+    "audiotoken-cl",
+    "audiotoken-lora",
+    "wav2clip",
+    "wav2clip-retrieval",
+    "wav2clip-trained",
+    "imagebind",
+    "imagebind-retrieval",
+    "imagebind-trained",
+    "imagebind-unclip",
+]
 
 
 def test_the_methods_are_announced_as_the_project_file_says():
@@ -86,9 +97,9 @@ def test_each_announced_method_is_a_class_of_its_module(name):
     "action",
     [
         "import benchmark; benchmark.__version__",
-        "from benchmark.method import METHODS; assert 'audiotoken' in METHODS.names()",
-        "from benchmark.cli import main; assert main(['--help']) == 0",
-        "from benchmark.cli import main; assert main(['run', '--help']) == 0",
+        "from benchmark.registries import METHODS; assert 'audiotoken' in METHODS.names()",
+        "from benchmark.cli.app import main; assert main(['--help']) == 0",
+        "from benchmark.cli.app import main; assert main(['run', '--help']) == 0",
     ],
     ids=["package", "registry", "help", "help of a verb"],
 )
@@ -135,9 +146,14 @@ def _numbers(version: str) -> tuple[int, ...]:
 # Written in pieces, so that this file does not hold what it looks for.
 MACHINE_PATH = re.compile(rb"(?<![\w.~$}-])/(wor" rb"k|roo" rb"t|tm" rb"p/w)/")
 REGISTRY = re.compile(
-    rb"py" rb"pi\.org|pythonho" rb"sted\.org|download\.pyto" rb"rch\.org|conda\.ana" rb"conda\.org|"
-    rb"--(extra-)?ind" rb"ex-url|https?://\S+\.(whl|tar\.gz|tgz|deb)\b"
-)  # fmt: skip
+    rb"py"
+    rb"pi\.org|pythonho"
+    rb"sted\.org|download\.pyto"
+    rb"rch\.org|conda\.ana"
+    rb"conda\.org|"
+    rb"--(extra-)?ind"
+    rb"ex-url|https?://\S+\.(whl|tar\.gz|tgz|deb)\b"
+)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +246,7 @@ def test_both_lines_make_the_same_environment():
 def test_every_command_on_a_page_exists(page):
     import typer
 
-    from benchmark.cli import app
+    from benchmark.cli.app import app
 
     known = typer.main.get_command(app).commands
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -11,12 +11,13 @@ import worlds
 from pydantic import BaseModel
 
 from benchmark.clips import Clip
-from benchmark.datasets.manifest import load_manifest
-from benchmark.errors import UserError
-from benchmark.images import RESIZE_MODES
+from benchmark.data.manifest import load_manifest
+from benchmark.media.images import RESIZE_MODES
 from benchmark.mini import world
-from benchmark.suite import BACKBONES, DATASETS, ENCODERS, SCORERS, Suite, load_suite, suite_names
-from metrics import catalog
+from benchmark.registries import BACKBONES, DATASETS, ENCODERS, SCORERS
+from benchmark.suite import Suite, load_suite, suite_names
+from benchmark.utils.errors import UserError
+from metrics import definitions
 
 MINI = load_suite("mini")
 OUTSIDE = {"title", "headline", "metrics", "encoders", "budget"}
@@ -72,8 +73,9 @@ def test_a_suite_file_with_a_mistake_names_the_field(tmp_path: Path, monkeypatch
     with pytest.raises(UserError) as caught:
         load_suite("mine")
     assert sorted(problem.split(": ")[1] for problem in caught.value.problems) == [
-        "generation.guidance", "generation.guidence",
-    ]  # fmt: skip
+        "generation.guidance",
+        "generation.guidence",
+    ]
 
 
 def test_mini_is_the_world_it_names() -> None:
@@ -89,7 +91,7 @@ def test_mini_is_the_world_it_names() -> None:
 def test_mini_names_metrics_and_networks_that_exist() -> None:
     assert set(MINI.headline) <= set(MINI.metrics)
     for metric in MINI.metrics:
-        catalog.get(metric)
+        definitions.get(metric)
     roles = MINI.scorers
     networks = {roles.image_audio_space, roles.audio, roles.image, roles.audio_label, *roles.features}
     for network in networks:
@@ -104,16 +106,16 @@ def test_mini_names_metrics_and_networks_that_exist() -> None:
 def test_a_manifest_makes_a_suite_of_its_own(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
     path = worlds.things(tmp_path_factory.getbasetemp())
     manifest = load_manifest(path)
-    derived = MINI.with_manifest(manifest)
+    derived = MINI.with_manifest(manifest.name, manifest.identity, manifest.counts)
     assert (derived.name, derived.base, derived.data.train, derived.data.test) == ("mini+things", "mini", 18, 12)
     assert derived.data.manifest == manifest.identity and derived.fingerprint() != MINI.fingerprint()
     assert derived.generation == MINI.generation and derived.weights == MINI.weights
     rows = [line.split(",") for line in path.read_text().splitlines()[1:]]
     fewer = [[name, str(path.parent / a), str(path.parent / i), *rest] for name, a, i, *rest in rows]
     same = load_manifest(worlds.write_manifest(tmp_path / "things.csv", fewer))
-    assert MINI.with_manifest(same).fingerprint() == derived.fingerprint()
+    assert MINI.with_manifest(same.name, same.identity, same.counts).fingerprint() == derived.fingerprint()
     other = load_manifest(worlds.write_manifest(tmp_path / "things.csv", fewer[:-1]))
-    assert MINI.with_manifest(other).fingerprint() != derived.fingerprint()
+    assert MINI.with_manifest(other.name, other.identity, other.counts).fingerprint() != derived.fingerprint()
 
 
 def test_a_sound_has_the_suites_length() -> None:

@@ -15,8 +15,8 @@ from unittest import mock
 
 import numpy as np
 
-from benchmark.audio import write_wav
-from benchmark.images import save_png
+from benchmark.media.audio import write_wav
+from benchmark.media.images import save_png
 from benchmark.mini.data import make_picture, make_sound
 from benchmark.mini.world import label_of
 
@@ -75,17 +75,17 @@ class Result:
 
 def bench(*arguments: object, runs: Path | None = None) -> Result:
     """Run `bench ARGUMENTS` in this process, with its runs in `runs`."""
-    from benchmark import cli
+    from benchmark.cli import app
 
     environment = {} if runs is None else {"BENCH_RUNS": str(runs)}
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, environment),
-        mock.patch.object(cli, "quiet_libraries"),
+        mock.patch.object(app, "quiet_libraries"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        code = cli.main([str(argument) for argument in arguments])
+        code = app.main([str(argument) for argument in arguments])
     return Result(code, out.getvalue(), err.getvalue())
 
 
@@ -96,7 +96,7 @@ def finished(base: Path, method: str, data: Path | None = None, **settings: Any)
     result = bench("run", "--method", method, "--data", data or things(base), *given, "--json", runs=runs)
     assert result.code == 0, result.err
     record = result.json
-    for path in (runs / record["suite"]["name"] / record["method"]["name"]).glob("*/record.json"):
+    for path in runs.glob(f"{record['suite']['name']}*/{record['method']['name']}/*/record.json"):
         if json.loads(path.read_text()) == record:
             return path.parent, record
     raise AssertionError("the record that was printed is not stored")
@@ -116,9 +116,7 @@ class Plain(Method):
 '''
 
 
-def method_file(
-    folder: Path, body: str, name: str = "plain", sees: Sequence[str] = ("audio",), more: str = ""
-) -> str:  # fmt: skip
+def method_file(folder: Path, body: str, name: str = "plain", sees: Sequence[str] = ("audio",), more: str = "") -> str:
     """`path/to/file.py:Plain`, a method with `body` as its `generate`."""
     lines = "\n".join(f"        {line}" for line in body.strip("\n").split("\n"))
     text = PLAIN.format(name=name, sees="".join(f"{sight!r}, " for sight in sees), body=lines) + more

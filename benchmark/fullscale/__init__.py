@@ -1,1 +1,1 @@
-"""What the full-scale suites load: released weights, found by `benchmark.weights`, as the registries know them."""
+"""The full-scale suites' backbone, encoders and scorers: released weights, as `benchmark.registries` finds them."""

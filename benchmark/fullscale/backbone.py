@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import weights
-from benchmark.errors import RunError
+from benchmark.utils.errors import RunError
+from benchmark.weights import locate, stand_ins
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -29,8 +29,8 @@ def backbone(suite: Suite, device: str) -> Backbone:
     from benchmark.fullscale.random_networks import stable_diffusion
 
     name, scheduler = suite.backbone.source, suite.generation.scheduler
-    made = weights.load(
-        name, lambda: pipeline(weights.checked(suite, name), scheduler), lambda: stable_diffusion(scheduler)
+    made = stand_ins.load(
+        name, lambda: pipeline(locate.checked(suite, name), scheduler), lambda: stable_diffusion(scheduler)
     )
     return Backbone(made, suite, device)
 
@@ -50,9 +50,12 @@ def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipelin
     def load(kind: Any, part: str) -> Any:
         try:
             model, report = kind.from_pretrained(
-                root / part, torch_dtype=torch.float32, use_safetensors=True, local_files_only=True,
+                root / part,
+                torch_dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
                 output_loading_info=True,
-            )  # fmt: skip
+            )
         except (OSError, RuntimeError, ValueError) as error:
             raise RunError(f"{root / part} cannot be loaded: {' '.join(str(error).split())}") from error
         if problems := _problems(report):

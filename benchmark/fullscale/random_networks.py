@@ -100,7 +100,7 @@ def stable_diffusion(scheduler: str | None = None) -> StableDiffusionPipeline:
     import diffusers
     import transformers
 
-    from benchmark.text import clip_tokenizer
+    from benchmark.text_encoder import clip_tokenizer
 
     kind: Any = getattr(diffusers, scheduler or SCHEDULER["_class_name"])
     return diffusers.StableDiffusionPipeline(
@@ -119,7 +119,8 @@ def clip(name: str, sha256: str, architecture: str, device: str) -> CLIPScorer:
     """One of OpenAI's CLIPs by open_clip's name of its architecture, with OpenAI's preprocessing and tokenizer."""
     import open_clip
 
-    from metrics.scorers.clip import CLIPScorer, Preprocessing
+    from metrics.preprocessing import Preprocessing
+    from metrics.scorers.clip import CLIPScorer
 
     config: dict[str, Any] = open_clip.get_model_config(architecture)
     tokenizer = open_clip.get_tokenizer(architecture)

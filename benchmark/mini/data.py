@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.environment import environment
-from benchmark.files import save_rows
 from benchmark.mini import pictures, sounds, world
 from benchmark.mini.world import PICTURE_SIZE, SAMPLE_RATE, SECONDS, Value
+from benchmark.utils.env import environment
+from benchmark.utils.files import save_rows
 
 CHUNK = 64
 PARALLEL_FROM = 512

@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchmark.files import save_atomic
 from benchmark.mini.world import PICTURE_SIZE
+from benchmark.utils.files import save_atomic
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
@@ -153,7 +153,7 @@ def clip(vocabulary: int) -> CLIP:
             "width": 128,
             "layers": 5,
             "head_width": 32,
-        },  # fmt: skip
+        },
         text_cfg={
             "context_length": CONTEXT,
             "vocab_size": vocabulary,
@@ -161,7 +161,7 @@ def clip(vocabulary: int) -> CLIP:
             "heads": 4,
             "layers": 3,
             "eos_id": vocabulary - 1,
-        },  # fmt: skip
+        },
     )
 
 
@@ -178,7 +178,7 @@ def beats(classes: int) -> BEATs:
             embed_dim=64,
             predictor_class=classes,
             finetuned_model=True,
-        )  # fmt: skip
+        )
     )
 
 
@@ -195,7 +195,7 @@ def classifier(classes: int) -> BEATs:
             embed_dim=64,
             predictor_class=classes,
             finetuned_model=True,
-        )  # fmt: skip
+        )
     )
 
 

@@ -109,10 +109,13 @@ class ImageBind(nn.Module):
         see = nn.Sequential(
             Repeat(config.frames),
             nn.Conv3d(
-                3, vision.width, (config.frames, config.image_patch, config.image_patch),
-                stride=(config.frames, config.image_patch, config.image_patch), bias=False,
+                3,
+                vision.width,
+                (config.frames, config.image_patch, config.image_patch),
+                stride=(config.frames, config.image_patch, config.image_patch),
+                bias=False,
             ),
-        )  # fmt: skip
+        )
         hear = nn.Conv2d(1, audio.width, config.audio_patch, stride=config.audio_stride, bias=False)
         self.modality_preprocessors = nn.ModuleDict(
             {

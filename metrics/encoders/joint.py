@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from metrics.encoders.imagebind import IMAGE_MEAN, IMAGE_STD, ImageBind
 from metrics.encoders.wav2clip import Wav2CLIP
-from metrics.scorers.clip import CLIPScorer, Preprocessing
+from metrics.preprocessing import Preprocessing
+from metrics.scorers.clip import CLIPScorer
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
@@ -16,23 +15,7 @@ from metrics.scorers.base import ImageScorer, TextScorer
 if TYPE_CHECKING:
     from open_clip import CLIP
     from PIL.Image import Image
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """Shortest side to `size` (bicubic, antialiased), centre crop, [0, 1], minus `mean`, over `std`: open_clip's."""
-
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def transform(self) -> Callable[[Image], torch.Tensor]:
-        import open_clip
-
-        made: Callable[[Image], torch.Tensor] = open_clip.image_transform(
-            self.size, is_train=False, mean=self.mean, std=self.std, interpolation="bicubic", resize_mode="shortest"
-        )
-        return made
+from metrics.preprocessing import Preprocessing
 
 
 class CLIPScorer(ImageScorer, TextScorer):
@@ -43,9 +26,14 @@ class CLIPScorer(ImageScorer, TextScorer):
     """
 
     def __init__(
-        self, name: str, sha256: str, model: CLIP, preprocessing: Preprocessing,
-        tokenize: Callable[[Sequence[str]], torch.Tensor], device: str = "cpu",
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        sha256: str,
+        model: CLIP,
+        preprocessing: Preprocessing,
+        tokenize: Callable[[Sequence[str]], torch.Tensor],
+        device: str = "cpu",
+    ) -> None:
         self.name, self.sha256, self.device = name, sha256, device
         self.model = model.to(device).eval().requires_grad_(False)
         self.transform = preprocessing.transform()

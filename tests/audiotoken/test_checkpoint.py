@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from audiotoken.checkpoint import load_embedder, load_state, read_metadata, save_embedder, save_state
 from audiotoken.embedder import Embedder
-from benchmark.errors import UserError
+from benchmark.utils.errors import UserError
 
 
 @pytest.fixture

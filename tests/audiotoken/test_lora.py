@@ -27,18 +27,21 @@ from audiotoken.lora import (
     sharing_copy,
     with_own_unet,
 )
-from audiotoken.material import Stored
-from audiotoken.method import AudioToken, AudioTokenLora, AudioTokenLoraSettings, AudioTokenSettings
+from audiotoken.method import AudioToken, AudioTokenLora
 from audiotoken.pipeline import AudioTokenPipeline
+from audiotoken.settings import AudioTokenLoraSettings, AudioTokenSettings
 from audiotoken.training import train
+from audiotoken.training_data import Stored
 from benchmark.backbone import Backbone
 from benchmark.clips import Clip, ClipSet
-from benchmark.errors import UserError
 from benchmark.method import RunContext
 from benchmark.mini.data import make_sound
-from benchmark.runner import image_seed, make_pictures
-from benchmark.suite import BACKBONES, load_suite
-from benchmark.ui import Silent
+from benchmark.registries import BACKBONES
+from benchmark.runs.seeds import image_seed
+from benchmark.runs.steps import make_images
+from benchmark.suite import load_suite
+from benchmark.utils.errors import UserError
+from benchmark.utils.progress import Silent
 
 FEATURES, CLIPS, LAYERS = 12, 5, 56  # mini's U-Net has 7 transformer blocks of 2 attentions of 4 projections
 
@@ -165,7 +168,7 @@ def trained(backbone: Backbone, state: Path, left: int = 99) -> tuple[Embedder, 
     embedder = Embedder(FEATURES, 128)
     mean = torch.randn(CLIPS, 4, 16, 16, generator=torch.Generator().manual_seed(2))
     material = Stored(Kept(left), mean, 0.1 * mean.abs(), seed=5)  # type: ignore[arg-type]
-    settings = AudioTokenLoraSettings(steps=3, batch_size=2, learning_rate=1e-2)
+    settings = AudioTokenLoraSettings(steps=3, batch_size=2, learning_rate=1e-2).resolved()
     train(embedder, own, material, settings, 5, state, Silent())
     return embedder, own.unet
 
@@ -297,7 +300,7 @@ def expected(backbone: Backbone, fit: Path) -> list[np.ndarray]:
     for method in (AudioTokenLora(AudioTokenLoraSettings()), AudioToken(AudioTokenSettings())):
         method.setup(run)
         method.load()
-        pictures.append(make_pictures(method, clips[:], seeds()))
+        pictures.append(make_images(method, clips[:], seeds()))
     assert not np.array_equal(*pictures[0]) and not np.array_equal(pictures[0][0], pictures[1][0])
     assert predicted(backbone.unet).equal(before) and not lora_layers(backbone.unet)
     return pictures[0]

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from audiotoken.losses import audio_token_loss, ldm_target, scaled_learning_rate
-from benchmark.errors import UserError
+from benchmark.utils.errors import UserError
 
 TOKEN = torch.tensor([[3.0, 4.0], [0.0, -2.0]])
 LABELS = torch.tensor([[1.0, 0.0], [0.0, 5.0]])

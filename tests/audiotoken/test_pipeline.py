@@ -23,18 +23,21 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from audiotoken import convert
 from audiotoken.checkpoint import load_embedder, save_embedder
 from audiotoken.embedder import Embedder
-from audiotoken.method import AudioToken, AudioTokenSettings
+from audiotoken.method import AudioToken
 from audiotoken.pipeline import AudioEncoder, AudioTokenPipeline, TokenEmbedder
-from benchmark.audio import load_audio
+from audiotoken.settings import AudioTokenSettings
 from benchmark.clips import Clip, ClipSet
-from benchmark.errors import RunError, UserError
+from benchmark.media.audio import load_audio
 from benchmark.method import RunContext
 from benchmark.mini import networks
 from benchmark.mini.data import make_sound
-from benchmark.mini.dataset import WEIGHTS
-from benchmark.runner import image_seed, make_pictures
-from benchmark.suite import BACKBONES, load_suite
-from benchmark.ui import Silent
+from benchmark.mini.wiring import WEIGHTS
+from benchmark.registries import BACKBONES
+from benchmark.runs.seeds import image_seed
+from benchmark.runs.steps import make_images
+from benchmark.suite import load_suite
+from benchmark.utils.errors import RunError, UserError
+from benchmark.utils.progress import Silent
 from metrics.encoders.beats import BEATs, BEATsConfig
 
 RATE = 16_000
@@ -59,31 +62,57 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("released")
     torch.manual_seed(0)
     config = BEATsConfig(
-        encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2, embed_dim=8, conv_pos=8,
-        conv_pos_groups=2, predictor_class=5,
-    )  # fmt: skip
+        encoder_embed_dim=16,
+        encoder_ffn_embed_dim=24,
+        encoder_attention_heads=2,
+        embed_dim=8,
+        conv_pos=8,
+        conv_pos_groups=2,
+        predictor_class=5,
+    )
     torch.save({"cfg": asdict(config), "model": BEATs(config).state_dict()}, folder / "BEATs.pt")
     torch.save(Embedder(FEATURES, WIDTH).state_dict(), folder / "embedder_learned_embeds.bin")
     tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
     text = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=networks.CONTEXT, bos_token_id=len(tokenizer) - 2,
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=WIDTH,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=networks.CONTEXT,
+        bos_token_id=len(tokenizer) - 2,
         eos_token_id=len(tokenizer) - 1,
-    )  # fmt: skip
+    )
     unet = UNet2DConditionModel(
-        sample_size=SIDE // 2, in_channels=4, out_channels=4, block_out_channels=(8,), layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",),
-        cross_attention_dim=WIDTH, attention_head_dim=2, norm_num_groups=4,
-    )  # fmt: skip
+        sample_size=SIDE // 2,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8,),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
     vae = AutoencoderKL(
-        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, latent_channels=4,
-        up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=4, sample_size=SIDE,
-    )  # fmt: skip
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        latent_channels=4,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=4,
+        sample_size=SIDE,
+    )
     StableDiffusionPipeline(
-        vae=vae, text_encoder=CLIPTextModel(text), tokenizer=tokenizer, unet=unet,
-        scheduler=DPMSolverMultistepScheduler(**networks.SCHEDULE, steps_offset=1), safety_checker=None,
-        feature_extractor=None, requires_safety_checker=False,
-    ).save_pretrained(folder / "diffusion")  # fmt: skip
+        vae=vae,
+        text_encoder=CLIPTextModel(text),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=DPMSolverMultistepScheduler(**networks.SCHEDULE, steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder / "diffusion")
     return folder
 
 
@@ -150,7 +179,7 @@ def test_pictures_are_the_benchmarks_bit_by_bit(tmp_path: Path) -> None:
     method.setup(RunContext(suite, backbone, clips, 0, fit, tmp_path, "cpu", Silent()))
     method.load()
     seeds = [image_seed(generation.seed, 0, clip.id, 0) for clip in clips]
-    expected = make_pictures(method, clips[:], seeds)
+    expected = make_images(method, clips[:], seeds)
 
     assert convert.main([str(fit), "-o", str(tmp_path / "pipeline")]) == 0
     made = AudioTokenPipeline.from_pretrained(tmp_path / "pipeline")
@@ -159,10 +188,14 @@ def test_pictures_are_the_benchmarks_bit_by_bit(tmp_path: Path) -> None:
     assert not np.array_equal(expected[0], expected[1])
     # and with no word about how to sample, it is sampled as the suite says
     settings = {
-        "sampling_rate": published.data.rate, "seconds": published.data.seconds, "length": published.data.length,
-        "prompt": generation.prompt, "negative_prompt": generation.negative_prompt,
-        "num_inference_steps": generation.steps, "guidance_scale": generation.guidance,
-    }  # fmt: skip
+        "sampling_rate": published.data.rate,
+        "seconds": published.data.seconds,
+        "length": published.data.length,
+        "prompt": generation.prompt,
+        "negative_prompt": generation.negative_prompt,
+        "num_inference_steps": generation.steps,
+        "guidance_scale": generation.guidance,
+    }
     assert {name: made.config[name] for name in settings} == settings
 
 
@@ -190,9 +223,19 @@ def test_an_embedder_of_any_shape_and_its_dropout_are_kept(tmp_path: Path) -> No
 def test_a_pipeline_leaves_dropout_on_where_its_fit_did(released: Path, tmp_path: Path) -> None:
     base = tmp_path.parents[0]
     result = worlds.bench(
-        "fit", "--method", "audiotoken", "--data", worlds.things(base), "--set", "official_dropout=true",
-        "--set", "steps=1", "--set", "batch_size=2", runs=tmp_path,
-    )  # fmt: skip
+        "fit",
+        "--method",
+        "audiotoken",
+        "--data",
+        worlds.things(base),
+        "--set",
+        "official_dropout=true",
+        "--set",
+        "steps=1",
+        "--set",
+        "batch_size=2",
+        runs=tmp_path,
+    )
     assert result.code == 0, result.err
     fit = Path(result.out.strip())
     assert convert.from_suite(fit).embedder.config.official_dropout

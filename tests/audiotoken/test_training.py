@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,17 +19,19 @@ from audiotoken import training
 from audiotoken.checkpoint import load_state
 from audiotoken.embedder import Embedder
 from audiotoken.features import Features, Listener, latents_of
-from audiotoken.material import Stored, batch_positions
-from audiotoken.method import AudioToken, AudioTokenCL, AudioTokenCLSettings, AudioTokenSettings, TokenMethod
+from audiotoken.method import AudioToken, AudioTokenCL, TokenMethod
+from audiotoken.settings import AudioTokenCLSettings, AudioTokenSettings, TrainingSettings
 from audiotoken.training import learning_rate, train
+from audiotoken.training_data import Stored, batch_positions
 from benchmark.backbone import Backbone
-from benchmark.datasets.manifest import load_manifest
-from benchmark.errors import RunError
+from benchmark.data.manifest import load_manifest
 from benchmark.mini import networks
-from benchmark.mini.dataset import WEIGHTS
-from benchmark.suite import ENCODERS, load_suite
-from benchmark.text import label_embedding
-from benchmark.ui import Silent
+from benchmark.mini.wiring import WEIGHTS
+from benchmark.registries import ENCODERS
+from benchmark.suite import load_suite
+from benchmark.text_encoder import label_embedding
+from benchmark.utils.errors import RunError, UserError
+from benchmark.utils.progress import Silent
 
 CLIPS, WIDTH, FEATURES = 5, 16, 12
 
@@ -55,7 +58,7 @@ def test_a_step_knows_its_clips_without_those_before_it() -> None:
 
 def test_learning_rate() -> None:
     def course(**given: Any) -> list[float]:
-        settings = AudioTokenSettings(steps=10, learning_rate=2.0, **given)
+        settings = AudioTokenSettings(steps=10, batch_size=1, learning_rate=2.0, **given).resolved()
         return [learning_rate(settings, step) for step in range(10)]
 
     assert course() == [2.0] * 10
@@ -78,21 +81,38 @@ def backbone() -> Backbone:
     tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
     text = CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=1,
-            num_attention_heads=2, max_position_embeddings=networks.CONTEXT, eos_token_id=len(tokenizer) - 1,
+            vocab_size=len(tokenizer),
+            hidden_size=WIDTH,
+            intermediate_size=WIDTH,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=networks.CONTEXT,
+            eos_token_id=len(tokenizer) - 1,
         )
-    )  # fmt: skip
+    )
     unet = UNet2DConditionModel(
-        sample_size=4, in_channels=4, out_channels=4, block_out_channels=(8,), layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",),
-        cross_attention_dim=WIDTH, attention_head_dim=2, norm_num_groups=4,
-    )  # fmt: skip
+        sample_size=4,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8,),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
     vae = AutoencoderKL(block_out_channels=(8,), latent_channels=4, norm_num_groups=4, sample_size=8)
     pipeline = StableDiffusionPipeline(
-        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet,
-        scheduler=DPMSolverMultistepScheduler(**networks.SCHEDULE, steps_offset=1), safety_checker=None,
-        feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=DPMSolverMultistepScheduler(**networks.SCHEDULE, steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     return Backbone(pipeline, load_suite("mini"), "cpu")
 
 
@@ -109,12 +129,12 @@ class Kept:
         return self.rows[positions]
 
 
-def material(labels: Tensor | None = None, lambda_c: float = 0.0, seed: int = 0, kept: Any = None) -> Stored:
+def material(labels: Tensor | None = None, seed: int = 0, kept: Any = None) -> Stored:
     generator = torch.Generator().manual_seed(2)
     mean = torch.randn(CLIPS, 4, 4, 4, generator=generator)
     deviation = 0.1 * torch.rand(mean.shape, generator=generator)
     made = Stored(kept or Kept(), mean, deviation, seed)
-    made.label_embeddings, made.lambda_c = labels, lambda_c
+    made.label_embeddings = labels
     return made
 
 
@@ -123,8 +143,8 @@ def embedder() -> Embedder:
     return Embedder(FEATURES, WIDTH)
 
 
-def settings(**given: Any) -> AudioTokenSettings:
-    return AudioTokenSettings(**{"steps": 6, "batch_size": 3, "learning_rate": 1e-2, **given})
+def settings(**given: Any) -> TrainingSettings:
+    return AudioTokenSettings(**{"steps": 6, "batch_size": 3, "learning_rate": 1e-2, **given}).resolved()
 
 
 @pytest.mark.parametrize("how", [{"micro_batch": 2}, {"micro_batch": 1}, {"gradient_checkpointing": True}])
@@ -134,9 +154,9 @@ def test_what_saves_memory_changes_nothing_but_rounding(
     labels = torch.randn(CLIPS, WIDTH, generator=torch.Generator().manual_seed(4))
     made = []
     for number, given in enumerate(({}, how)):
-        asked = settings(timesteps="importance", steps=4, **given)
+        asked = settings(timesteps="importance", steps=4, lambda_c=0.1, **given)
         made.append(embedder())
-        train(made[-1], backbone, material(labels, 0.1), asked, 0, tmp_path / f"{number}.pt", Silent())
+        train(made[-1], backbone, material(labels), asked, 0, tmp_path / f"{number}.pt", Silent())
     for one, other in zip(*(each.parameters() for each in made), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-4)
     assert not same(made[0], embedder())
@@ -250,8 +270,16 @@ def test_the_classification_loss_draws_the_token_to_its_label(backbone: Backbone
     cosines = {}
     for weight in (0.0, 30.0):
         one = embedder()
-        given = material(labels if weight else None, weight)
-        train(one, backbone, given, settings(steps=60, lambda_a=0.0), 0, tmp_path / f"{weight}.pt", Silent())
+        given = material(labels if weight else None)
+        train(
+            one,
+            backbone,
+            given,
+            settings(steps=60, lambda_a=0.0, lambda_c=weight),
+            0,
+            tmp_path / f"{weight}.pt",
+            Silent(),
+        )
         cosines[weight] = F.cosine_similarity(one(Kept().rows), labels).mean().item()
     assert cosines[30.0] > 0.6 > cosines[0.0]
 
@@ -263,7 +291,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(backbone: Backbone, tmp_pat
         train(embedder(), backbone, given, settings(), 0, tmp_path / "a.pt", Silent())
     assert not (tmp_path / "a.pt").exists()
     # The loss of a step is that of the parameters before it: the last step has to be looked after.
-    wild = settings(steps=1).model_copy(update={"learning_rate": 3e37, "weight_decay": 10.0})
+    wild = replace(settings(steps=1), learning_rate=3e37, weight_decay=10.0)
     broken = embedder()
     with torch.no_grad():
         broken.fc1.weight.mul_(10)
@@ -276,16 +304,26 @@ def test_labels_are_looked_at_for_the_classification_loss_alone(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert AudioTokenCL.Settings is AudioTokenCLSettings and AudioTokenCLSettings().lambda_c > 0
-    monkeypatch.setattr(TokenMethod, "material", lambda self, train: material())
+    monkeypatch.setattr(TokenMethod, "training_data", lambda self, train: material())
     run: Any = SimpleNamespace(backbone=backbone)
     clips: Any = SimpleNamespace(labels=("rain", "church bell"), classes=torch.tensor([1, 0, 0, 1, 1]))
     plain, with_cl = AudioToken(AudioTokenSettings()), AudioTokenCL(AudioTokenCLSettings(cl_reduction="sample"))
     plain.run = with_cl.run = run
-    assert plain.material(clips).label_embeddings is None
-    made = with_cl.material(clips)
+    assert plain.training_data(clips).label_embeddings is None
+    made = with_cl.training_data(clips)
     table = label_embedding(backbone.tokenizer, backbone.text_encoder, clips.labels)
     assert made.label_embeddings is not None and made.label_embeddings.equal(table[clips.classes])
-    assert (made.lambda_c, made.cl_reduction) == (with_cl.settings.lambda_c, "sample")
+    resolved = with_cl.settings.resolved(load_suite("mini").budget)
+    assert (resolved.lambda_c, resolved.cl_reduction) == (with_cl.settings.lambda_c, "sample")
+
+
+def test_nothing_is_left_open_in_the_settings_of_a_training() -> None:
+    budget = load_suite("mini").budget
+    resolved = AudioTokenSettings(steps=7).resolved(budget)
+    assert resolved.steps == 7 and resolved.batch_size == resolved.micro_batch == budget.batch_size
+    assert None not in vars(resolved).values() and resolved.max_grad_norm == budget.max_grad_norm
+    with pytest.raises(UserError, match="no budget says it: batch_size, learning_rate"):
+        AudioTokenSettings(steps=7).resolved()
 
 
 # ------------------------------------------------------------------------------------------- features and latents

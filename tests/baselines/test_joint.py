@@ -15,19 +15,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiotoken.checkpoint import load_embedder
-from audiotoken.method import AudioToken, AudioTokenSettings, TokenMethod, TokenSettings
+from audiotoken.method import AudioToken, TokenMethod
+from audiotoken.settings import AudioTokenSettings, TokenSettings
 from baselines.embeddings import SoundEmbedding
-from baselines.imagebind import ImageBind, ImageBindRetrieval, ImageBindTrained
+from baselines.imagebind import ImageBind
+from baselines.imagebind_retrieval import ImageBindRetrieval
+from baselines.imagebind_trained import ImageBindTrained
 from baselines.joint import Retrieval
-from baselines.wav2clip import Wav2CLIP, Wav2CLIPRetrieval, Wav2CLIPTrained
+from baselines.wav2clip import Wav2CLIP
+from baselines.wav2clip_retrieval import Wav2CLIPRetrieval
+from baselines.wav2clip_trained import Wav2CLIPTrained
 from benchmark.backbone import Backbone
 from benchmark.clips import Clip, ClipSet
-from benchmark.datasets.manifest import load_manifest
-from benchmark.errors import UserError
-from benchmark.method import METHODS, RunContext
-from benchmark.registry import Registry
-from benchmark.suite import BACKBONES, Suite, load_suite
-from benchmark.ui import Silent
+from benchmark.data.manifest import load_manifest
+from benchmark.method import RunContext
+from benchmark.registries import BACKBONES, METHODS
+from benchmark.suite import Suite, load_suite
+from benchmark.utils.errors import UserError
+from benchmark.utils.progress import Silent
+from benchmark.utils.registry import Registry
 
 WIDTH, FEATURES, STEPS = 10, 14, 5
 HIDDEN = 3 * 96  # of AudioToken's embedder on mini
@@ -83,7 +89,7 @@ def backbone(suite: Suite) -> Backbone:
 
 @pytest.fixture(autouse=True)
 def joint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Joint]:
-    from benchmark.mini.dataset import beats
+    from benchmark.mini.wiring import beats
 
     made = Joint()
     known: Registry[Any] = Registry("audio encoder")
@@ -165,9 +171,13 @@ def test_adapters_have_the_size_and_the_budget_of_audiotokens_embedder(
 
 @pytest.mark.parametrize("cls", [Wav2CLIP, ImageBind])
 def test_it_is_fitted_on_frames_alone_and_fed_with_sound_alone(
-    cls: type[TokenMethod], suite: Suite, backbone: Backbone, clips: tuple[ClipSet, ClipSet], tmp_path: Path,
+    cls: type[TokenMethod],
+    suite: Suite,
+    backbone: Backbone,
+    clips: tuple[ClipSet, ClipSet],
+    tmp_path: Path,
     joint: Joint,
-) -> None:  # fmt: skip
+) -> None:
     assert cls.Settings is TokenSettings
     train, test = clips
     blind = without(test, frame=True, label=True)
@@ -206,9 +216,13 @@ def test_a_sound_where_its_frame_lies_gives_the_frames_token(
 
 @pytest.mark.parametrize("cls", [Wav2CLIPTrained, ImageBindTrained])
 def test_the_trained_form_is_audiotoken_with_other_ears(
-    cls: type[AudioToken], suite: Suite, backbone: Backbone, clips: tuple[ClipSet, ClipSet], tmp_path: Path,
+    cls: type[AudioToken],
+    suite: Suite,
+    backbone: Backbone,
+    clips: tuple[ClipSet, ClipSet],
+    tmp_path: Path,
     joint: Joint,
-) -> None:  # fmt: skip
+) -> None:
     train, test = clips
     method = make(cls, suite, backbone, test, tmp_path)
     method.fit(without(train, label=True))
@@ -237,9 +251,14 @@ def test_features_of_frames_and_of_sounds_lie_apart(
 
 @pytest.mark.parametrize("cls", RETRIEVAL)
 def test_the_nearest_prompt_is_drawn(
-    cls: type[Retrieval], suite: Suite, backbone: Backbone, clips: tuple[ClipSet, ClipSet], tmp_path: Path,
-    joint: Joint, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    cls: type[Retrieval],
+    suite: Suite,
+    backbone: Backbone,
+    clips: tuple[ClipSet, ClipSet],
+    tmp_path: Path,
+    joint: Joint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     test = clips[1]
     prompts = [f"a photo of {label}" for label in test.labels]
     asked: list[str] = []

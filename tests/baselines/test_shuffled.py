@@ -8,8 +8,9 @@ import pytest
 import worlds
 
 from baselines.shuffled import Shuffled, derangement
-from benchmark.runner import Plan
-from benchmark.ui import Silent
+from benchmark.runs.request import RunRequest
+from benchmark.runs.run import Run
+from benchmark.utils.progress import Silent
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 7, 12, 540])
@@ -40,13 +41,16 @@ def test_it_is_audiotoken_with_the_sounds_exchanged(tmp_path_factory: pytest.Tem
     assert not list(shuffled.parents[1].glob("shuffled-*"))
     assert record["cost"]["fit_steps"] == 2 and record["method"]["card"]["sees"] == ["other clips"]
 
-    def plan(method: str) -> Plan:
+    def job(method: str) -> Run:
         settings = {name: str(value) for name, value in few.items()}
-        return Plan.of(suite="mini", method=method, data=worlds.things(base), settings=settings, runs=base / "runs",
-                       ui=Silent())  # fmt: skip
+        return Run.of(
+            RunRequest(suite="mini", method=method, data=worlds.things(base), settings=settings, runs=base / "runs"),
+            Silent(),
+        )
 
-    plans = plan("audiotoken"), plan("shuffled")
-    assert plans[0].fit_folder and plans[1].fit_folder and plans[0].fit_folder.path == plans[1].fit_folder.path
+    plans = job("audiotoken"), job("shuffled")
+    assert plans[0].plan.fit_folder and plans[1].plan.fit_folder
+    assert plans[0].plan.fit_folder.path == plans[1].plan.fit_folder.path
     ours, theirs = (one.make(one.test) for one in plans)
     assert isinstance(theirs, Shuffled)
     for method in (ours, theirs):
@@ -66,8 +70,18 @@ def test_a_fit_made_for_it_is_audiotokens(tmp_path: Path, tmp_path_factory: pyte
     data = worlds.things(tmp_path_factory.getbasetemp())
     made = []
     for method in ("audiotoken", "shuffled"):
-        result = worlds.bench("fit", "--method", method, "--data", data, "--set", "steps=1", "--set", "batch_size=2",
-                              runs=tmp_path / method)  # fmt: skip
+        result = worlds.bench(
+            "fit",
+            "--method",
+            method,
+            "--data",
+            data,
+            "--set",
+            "steps=1",
+            "--set",
+            "batch_size=2",
+            runs=tmp_path / method,
+        )
         assert result.code == 0, result.err
         made.append(Path(result.out.strip()) / "embedder.safetensors")
     assert made[0].read_bytes() == made[1].read_bytes() and read_metadata(made[1])["method"] == "audiotoken"

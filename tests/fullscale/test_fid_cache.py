@@ -11,10 +11,12 @@ import pytest
 import worlds
 from PIL import Image
 
-from benchmark import scoring
-from benchmark.images import save_png
-from benchmark.runner import Plan, generate
-from benchmark.ui import Silent
+from benchmark.media.images import save_png
+from benchmark.runs import embeddings, scoring
+from benchmark.runs.request import RunRequest
+from benchmark.runs.run import Run
+from benchmark.runs.steps import generate
+from benchmark.utils.progress import Silent
 from metrics.scorers import inception
 
 
@@ -33,52 +35,61 @@ class Colours:
 
 
 @pytest.fixture
-def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     rows = [worlds.row(tmp_path, "test", k) for k in range(3)]
     wide = np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8)
     save_png(tmp_path / rows[0][2], wide)
     data = worlds.write_manifest(tmp_path / "three.csv", rows)
-    made = Plan.of(
-        suite="mini", method=worlds.method_file(tmp_path, worlds.NOISE), data=data, runs=tmp_path / "runs", ui=Silent()
+    made = Run.of(
+        RunRequest(suite="mini", method=worlds.method_file(tmp_path, worlds.NOISE), data=data, runs=tmp_path / "runs"),
+        Silent(),
     )
     generate(made)
     monkeypatch.setattr(inception, "InceptionScorer", Colours)
     return made
 
 
-def computed(plan: Plan, wanted: list[str]) -> tuple[dict[str, Any], dict[str, scoring.Bound]]:
-    bound = scoring.bind(plan.suite, plan.on)
-    return scoring.score(plan, bound, wanted, scoring.embed(plan, bound, wanted))
+def computed(job: Run, wanted: list[str]) -> tuple[dict[str, Any], dict[str, scoring.Bound]]:
+    plan = job.plan
+    images = plan.folder.image_paths(job.test.ids)
+    task = scoring.ScoreJob(plan.suite, job.test, images, plan.device, Silent())
+    scores = scoring.score(task, wanted, scoring.bind(plan.suite))
+    return scores.results, scores.scorers
 
 
-def extractions(plan: Plan, patch: pytest.MonkeyPatch, sha256: str = "1" * 64) -> list[int]:
+def inception_is(patch: pytest.MonkeyPatch, sha256: str) -> None:
+    for module in (scoring, embeddings):
+        patch.setattr(module, "find_inception", lambda: (Path("weights"), sha256))
+
+
+def extractions(job: Run, patch: pytest.MonkeyPatch, sha256: str = "1" * 64) -> list[int]:
     """Pictures that had to be looked at for FID."""
-    patch.setattr(scoring, "_inception", lambda: (Path("weights"), sha256))
+    inception_is(patch, sha256)
     Colours.seen.clear()
-    results, _ = computed(plan, ["fid"])
+    results, _ = computed(job, ["fid"])
     assert results["fid"].value is not None and results["fid"].value > 0
     return list(Colours.seen)
 
 
-def test_a_record_says_how_features_were_taken(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "_inception", lambda: (Path("weights"), "1" * 64))
-    results, scorers = computed(plan, ["fid", "fd.clip"])
+def test_a_record_says_how_features_were_taken(job: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    inception_is(monkeypatch, "1" * 64)
+    results, scorers = computed(job, ["fid", "fd.clip"])
     fid = scoring.metric_value(results["fid"], scorers["fid"])
     assert fid.n == 3 and fid.scorers == {"features.inception": "1" * 64}
     assert fid.details["batch_size"] == 1 and "299 x 299" in fid.details["resize"]
     assert scoring.metric_value(results["fd.clip"], scorers["fd.clip"]).details == {}
 
 
-def test_true_frames_are_looked_at_once(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert extractions(plan, monkeypatch) == [3, 3]
-    assert extractions(plan, monkeypatch) == []
-    assert extractions(plan, monkeypatch, sha256="2" * 64) == [3, 3]
+def test_true_frames_are_looked_at_once(job: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert extractions(job, monkeypatch) == [3, 3]
+    assert extractions(job, monkeypatch) == []
+    assert extractions(job, monkeypatch, sha256="2" * 64) == [3, 3]
     # Another rule makes other frames; the generated pictures are the same.
-    spec = plan.suite.backbone.model_copy(update={"resize": "stretch"})
-    object.__setattr__(plan, "suite", plan.suite.model_copy(update={"backbone": spec}))
-    assert extractions(plan, monkeypatch) == [3]
-    clips = plan.test
+    spec = job.plan.suite.backbone.model_copy(update={"resize": "stretch"})
+    object.__setattr__(job.plan, "suite", job.plan.suite.model_copy(update={"backbone": spec}))
+    assert extractions(job, monkeypatch) == [3]
+    clips = job.test
     replaced: Any = type(clips)(clips.name, clips.clips[::-1], clips.labels, "reversed")
-    plan.__dict__["test"] = replaced
-    assert extractions(plan, monkeypatch) == [3, 3]
+    job.__dict__["test"] = replaced
+    assert extractions(job, monkeypatch) == [3, 3]

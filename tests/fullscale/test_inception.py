@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.images import load_image
-from metrics.catalog import MetricInputs, compute
+from benchmark.media.images import load_image
+from metrics.compute import MetricInputs, compute
 from metrics.scorers import inception
 from metrics.scorers.inception import InceptionScorer
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotoken.checkpoint import load_lora
-from benchmark.errors import UserError
+from benchmark.utils.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +17,15 @@ def unet() -> nn.Module:
     from diffusers import UNet2DConditionModel
 
     made: nn.Module = UNet2DConditionModel(
-        sample_size=8, block_out_channels=(8, 8), layers_per_block=1, cross_attention_dim=6, norm_num_groups=4,
-        attention_head_dim=4, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        sample_size=8,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        cross_attention_dim=6,
+        norm_num_groups=4,
+        attention_head_dim=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )  # fmt: skip
+    )
     return made
 
 

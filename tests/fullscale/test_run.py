@@ -13,10 +13,12 @@ import torch
 import worlds
 from PIL import Image
 
-from benchmark import weights
-from benchmark.errors import RunError
-from benchmark.files import sha256_of
-from benchmark.suite import BACKBONES, ENCODERS, SCORERS, load_suite
+from benchmark.registries import BACKBONES, ENCODERS, SCORERS
+from benchmark.suite import load_suite
+from benchmark.utils.errors import RunError
+from benchmark.utils.files import sha256_of
+from benchmark.weights import catalog, locate
+from benchmark.weights.locate import resolve
 
 
 def clips(folder: Path) -> Path:
@@ -33,6 +35,10 @@ def test_a_run_from_released_files_to_the_record(tiny: Path, tmp_path: Path, nam
     record = result.json
     assert record["status"] == "complete" and record["suite"]["name"] == f"{name}+two"
     assert all(record["metrics"][metric]["n"] == 2 for metric in ("ais", "iis", "aic"))
+    # found where `bench fetch` puts it: without it there would be no headline
+    inception = sha256_of(tiny / "inception" / catalog.network("inception").files[0].name)
+    assert record["metrics"]["fid"]["scorers"] == {"features.inception": inception}
+    assert "not on this machine" not in (record["metrics"]["fid"]["reason"] or "")
     # What nobody published a hash of stands in the record with the hash of what was used.
     used = sha256_of(tiny / "wav2clip" / "Wav2CLIP.pt")
     assert record["weights"]["wav2clip"] == record["metrics"]["ais"]["scorers"]["audio"] == used
@@ -67,7 +73,7 @@ def test_published_weights_in_the_place_of_a_training(tiny: Path, tmp_path: Path
         used = {name: value for name, value in record["weights"].items() if name.endswith(".bin)")}
         files = {"embedder": embedder} | ({"lora": lora} if more else {})
         assert used == {f"{part} ({file.name})": sha256_of(file) for part, file in files.items()}
-        (folder,) = (tmp_path / "runs" / "vggsound+two" / method).iterdir()
+        (folder,) = (tmp_path / "runs").glob(f"vggsound+two-*/{method}/*")
         pictures.append(worlds.pictures(folder))
     assert len(pictures[0]) == 2 and pictures[0] != pictures[1]
 
@@ -75,9 +81,9 @@ def test_published_weights_in_the_place_of_a_training(tiny: Path, tmp_path: Path
 def test_the_fingerprint_is_that_of_the_protocol_and_not_of_this_machine(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = load_suite("vggsound")
+    here = resolve(load_suite("vggsound"))
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path / "none"))
-    elsewhere = load_suite("vggsound")
+    elsewhere = resolve(load_suite("vggsound"))
     assert here.weights != elsewhere.weights and "://" in elsewhere.weights["wav2clip"]
     assert here.fingerprint() == elsewhere.fingerprint()
 
@@ -87,21 +93,23 @@ def test_what_is_missing_is_named_with_the_way_out(tiny: Path, tmp_path: Path, m
     data, runs = clips(tmp_path), tmp_path / "runs"
     result = worlds.bench("run", "--suite", "vggsound", "--method", "sd-text", "--data", data, runs=runs)
     assert result.code == 1
-    last = result.err.strip().splitlines()[-1]
-    assert "Stable Diffusion 1.4" in last and "bench fetch --suite vggsound stable-diffusion-v1-4" in last
+    lines = [line for line in result.err.splitlines() if line.startswith("bench: ")]
+    assert len(lines) == 5 and not list(runs.rglob("*.png")), "everything at once, before any work"
+    assert "Stable Diffusion 1.4" in lines[0] and "bench fetch --suite vggsound stable-diffusion-v1-4" in lines[0]
+    assert any("Inception-v3" in line and "vggsound inception" in line for line in lines)
 
 
 def test_other_bytes_than_were_published_are_refused(tiny: Path, tmp_path: Path, monkeypatch: Any) -> None:
     manifest = tmp_path / "other.toml"
-    text = weights.MANIFEST.read_text(encoding="utf-8")
+    text = catalog.MANIFEST.read_text(encoding="utf-8")
     manifest.write_text(text.replace('"Wav2CLIP.pt"', f'"Wav2CLIP.pt", sha256 = "{"0" * 64}"'), encoding="utf-8")
-    monkeypatch.setattr(weights, "MANIFEST", manifest)
+    monkeypatch.setattr(catalog, "MANIFEST", manifest)
     with pytest.raises(RunError, match=r"Wav2CLIP.pt has sha256 .* 000000000000.* was published"):
-        SCORERS.get("vggsound/wav2clip")(load_suite("vggsound"), "cpu")
+        SCORERS.get("vggsound/wav2clip")(resolve(load_suite("vggsound")), "cpu")
 
 
 def test_the_two_suites_differ_only_in_labels() -> None:
-    one, other = (load_suite(name) for name in ("vggsound", "vggsound-paper"))
+    one, other = (resolve(load_suite(name)) for name in ("vggsound", "vggsound-paper"))
     assert one.data.labels == "vggsounder" and other.data.labels == "vggsound"
     alike = {"labels": None}
     assert one.data.model_copy(update=alike) == other.data.model_copy(update=alike)
@@ -114,26 +122,27 @@ def test_the_two_suites_differ_only_in_labels() -> None:
 
 
 def test_the_suite_names_the_weights_as_the_manifest_does() -> None:
-    suite = load_suite("vggsound")
+    suite = resolve(load_suite("vggsound"))
     assert suite.published is not None
     for name, value in suite.published.items():
-        assert value == weights.network(name).identity
+        assert value == catalog.network(name).identity
     for name, value in suite.encoders.items():
-        one = weights.network(name)
-        assert value in (one.identity, weights.in_use({name: one.identity})[name])
+        one = catalog.network(name)
+        root = locate.located(one)
+        assert value == (one.identity if root is None or "://" not in one.identity else locate.hash_at(one, root))
     assert suite.backbone.source in BACKBONES and suite.backbone.source in suite.weights
-    assert weights.network(suite.backbone.source).pinned
+    assert catalog.network(suite.backbone.source).pinned
 
 
 def test_scorers_give_one_row_a_clip(tiny: Path) -> None:
-    suite = load_suite("vggsound")
+    suite = resolve(load_suite("vggsound"))
     pictures = [Image.new("RGB", (70, 50), colour) for colour in ("red", "green", "blue")]
     for name, width in (("clip-vit-b-32", 512), ("clip-vit-l-14", 768)):
         scorer: Any = SCORERS.get(f"vggsound/{name}")(suite, "cpu")
         rows = scorer.embed_images(pictures)
         assert rows.shape == (3, width) and scorer.embed_texts(["a dog"]).shape == (1, width)
         np.testing.assert_allclose(scorer.embed_images(pictures[1:2]), rows[1:2], rtol=1e-5, atol=1e-5)
-        assert scorer.sha256 == suite.weights[name] == weights.hash_of(tiny / name / "open_clip_model.safetensors")
+        assert scorer.sha256 == suite.weights[name] == locate.hash_of(tiny / name / "open_clip_model.safetensors")
     wav2clip: Any = SCORERS.get("vggsound/wav2clip")(suite, "cpu")
     assert wav2clip.embed_audio([np.ones(16_000, np.float32)]).shape == (1, 512)
 
@@ -142,7 +151,7 @@ def test_encoders_listen(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     from benchmark.mini import networks
     from metrics.encoders import imagebind
 
-    suite, sounds = load_suite("vggsound"), torch.randn(2, 16_000)
+    suite, sounds = resolve(load_suite("vggsound")), torch.randn(2, 16_000)
     features = ENCODERS.get("vggsound/beats")(suite, "cpu").extract_features(sounds)
     assert features.shape[-1] == 3 * 32 and not features.requires_grad
     joint = ENCODERS.get("vggsound/wav2clip-encoder")(suite, "cpu")
@@ -236,7 +245,7 @@ def test_the_scheduler_is_the_suites(tiny: Path) -> None:
 def test_a_scorer_of_other_parameters_is_refused_with_the_list(
     released: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    file = weights.network(name).files[0].name
+    file = catalog.network(name).files[0].name
     source, copy = released / name / file, tmp_path / name / file
     copy.parent.mkdir()
     state = safetensors.torch.load_file(source) if file.endswith("tensors") else torch.load(source, weights_only=True)
@@ -245,5 +254,5 @@ def test_a_scorer_of_other_parameters_is_refused_with_the_list(
     safetensors.torch.save_file(state, copy) if file.endswith("tensors") else torch.save(state, copy)
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
     with pytest.raises(RunError) as caught:
-        SCORERS.get(f"vggsound/{name}")(load_suite("vggsound"), "cpu")
+        SCORERS.get(f"vggsound/{name}")(resolve(load_suite("vggsound")), "cpu")
     assert first in str(caught.value) and "something.else" in str(caught.value)

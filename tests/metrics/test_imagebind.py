@@ -18,12 +18,19 @@ from torch import Tensor, nn
 from metrics.encoders.imagebind import ImageBind, ImageBindConfig, Tower, clip_ranges, load_imagebind, resample
 from metrics.encoders.joint import ImageBindEncoder, JointEncoder, Wav2CLIPEncoder
 from metrics.encoders.wav2clip import Wav2CLIP
-from metrics.scorers.clip import CLIPScorer, Preprocessing
+from metrics.preprocessing import Preprocessing
+from metrics.scorers.clip import CLIPScorer
 
 SMALL = ImageBindConfig(
-    embed_dim=12, vision=Tower(16, 2, 2), text=Tower(16, 2, 2), audio=Tower(16, 2, 2),
-    image_size=32, image_patch=8, vocabulary=300, context=10,
-)  # fmt: skip
+    embed_dim=12,
+    vision=Tower(16, 2, 2),
+    text=Tower(16, 2, 2),
+    audio=Tower(16, 2, 2),
+    image_size=32,
+    image_patch=8,
+    vocabulary=300,
+    context=10,
+)
 PICTURES = [Image.fromarray(np.full((40, 56, 3), shade, np.uint8)) for shade in (20, 200, 90)]
 TEXTS = ["bell", "a dog barks", "rain"]
 

@@ -17,12 +17,13 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch import nn
 
-from benchmark.errors import UserError
-from benchmark.files import sha256_of
-from benchmark.mini import networks, pretrain, training
-from benchmark.mini.dataset import WEIGHTS
-from benchmark.mini.training import Schedule, Task, train
+from benchmark.mini import networks
+from benchmark.mini.pretrain import backbone, loop, scorers, stages, workshop
+from benchmark.mini.pretrain.loop import Schedule, Task, train
+from benchmark.mini.wiring import WEIGHTS
 from benchmark.mini.world import LABELS
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import sha256_of
 
 STEPS, STOP = 3, 2
 BATCH = 6
@@ -33,14 +34,15 @@ def small() -> Any:
     """Tiny pools and batches; a checkpoint after each step."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("POOL", "SOUND_POOL", "HELD_OUT"):
-            patch.setattr(pretrain, name, 64)
-        patch.setattr(training, "SAVE_SECONDS", -1)
-        real = training.Schedule
+            for module in (workshop, backbone, scorers):
+                patch.setattr(module, name, 64, raising=False)
+        patch.setattr(loop, "SAVE_SECONDS", -1)
+        real = loop.Schedule
 
         def schedule(**given: Any) -> Schedule:
             return real(**{**given, "batch": BATCH})
 
-        patch.setattr(pretrain, "Schedule", schedule)
+        patch.setattr(stages, "Schedule", schedule)
         yield
 
 
@@ -54,16 +56,16 @@ def made(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Path, d
     """All stages, never interrupted: the folder of the weights, the reports, what was said."""
     folder = tmp_path_factory.mktemp("whole")
     said: list[str] = []
-    reports = pretrain.pretrain([], folder / "weights", folder / "work", cache, said.append, steps=STEPS)
+    reports = stages.pretrain([], folder / "weights", folder / "work", cache, said.append, steps=STEPS)
     return folder / "weights", reports, said
 
 
 def test_every_stage_exports_what_it_reports(made: tuple[Path, dict[str, Any], list[str]]) -> None:
     weights, reports, said = made
-    assert tuple(reports) == tuple(pretrain.STAGES)
-    assert not (weights / f"{pretrain.DRAFT}.safetensors").exists(), "it is no part of the suite"
+    assert tuple(reports) == tuple(stages.STAGES)
+    assert not (weights / f"{backbone.DRAFT}.safetensors").exists(), "it is no part of the suite"
     for stage, report in reports.items():
-        path = (weights if stage != pretrain.DRAFT else weights.parent / "work") / f"{stage}.safetensors"
+        path = (weights if stage != backbone.DRAFT else weights.parent / "work") / f"{stage}.safetensors"
         assert report["sha256"] == sha256_of(path) and report["bytes"] == path.stat().st_size
         assert report["steps"] == STEPS and report["batch"] == BATCH and report["parameters"] > 1e5
         assert report["bytes"] == pytest.approx(2 * report["parameters"], rel=0.1), "half precision"
@@ -83,11 +85,15 @@ def test_what_is_exported_loads_whole(made: tuple[Path, dict[str, Any], list[str
     weights, _, _ = made
     size = len(networks.tokenizer(weights / "tokenizer"))
     parts: list[tuple[str, str, Any]] = [
-        ("vae", "vae", networks.vae()), ("backbone", "unet", networks.unet()),
-        ("backbone", "text_encoder", networks.text_encoder(size)), ("clip", "clip", networks.clip(size)),
-        ("wav2clip", "wav2clip", networks.wav2clip()), ("classifier", "beats", networks.classifier(len(LABELS))),
-        ("wav2clip-encoder", "wav2clip", networks.wav2clip()), ("imagebind", "imagebind", networks.imagebind(size)),
-    ]  # fmt: skip
+        ("vae", "vae", networks.vae()),
+        ("backbone", "unet", networks.unet()),
+        ("backbone", "text_encoder", networks.text_encoder(size)),
+        ("clip", "clip", networks.clip(size)),
+        ("wav2clip", "wav2clip", networks.wav2clip()),
+        ("classifier", "beats", networks.classifier(len(LABELS))),
+        ("wav2clip-encoder", "wav2clip", networks.wav2clip()),
+        ("imagebind", "imagebind", networks.imagebind(size)),
+    ]
     for stage, name, module in parts:
         loaded = networks.load_into(module, weights / f"{stage}.safetensors", name)
         assert not loaded.training and not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -101,7 +107,7 @@ def test_the_wav2clip_that_methods_hear_with_is_not_the_one_that_scores(
 ) -> None:
     scorer, encoder = (made[1][stage] for stage in ("wav2clip", "wav2clip-encoder"))
     assert scorer["parameters"] == encoder["parameters"] and scorer["sha256"] != encoder["sha256"]
-    drawn = {task.draw + step for task in (pretrain.Wav2CLIPTask, pretrain.Wav2CLIPEncoderTask) for step in range(9)}
+    drawn = {task.draw + step for task in (scorers.Wav2CLIPTask, scorers.Wav2CLIPEncoderTask) for step in range(9)}
     assert len(drawn) == 18, "the same clips in the same order"
 
 
@@ -109,12 +115,12 @@ def test_figures_of_a_joint_space() -> None:
     classes = np.array([0, 1, 2, 0, 1, 2])
     space = torch.eye(6)
     labels = space[:3] + space[3:]
-    perfect = pretrain._joint_figures(space, space, labels, classes)
+    perfect = scorers._joint_figures(space, space, labels, classes)
     assert set(perfect.values()) == {100.0}
-    swapped = pretrain._joint_figures(space.roll(3, 0), space, labels, classes)
+    swapped = scorers._joint_figures(space.roll(3, 0), space, labels, classes)
     assert swapped["picture_by_sound_r1"] == 0 and swapped["picture_by_sound_r10"] == 100
     assert swapped["label_by_sound"] == swapped["class_of_picture_by_sound"] == 100
-    wrong = pretrain._joint_figures(space.roll(1, 0), 5 * space, labels, classes)
+    wrong = scorers._joint_figures(space.roll(1, 0), 5 * space, labels, classes)
     assert wrong["label_by_sound"] == wrong["class_of_picture_by_sound"] == 0 and wrong["label_by_picture"] == 100
 
 
@@ -123,7 +129,7 @@ def test_a_sound_does_not_move_the_vision_tower(cache: Path, made: tuple[Path, d
     gradients = []
     for gain in (1.0, 0.0):
         torch.manual_seed(0)
-        task = pretrain.ImageBindTask(pretrain.Workshop(made[0], made[0].parent / "work", cache, lambda line: None))
+        task = scorers.ImageBindTask(workshop.Workshop(made[0], made[0].parent / "work", cache, lambda line: None))
         task.clips.__dict__["sounds"] = (np.asarray(task.clips.sounds) * gain).astype(np.int16)
         task.loss(0, torch.Generator().manual_seed(0))[0].backward()
         gradients.append(
@@ -151,16 +157,16 @@ def test_a_stage_that_was_killed_ends_in_the_same_bits(
         return call
 
     said: list[str] = []
-    for stage in pretrain.STAGES:
+    for stage in stages.STAGES:
         arguments = ([stage], tmp_path / "weights", tmp_path / "work", cache, said.append)
         with monkeypatch.context() as patch:
             for kind in loss:
                 patch.setattr(kind, "loss", dying(kind))
             with pytest.raises(Killed):
-                pretrain.pretrain(*arguments, steps=STEPS)
+                stages.pretrain(*arguments, steps=STEPS)
         assert not (tmp_path / "weights" / f"{stage}.safetensors").exists()
         torch.rand(5)
-        report = pretrain.pretrain(*arguments, steps=STEPS)[stage]
+        report = stages.pretrain(*arguments, steps=STEPS)[stage]
         assert f"{stage}: resuming at step {STOP} of {STEPS}" in said
         assert report["sha256"] == made[1][stage]["sha256"], stage
         assert report["held_out"] == made[1][stage]["held_out"]
@@ -174,20 +180,20 @@ def test_a_finished_stage_is_not_trained_again(
     def fail(*_: object) -> None:
         raise AssertionError("a step was made")
 
-    monkeypatch.setattr(pretrain.TagTask, "loss", fail)
-    again = pretrain.pretrain(["classifier"], weights, weights.parent / "work", cache, lambda line: None, steps=STEPS)
+    monkeypatch.setattr(scorers.TagTask, "loss", fail)
+    again = stages.pretrain(["classifier"], weights, weights.parent / "work", cache, lambda line: None, steps=STEPS)
     assert again["classifier"]["sha256"] == reports["classifier"]["sha256"] and tuple(again) == ("classifier",)
 
 
 def test_an_unknown_stage_is_named_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown stage 'clup': did you mean 'clip'"):
-        pretrain.pretrain(["vae", "clup"], tmp_path / "w", tmp_path / "k", tmp_path / "c")
+        stages.pretrain(["vae", "clup"], tmp_path / "w", tmp_path / "k", tmp_path / "c")
     assert not list(tmp_path.iterdir())
 
 
 def test_what_a_stage_needs_and_is_not_there_is_named(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(UserError, match="vae.safetensors"):
-        pretrain.pretrain(["backbone"], tmp_path / "w", tmp_path / "k", cache, steps=1)
+        stages.pretrain(["backbone"], tmp_path / "w", tmp_path / "k", cache, steps=1)
 
 
 # ----------------------------------------------------------------------------------------------------- the loop

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.files import save_rows
 from benchmark.mini import captions, data, world
 from benchmark.mini.data import WorldClips, attributes_of, clip_id, make_picture, make_sound
 from benchmark.mini.world import LABELS, SPLITS, THINGS, describe, label_of, seeds_of
+from benchmark.utils.files import save_rows
 
 GOLDEN = Path(__file__).parent / "golden_world.json"
 

@@ -13,7 +13,7 @@ from fixtures import build, cases, folders, load
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from benchmark.text import clip_tokenizer, encode_prompts, encode_with_token, placeholder_id, tokenize
+from benchmark.text_encoder import clip_tokenizer, encode_prompts, encode_with_token, placeholder_id, tokenize
 
 each_folder = pytest.mark.parametrize("folder", folders("d_clip_text"))
 each_model = pytest.mark.parametrize("folder, model", cases("d_clip_text", "models"))

@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from audiotoken.embedder import Embedder
 from audiotoken.losses import Losses, audio_token_loss, ldm_target, scaled_learning_rate
-from benchmark.text import clip_tokenizer, encode_with_token, label_embedding, placeholder_id
+from benchmark.text_encoder import clip_tokenizer, encode_with_token, label_embedding, placeholder_id
 from metrics.encoders.beats import AUDIOTOKEN_LAYERS, BEATs, BEATsConfig
 
 each_folder = pytest.mark.parametrize("folder", folders("e_training_loss"))

@@ -1,0 +1,54 @@
+"""What the backbone draws when it is told what an audio classifier heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from benchmark.method import Conditioning, ConditioningMethod, MethodCard, RunContext
+from benchmark.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.clips import Clip
+    from metrics.scorers.audio import AudioClassifier
+
+
+class TaggerText(ConditioningMethod):
+    """The classifier's top label in the suite's prompt template. The label is one of the classifier's own."""
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="tagger-text",
+        summary="prompt of the top label of the suite's audio classifier",
+        sees=("audio", "label list"),
+        licence="Apache-2.0",
+        training_data="nothing is fitted; the classifier was trained on labelled sounds",
+        weights="the suite's audio classifier",
+        notes="The same classifier is the yardstick of aic.audio: there this method agrees with itself. Its labels are "
+        "the classifier's own, also where the data set has others.",
+    )
+
+    def setup(self, run: RunContext) -> None:
+        from benchmark.registries import SCORERS
+
+        super().setup(run)
+        suite = run.suite
+        if suite.scorers.audio_label is None:
+            raise UserError(f"suite {suite.name!r} has no audio classifier (scorers.audio_label): choose another suite")
+        scorer = SCORERS.get(f"{suite.base}/{suite.scorers.audio_label}")(suite, run.device)
+        self.classifier = cast("AudioClassifier", scorer)
+        self.labels = self.classifier.labels
+        missing = [label for label in run.test.labels if label not in self.labels]
+        if missing:
+            run.ui.warn(
+                f"the audio classifier of {suite.base!r} knows {len(run.test.labels) - len(missing)} of the data set's "
+                f"{len(run.test.labels)} labels (not {missing[0]!r}): prompts name the classifier's own labels"
+            )
+
+    def choose(self, clips: Sequence[Clip]) -> list[str]:
+        """The top label of each clip's sound."""
+        logits = self.classifier.embed_audio([self.run.suite.sound(clip) for clip in clips])
+        return [self.labels[position] for position in logits.argmax(axis=1)]
+
+    def condition(self, clips: Sequence[Clip]) -> Conditioning:
+        backbone = self.run.backbone
+        return Conditioning(backbone.encode_prompts([backbone.prompt(label) for label in self.choose(clips)]))

@@ -1,0 +1,7 @@
+"""The command line `bench`: thin verbs over the functions of this package. `benchmark.cli.app` lists them."""
+
+from __future__ import annotations
+
+from benchmark.cli.app import main
+
+__all__ = ["main"]

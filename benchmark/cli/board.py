@@ -1,0 +1,181 @@
+"""The verbs about results: table, paper, publish."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from benchmark.cli import output
+from benchmark.cli.exit_codes import say
+from benchmark.cli.options import AsJson, BoardOptions, Format, check_metrics
+from benchmark.utils.env import PACKAGE
+from benchmark.utils.errors import UserError
+from benchmark.utils.progress import UI, Console
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.board import Board
+    from benchmark.records.store import Store, StoredRecord
+    from benchmark.suite import Suite
+
+
+def table(
+    options: BoardOptions,
+    data: Annotated[Path | None, typer.Option(metavar="CSV", help="The board of this manifest's clips.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="ID", help="A column; repeatable. The first one ranks.")
+    ] = None,
+    all_metrics: Annotated[bool, typer.Option("--all-metrics", help="A column for every metric of the suite.")] = False,
+    literature: Annotated[
+        bool, typer.Option("--literature", help="Published numbers below it; with --metric, those of that very metric.")
+    ] = False,
+) -> None:
+    """The board of a suite: the packaged records and your own runs."""
+    check_metrics(metric)
+    if metric and all_metrics:
+        raise UserError("--metric and --all-metrics contradict each other: give one of them")
+    how = options.chosen_format
+
+    from benchmark.cli.describe import unfinished_runs
+    from benchmark.leaderboard.build import build_board
+    from benchmark.records.store import Store
+
+    store, ui = Store(options.runs), Console()
+    which = _which(options.suite, data, store, ui)
+    columns = metric or (which.base.metrics if all_metrics else which.base.headline)
+    unfinished = [f"Not finished: {line}." for line in unfinished_runs(store, which.folder)]
+    board = build_board(which.records, columns, suite=which.name, fingerprint=which.fingerprint, notes=unfinished)
+    if not board.rows:
+        for name in store.suites():
+            if name.startswith(f"{which.name}+"):
+                say(f"on other clips, or not all of them, there is `bench table --suite {name}`")
+    if not literature:
+        output.write(board_text(board, how, to_file=options.output is not None), options.output)
+        return
+    from benchmark.leaderboard import literature as numbers
+
+    published = numbers.load_literature()
+    if how is Format.text:
+        both = numbers.beside_rich(board, published, metric, output.WIDE if options.output else output.wide())
+        output.write(output.rendered(both, plain=options.output is not None), options.output)
+    else:
+        output.write(numbers.beside(board, published, metric, how), options.output)
+
+
+def paper(options: BoardOptions) -> None:
+    """The paper's table, published beside measured, and what became of each of its claims."""
+    how = options.chosen_format
+
+    from benchmark.leaderboard import paper_claims as pages
+    from benchmark.records.store import Store
+
+    which = _which(options.suite, None, Store(options.runs), Console())
+    built = pages.build_paper(which.records, which.base, name=which.name, fingerprint=which.fingerprint)
+    if how is Format.text:
+        shown = pages.to_rich(built, output.WIDE if options.output else output.wide())
+        output.write(output.rendered(shown, plain=options.output is not None), options.output)
+    else:
+        output.write(pages.render(built, how), options.output)
+
+
+def publish(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of complete runs.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of another result.")] = False,
+    results: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="\\[default: results/ of the checkout]", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the records of complete runs to results/, to be committed."""
+    from benchmark.records import store
+
+    results = results or _checkout_results()
+    written: list[Path] = []
+    problems: list[str] = []
+    for path in runs:
+        try:
+            copies = store.publish(store.RunFolder(path), results, replace)
+        except UserError as error:
+            problems += error.problems
+            continue
+        written += copies
+        if not copies:
+            Console().say(f"{path} is published already")
+    if as_json:
+        output.print_json([{"file": str(path)} for path in written])
+    else:
+        for path in written:
+            print(path)
+    if problems:
+        raise UserError(problems)
+
+
+def _checkout_results() -> Path:
+    if not (PACKAGE.parent / "pyproject.toml").is_file():
+        raise UserError(
+            "this package is not run from a checkout, so it has no results/ to publish to: give --results DIR"
+        )
+    return PACKAGE.parent / "results"
+
+
+class _Which(NamedTuple):
+    """Which board was asked for."""
+
+    base: Suite
+    name: str
+    fingerprint: str | None
+    """None where there is no record of a derived suite."""
+    folder: str
+    """The folder of its runs; for a derived suite without a fingerprint its name."""
+    records: list[StoredRecord]
+
+
+def _which(suite: str, data: Path | None, store: Store, ui: UI) -> _Which:
+    """The board of a suite's name, of a folder's name (`mini+manifest-0123abcd`), or of the clips in a manifest."""
+    from benchmark.records.store import suite_folder
+    from benchmark.suite import load_suite
+
+    base, is_derived, _ = suite.partition("+")
+    protocol = load_suite(base)
+    if data is not None:
+        from benchmark.data.manifest import load_manifest
+
+        if is_derived:
+            raise UserError(f"--suite {suite} names a manifest already: leave --data out")
+        manifest = load_manifest(data, skip_bad=True)
+        derived = protocol.with_manifest(manifest.name, manifest.identity, manifest.counts)
+        name, fingerprint = derived.name, derived.fingerprint()
+        return _Which(protocol, name, fingerprint, suite_folder(name, fingerprint), records_of(store, name, ui))
+    if not is_derived:
+        return _Which(protocol, suite, protocol.fingerprint(), suite, records_of(store, suite, ui))
+    suite_name, start = suite, ""
+    if (found := re.fullmatch(r"(.+)-([0-9a-f]{8})", suite)) and suite in store.suites():
+        suite_name, start = found[1], found[2]
+    records = records_of(store, suite_name, ui)
+    own = [one for one in records if one.record.suite.fingerprint.startswith(start)]
+    # several manifests may share a name: the newest run decides
+    newest = max(own, key=lambda one: one.record.provenance.date, default=None)
+    chosen = None if newest is None else newest.record.suite.fingerprint
+    return _Which(protocol, suite_name, chosen, suite_folder(suite_name, chosen or start), records)
+
+
+def records_of(store: Any, suite: str, ui: UI) -> list[StoredRecord]:
+    """Return the packaged records of a suite and those in `store`; what cannot be read is warned of."""
+    from benchmark.records.store import packaged_records
+
+    packaged, own = packaged_records(suite), store.records(suite)
+    for problem in [*packaged.problems, *own.problems]:
+        ui.warn(f"left out of the table: {problem}")
+    return [*packaged.records, *own.records]
+
+
+def board_text(board: Board, format_: Format, to_file: bool = False) -> str:
+    """Return a board in a format; for people as wide as the terminal, in a file or a pipe without folding."""
+    from benchmark.leaderboard import formats
+
+    if format_ is Format.text:
+        shown = formats.to_rich(board, output.WIDE if to_file else output.wide())
+        return output.rendered(shown, plain=to_file)
+    return formats.RENDERERS[format_](board)

@@ -1,0 +1,73 @@
+"""What the command line says of a failure: a line a problem, on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any
+
+import typer
+
+from benchmark.utils.errors import BenchError
+
+
+def say(line: str) -> None:
+    """A line of this command on stderr."""
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+def explain(error: BaseException) -> int:
+    """Say in one line a problem what went wrong and what to do; the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, typer.Abort) and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # click takes it for Ctrl-D at a prompt, and nothing here asks anything
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        say("interrupted: what was finished is kept, and the same command continues from there")
+        return 130
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone; nothing may be flushed there when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, BenchError):
+        for line in str(error).splitlines():
+            say(line)
+        return error.exit_code
+    if (full := _full_disk(error)) is not None:
+        say(f"no space left on the disk{full}: what was finished is kept; make room, and the same command continues")
+        return 1
+    if hasattr(error, "format_message"):
+        say(_usage(error))
+        return int(getattr(error, "exit_code", 2))
+    if isinstance(error, PermissionError) and error.filename:
+        say(f"{error.filename}: {error.strerror}: choose another place, or change its permissions")
+        return 1
+    why = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    say(f"internal error: {why}; run again with --debug for the traceback")
+    return 1
+
+
+def _usage(error: Any) -> str:
+    message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error,", ":")
+    found = getattr(error.__cause__, "errors", None)
+    if found is not None and (value := repr(found()[0].get("input"))) not in message:
+        message += f", not {value}"
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "bench"
+    return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"
+
+
+def _full_disk(error: BaseException) -> str | None:
+    """`` (file)`` or an empty text if a full disk is behind the error, however deep; None otherwise."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f" ({link.filename})" if link.filename else ""
+        # Libraries that write through other languages have only the text.
+        if "No space left on device" in str(link):
+            return ""
+        link = link.__cause__ or link.__context__
+    return None

@@ -1,0 +1,160 @@
+"""How the command line shows tables, records and facts on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.utils.progress import Console, clock, rate
+
+if TYPE_CHECKING:
+    from benchmark.records.record import RunRecord
+
+WIDE = 10_000
+
+
+def wide() -> int | None:
+    """The width to print in: a terminal's own (None), or without end, as a pipe or a file has no edge to fold at."""
+    return None if sys.stdout.isatty() else WIDE
+
+
+def rendered(*things: Any, plain: bool = False) -> str:
+    """Rich's rendering as text: for stdout, with colours if that is a terminal; or `plain`, for a file."""
+    from rich.console import Console as Terminal
+
+    terminal = Terminal(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=WIDE if plain else wide(),
+        force_terminal=False if plain else None,
+    )
+    with terminal.capture() as captured:
+        for thing in things:
+            terminal.print(thing)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n"
+
+
+def print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, right: Sequence[int] = ()
+) -> None:
+    """A table on stdout; `right` are the columns that are set to the right. Markup in the texts is shown as it is."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=title and Text(title),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        title_justify="left",
+        header_style="bold",
+    )
+    for place, heading in enumerate(header):
+        table.add_column(Text(heading), justify="right" if place in right else "left", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*(Text(text) for text in row))
+    sys.stdout.write(rendered(table))
+
+
+def print_record(record: RunRecord) -> None:
+    """A record as a compact table: each metric's value, interval, chance level and n, and what it cost."""
+    name = record.method.name + ("" if record.seed is None else f", seed {record.seed}")
+    name += "" if record.limit is None else f", limit {record.limit}"
+    suite = f"{record.suite.name} {record.suite.version} ({record.suite.fingerprint[:8]})"
+    rows = []
+    for metric, value in sorted(record.metrics.items(), key=_suite_order(record)):
+        arrow = "↑" if value.direction == "up" else "↓"
+        if value.value is None:
+            rows.append([f"{metric} {arrow}", "–", "", "", str(value.n), value.reason or ""])
+            continue
+        interval = (
+            ""
+            if value.low is None or value.high is None
+            else f"[{_number(value.low, value.unit)}, {_number(value.high, value.unit)}]"
+        )
+        chance = "" if value.chance is None else _number(value.chance, value.unit)
+        failed = f"{value.failed} failed" if value.failed else ""
+        rows.append([f"{metric} {arrow}", _number(value.value, value.unit), interval, chance, str(value.n), failed])
+    header = ["metric", "value", "95 % interval", "chance", "n", ""]
+    print_table(header, rows, title=f"{name} on {suite}: {record.status}", right=range(1, 5))
+    clips, cost = record.clips, record.cost
+    facts = [f"{clips.total} clips"]
+    facts += [f"{clips.silent} silent"] if clips.silent else []
+    facts += [f"{clips.failed} failed"] if clips.failed else []
+    facts += [f"{len(clips.skipped)} skipped"] if clips.skipped else []
+    facts += [f"fit in {clock(cost.fit_seconds)}"] if cost.fit_seconds else []
+    facts += [f"{rate(cost.images_per_second)} images/s"] if cost.images_per_second else []
+    facts += [f"{cost.peak_memory_bytes / 1e9:.1f} GB at most"] if cost.peak_memory_bytes else []
+    print("\n" + ", ".join(facts))
+    for warning in record.warnings:
+        print(f"warning: {warning}")
+
+
+def _suite_order(record: RunRecord) -> Callable[[tuple[str, Any]], int]:
+    """A key that sorts metrics as their suite lists them, others behind."""
+    from benchmark.suite import load_suite, suite_names
+
+    base = record.suite.name.partition("+")[0]
+    known = load_suite(base).metrics if base in suite_names() else ()
+    return lambda item: known.index(item[0]) if item[0] in known else len(known)
+
+
+def _number(value: float, unit: str) -> str:
+    """A rate with one digit after the point, anything else with three figures."""
+    return f"{value:.1f}" if unit == "%" or abs(value) >= 100 else f"{value:.3g}"
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """What `benchmark.cli.describe` knows of one thing, a line a fact; settings as a table below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for key, value in facts.items():
+        if key != "settings":
+            table.add_row(Text(key.replace("_", " "), style="bold", no_wrap=True), Text(shown(value)))
+    sys.stdout.write(rendered(table))
+    if settings := facts.get("settings"):
+        described = [[key, shown(s["default"]), s["description"] or ""] for key, s in settings.items()]
+        print()
+        print_table(["setting", "default", ""], described)
+
+
+def shown(value: Any) -> str:
+    """A plain JSON value for people: lists by commas, one `key: value` a line for objects."""
+    if value is None or value in ({}, [], ""):
+        return "–"
+    if isinstance(value, Mapping):
+        return "\n".join(f"{key}: {shown(item)}" for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(shown, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def print_json(value: Any) -> None:
+    """`value` as JSON on stdout. Raises ValueError for a number that is not finite."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def write(text: str, path: Path | None) -> None:
+    """Write `text` to stdout, or to the file `path`."""
+    if path is None:
+        sys.stdout.write(text)
+        return
+    from benchmark.utils.files import write_atomic
+
+    write_atomic(path, text)
+    Console().say(f"written to {path}")
+
+
+@contextlib.contextmanager
+def stdout_is_for_results() -> Iterator[None]:
+    """Send to stderr what a library or a method prints while work goes on."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

@@ -1,0 +1,80 @@
+"""The clips of a suite as plain files, for whoever makes pictures without this package."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.data.manifest import load_manifest
+from benchmark.data.present import as_present
+from benchmark.media.audio import write_wav
+from benchmark.media.images import resize, save_png
+from benchmark.registries import DATASETS
+from benchmark.suite import load_suite
+from benchmark.utils.env import cache_dir
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import write_atomic
+
+if TYPE_CHECKING:
+    from benchmark.clips import ClipSet
+    from benchmark.dataset import Split
+    from benchmark.suite import Suite
+    from benchmark.utils.progress import UI
+
+
+def export(
+    output: Path,
+    *,
+    suite: str,
+    split: Split,
+    data: Path | None = None,
+    limit: int | None = None,
+    labels: bool = False,
+    frames: bool = False,
+    ui: UI,
+) -> Path:
+    """Write `<clip id>.wav` of every clip of a split, and `manifest.csv`; returns the path of the latter.
+
+    The sounds are what methods and scorers get: mono, at the suite's rate and of its length, 16 bits. The manifest has
+    the columns id, audio and split; label only with `labels`, and image only with `frames` (`frames/<clip id>.png`,
+    at the resolution of the suite's backbone), so that whoever must not see them does not have them. With both it is a
+    manifest that `bench run --data` takes. `limit` counts clips as a run's does.
+
+    Raises UserError if `output` is there and not empty, or the data have no such split.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"-o {output} is there already and not empty: name another folder")
+    protocol = load_suite(suite)
+    clips = _clips(protocol, split, data, ui)
+    if limit is not None:
+        clips = clips.limit(limit)
+    spec = protocol.backbone
+    columns = ["id", "audio", *["image"] * frames, *["label"] * labels, "split"]
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    table.writeheader()
+    with ui.task(f"writing the {split} clips", len(clips), "clips") as advance:
+        for clip in clips:
+            sound, picture = f"{clip.id}.wav", f"frames/{clip.id}.png"
+            write_wav(output / sound, protocol.sound(clip), protocol.data.rate)
+            if frames:
+                save_png(output / picture, resize(clip.picture(), spec.resolution, spec.resize))
+            table.writerow({"id": clip.id, "audio": sound, "image": picture, "label": clip.label, "split": split})
+            advance(1)
+    write_atomic(output / "manifest.csv", text.getvalue())  # last: where it lies, all the rest does
+    return output / "manifest.csv"
+
+
+def _clips(suite: Suite, split: Split, data: Path | None, ui: UI) -> ClipSet:
+    if data is None:
+        here = suite if split == "validation" else as_present(suite, split)
+        if here is not suite:
+            count, of = getattr(here.data, split), getattr(suite.data, split)
+            ui.warn(f"{count:,} of {of:,} {split} clips are there: only those are written, as `bench run` uses them")
+        return DATASETS.get(here.data.source).clips(here, split, cache_dir(), ui)
+    clips: ClipSet | None = getattr(load_manifest(data), split)
+    if clips is None:
+        raise UserError(f"{data} has no row of split {split!r}: leave --data out for the clips of {suite.name!r}")
+    return clips

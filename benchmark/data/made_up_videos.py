@@ -1,0 +1,82 @@
+"""Made-up videos with sound, prepared as `bench prepare vggsound` prepares real ones: data of the true form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.data.prepare.clip_lists import clip_key
+from benchmark.data.prepare.extract import CLIP_SECONDS
+from benchmark.data.prepare.pipeline import prepare
+from benchmark.media.audio import RATE
+from benchmark.utils.progress import Silent
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from benchmark.suite import Suite
+
+SIZE = (340, 256)
+"""Width and height of a video, about those of the real ones; preparing brings frames to their stored size."""
+FRAMES_A_SECOND = 4
+
+
+class FirstFrame:
+    """Chooses without a network: what a frame shows does not matter here."""
+
+    identity = "the first frame, of made-up videos"
+
+    def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
+        return [0] * len(labels)
+
+
+def prepare_made_up(suite: Suite, count: int, videos: Path, out: Path) -> None:
+    """Write `count` training and `count` test videos to `videos`, and prepare them in `out` as `suite` wants."""
+    keys = [clip_key(f"made{k:07d}", 0) for k in range(2 * count)]
+    rows = list(zip(keys, [f"sound {k % count}" for k in range(2 * count)], strict=True))
+    for number, key in enumerate(keys):
+        write_video(videos / f"{key}.mp4", number)
+    split = ["train"] * count + ["test"] * count
+    listed = videos / "list.csv"
+    listed.write_text("".join(f"{key[:-7]},0,{label},{of}\n" for (key, label), of in zip(rows, split, strict=True)))
+    annotated = videos / "annotations.csv"
+    annotated.write_text("video_id,label,modality\n" + "".join(f"{key},{label},AV\n" for key, label in rows))
+    prepare(
+        videos,
+        out,
+        listed,
+        workers=1,
+        ui=Silent(),
+        vggsounder=annotated if suite.data.labels == "vggsounder" else None,
+        choose=FirstFrame if suite.data.train_frame == "clip-best" else None,
+    )
+
+
+def write_video(path: Path, seed: int) -> None:
+    """An mp4 of the length of a clip: coloured patches that change, and a tone in noise."""
+    import av
+
+    rng = np.random.default_rng(seed)
+    width, height = SIZE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="mp4") as container:
+        pictures = container.add_stream("mpeg4", rate=FRAMES_A_SECOND)
+        pictures.width, pictures.height, pictures.pix_fmt = width, height, "yuv420p"
+        track = container.add_stream("aac", rate=RATE, layout="mono")
+        for number in range(round(CLIP_SECONDS * FRAMES_A_SECOND)):
+            patches = rng.integers(0, 256, (8, 10, 3), dtype=np.uint8)
+            pixels = patches.repeat(height // 8, 0).repeat(width // 10, 1)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FRAMES_A_SECOND)
+            container.mux(pictures.encode(frame))
+        container.mux(pictures.encode(None))
+        time = np.arange(round(CLIP_SECONDS * RATE)) / RATE
+        wave = 0.3 * np.sin(2 * np.pi * (200 + 100 * seed) * time) + 0.1 * rng.standard_normal(len(time))
+        sound = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), format="fltp", layout="mono")
+        sound.sample_rate, sound.pts, sound.time_base = RATE, 0, Fraction(1, RATE)
+        container.mux(track.encode(sound))
+        container.mux(track.encode(None))

@@ -1,0 +1,249 @@
+"""A user's own clips: CSV with the columns id, audio, image, label, split, checked whole before any work starts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.clips import Clip, ClipSet, bad_id, clips_identity, id_key
+from benchmark.dataset import DataSet, Split
+from benchmark.media.audio import AudioError, is_silent, load_audio
+from benchmark.media.images import ImageError, load_image
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import digest, sha256_of
+
+if TYPE_CHECKING:
+    from benchmark.suite import Suite
+    from benchmark.utils.progress import UI
+
+COLUMNS = ("id", "audio", "image", "label", "split")
+SPLITS = ("train", "validation", "test")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one row: the line of the file that it starts on, its id, and the reason with the way out."""
+
+    line: int
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest(DataSet):
+    """The clips of a manifest by split; `train` and `validation` are None where it has no such rows.
+
+    Methods fit on `train`; `test` is scored; `validation` is checked like the others and free for a method's use. The
+    splits share one label set: labels in order of first appearance in the test rows, then in the others. `skipped` are
+    the problems of the rows that were left out, `silent` the ids of the clips whose sound is all zero. `identity`
+    (sha256 hex) covers the rows kept and the bytes of their files, not their paths.
+    """
+
+    name: str
+    path: Path
+    train: ClipSet | None
+    validation: ClipSet | None
+    test: ClipSet
+    skipped: list[Problem]
+    silent: tuple[str, ...]
+    identity: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Clips by split."""
+        return {split: len(getattr(self, split) or ()) for split in SPLITS}
+
+    def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
+        """Return the clips of a split. Raises UserError where the manifest has no such row."""
+        found: ClipSet | None = getattr(self, split)
+        if found is None:
+            raise UserError(f"{self.path} has no row of split {split!r}")
+        return found
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    values: Mapping[str, str]
+    excess: int
+
+    def __getitem__(self, column: str) -> str:
+        return self.values[column]
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A file after it was decoded: why it cannot be used, or the hash of its bytes."""
+
+    reason: str = ""
+    sha256: str = ""
+    silent: bool = False
+
+
+def load_manifest(path: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
+    """Read and check a manifest; every sound and picture is decoded once, in as many threads as there are cores.
+
+    The file is UTF-8 CSV (a byte order mark and quoting are understood) with a header that names at least the columns
+    id, audio, image, label and split, in any order; other columns are ignored. Paths are relative to the manifest's
+    folder. `progress` is called with (files checked, files in all), from the calling thread.
+
+    Raises one UserError that lists every problem, a line each ("manifest.csv:17: audio 'x.ogg' does not exist: ...").
+    With `skip_bad` the rows with problems are left out and returned in `skipped`; what concerns the whole file (not
+    readable, not CSV, columns missing, no test row left) is raised all the same.
+    """
+    path = Path(path)
+    rows = _read_rows(path)
+    files = _check_files(path.parent, rows, progress)
+    problems = list(_problems(rows, files))
+    lines = [f"{path.name}:{problem.line}: {problem.reason}" for problem in problems]
+    no_test = f"{path.name}: no row has split 'test', and only those are scored: mark at least one"
+    if not any(row["split"] == "test" for row in rows):
+        raise UserError([*lines, no_test])
+    if problems and not skip_bad:
+        raise UserError(lines)
+    bad = {problem.line for problem in problems}
+    rows = [row for row in rows if row.line not in bad]
+    if not any(row["split"] == "test" for row in rows):
+        raise UserError([*lines, f"{path.name}: every row with split 'test' has a problem: correct at least one"])
+
+    by_split = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
+    ordered = [row for split in ("test", "train", "validation") for row in by_split[split]]
+    labels = tuple(dict.fromkeys(row["label"] for row in ordered))
+    sets = {split: _clip_set(path, labels, by_split[split], files) for split in SPLITS if by_split[split]}
+    return Manifest(
+        name=path.stem,
+        path=path,
+        train=sets.get("train"),
+        validation=sets.get("validation"),
+        test=sets["test"],
+        skipped=problems,
+        silent=tuple(row["id"] for row in rows if files["audio", row["audio"]].silent),
+        identity=digest({split: clips.identity for split, clips in sets.items()}),
+    )
+
+
+def _read_rows(path: Path) -> list[_Row]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"manifest {str(path)!r} does not exist: correct the path") from None
+    except IsADirectoryError:
+        raise UserError(f"manifest {str(path)!r} is a folder: give the CSV file in it") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path.name}:{line}: is not UTF-8 text: save the manifest as CSV in UTF-8") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"manifest {str(path)!r} cannot be opened ({why}): correct the path or permissions") from None
+
+    records = list(_records(path, text))
+    if not records:
+        raise UserError(f"{path.name}: is empty: begin it with the header {','.join(COLUMNS)}")
+    (line, first), *body = records
+    header = [name.strip() for name in first]
+    found = ", ".join(map(repr, header))
+    wrong = [f"column {name!r} is missing (found: {found})" for name in COLUMNS if name not in header]
+    wrong += [f"column {name!r} is there twice" for name in COLUMNS if header.count(name) > 1]
+    if wrong:
+        advice = f"the header must name {','.join(COLUMNS)} once each, separated by commas"
+        raise UserError([f"{path.name}:{line}: {what}: {advice}" for what in wrong])
+    if not body:
+        raise UserError(f"{path.name}: has a header and no rows: add one row a clip")
+    rows = []
+    for line, cells in body:
+        values = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+        rows.append(_Row(line, dict.fromkeys(COLUMNS, "") | values, max(0, len(cells) - len(header))))
+    return rows
+
+
+def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record that is not blank, with the line it starts on: a quoted value may hold line breaks."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    start = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield start, cells
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path.name}:{start}: is not valid CSV ({error}): correct the quotes") from None
+
+
+def _problems(rows: Sequence[_Row], files: Mapping[tuple[str, str], _Checked]) -> Iterator[Problem]:
+    first: dict[str, tuple[int, str]] = {}
+    for row in rows:
+        for reason in _row_reasons(row, first, files):
+            yield Problem(row.line, row["id"], reason)
+
+
+def _row_reasons(
+    row: _Row, first: dict[str, tuple[int, str]], files: Mapping[tuple[str, str], _Checked]
+) -> Iterator[str]:
+    if row.excess:
+        yield f"the row has {row.excess} more values than the header has columns: quote values that hold commas"
+        return
+    if why := bad_id(row["id"]):
+        yield f"id {row['id']!r} {why}: ids become file names, choose another"
+    else:
+        line, other = first.setdefault(id_key(row["id"]), (row.line, row["id"]))
+        if line != row.line:
+            same = "" if other == row["id"] else f" as {other!r}, which some file systems take for the same name"
+            yield f"id {row['id']!r} is already on line {line}{same}: choose another or remove the row"
+    for column in ("audio", "image"):
+        if not row[column]:
+            yield f"{column} is missing: give the path of a file or remove the row"
+        elif reason := files[column, row[column]].reason:
+            yield reason
+    if not row["label"]:
+        yield "label is missing: name what is heard or remove the row"
+    if row["split"] not in SPLITS:
+        yield f"split {row['split']!r} is unknown: use train, validation or test"
+
+
+def _check_files(folder: Path, rows: Sequence[_Row], progress: Progress | None) -> dict[tuple[str, str], _Checked]:
+    """What became of each (column, value) that names a file; a file that many rows name is decoded once."""
+    tasks = list(dict.fromkeys((column, row[column]) for row in rows for column in ("audio", "image") if row[column]))
+    checked = {}
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        results = pool.map(lambda task: _check_file(folder, *task), tasks)
+        for done, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
+            checked[task] = result
+            if progress is not None:
+                progress(done, len(tasks))
+    finally:
+        # An interrupt must not wait for the thousands of files that are still in the queue.
+        pool.shutdown(cancel_futures=True)
+    return checked
+
+
+def _check_file(folder: Path, column: str, value: str) -> _Checked:
+    file = folder / value
+    silent = False
+    try:
+        if column == "audio":
+            silent = is_silent(load_audio(file))
+        else:
+            load_image(file)
+    except (AudioError, ImageError) as error:
+        return _Checked(reason=f"{column} {value!r} {error.reason}: {error.fix} or remove the row")
+    return _Checked(sha256=sha256_of(file), silent=silent)
+
+
+def _clip_set(
+    path: Path, labels: tuple[str, ...], rows: Sequence[_Row], files: Mapping[tuple[str, str], _Checked]
+) -> ClipSet:
+    clips = tuple(
+        Clip(row["id"], path.parent / row["audio"], path.parent / row["image"], (row["label"],), row["split"])
+        for row in rows
+    )
+    contents = [(files["audio", row["audio"]].sha256, files["image", row["image"]].sha256) for row in rows]
+    return ClipSet(path.stem, clips, labels, clips_identity(clips, labels, contents))

@@ -1,0 +1,184 @@
+"""One clip's sound and frames out of its files, ready to be stored."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.media.audio import CONTAINERS, RATE, AudioError, is_silent, load_audio
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CLIP_SECONDS = 10.0
+"""Length of a VGGSound clip; what files hold beyond it is left out."""
+LONGEST_SECONDS = 30.0
+"""A file that is longer holds more than the clip: nobody knows where in it the clip is."""
+CUT_SECONDS = 1.0
+"""A stream that ends earlier than it says, by more than this, was not downloaded whole."""
+SHORT_SIDE = 512
+QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip to extract: its files (the video's own sound is taken where `sound` is None) and how many frames."""
+
+    key: str
+    video: Path
+    sound: Path | None
+    frames: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as JPEG, the second of the clip that it was shown at, and its size."""
+
+    jpeg: bytes
+    second: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a clip gave: wav (16 bits, mono, 16 kHz) and frames in order of time; or the reasons why it is unusable."""
+
+    key: str
+    wav: bytes = b""
+    samples: int = 0
+    frames: tuple[Frame, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+def extract_clip(job: Job) -> Extracted:
+    """The clip's sound and `job.frames` frames in the middles of equal parts of it; never raises for bad files."""
+    reasons = []
+    frames: tuple[Frame, ...] = ()
+    sound = np.zeros(0, np.float32)
+    declared = 0.0
+    try:
+        declared, frames = _frames(job.video, job.frames)
+    except _Unusable as error:
+        reasons.append(f"video {job.video.name!r} {error}")
+    source = job.sound or job.video
+    try:
+        sound = load_audio(source)
+        if why := _bad_sound(sound, 0.0 if job.sound else declared):
+            reasons.append(f"audio {source.name!r} {why}")
+    except AudioError as error:
+        reasons.append(f"audio {source.name!r} {error.reason}: {error.fix}")
+    if reasons:
+        return Extracted(job.key, reasons=tuple(reasons))
+    sound = sound[: round(CLIP_SECONDS * RATE)]
+    return Extracted(job.key, wav_bytes(sound), sound.size, frames)
+
+
+def crashed(job: Job) -> Extracted:
+    """What is said of a clip whose files end the process that reads them."""
+    return Extracted(job.key, reasons=(f"video {job.video.name!r} makes the decoder crash: replace it",))
+
+
+def wav_bytes(waveform: np.ndarray) -> bytes:
+    """`waveform` (samples,) as a wav file of 16 bits at 16 kHz; the samples are its last 2 * samples bytes."""
+    import soundfile
+
+    steps = np.clip(np.rint(waveform.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, steps, RATE, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+class _Unusable(Exception):
+    """Why a video cannot be used, as the end of a sentence."""
+
+
+def _bad_sound(sound: np.ndarray, declared: float) -> str | None:
+    seconds = sound.size / RATE
+    if is_silent(sound):
+        return "holds only silence: replace it"
+    if seconds > LONGEST_SECONDS:
+        return f"lasts {seconds:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it"
+    if seconds < declared - CUT_SECONDS:
+        return f"ends after {seconds:.1f} of {declared:.1f} s: download it again"
+    return None
+
+
+def _frames(path: Path, count: int) -> tuple[float, tuple[Frame, ...]]:
+    """Seconds that the audio stream says it has (0 if it does not), and the frames. Raises _Unusable."""
+    import av
+
+    try:
+        options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+        with av.open(f"file:{path}", options=options) as container:
+            if not container.streams.video:
+                raise _Unusable("has no pictures: replace it")
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1  # the clips are what runs in parallel
+            length = _length(container, stream)
+            if length > LONGEST_SECONDS:
+                raise _Unusable(f"lasts {length:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it")
+            length = min(length, CLIP_SECONDS)
+            wanted = [length * (k + 0.5) / count for k in range(count)]
+            found = tuple(
+                _jpeg(frame.to_image(), second) for second, frame in _shown_at(container, stream, wanted, length)
+            )
+            sounds = container.streams.audio
+            declared = _declared(sounds[0]) if sounds else 0.0
+            return declared, found
+    except (av.FFmpegError, ValueError) as error:
+        why = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise _Unusable(f"cannot be decoded ({why}): download it again") from None
+
+
+def _declared(stream: Any) -> float:
+    """Seconds that a stream says it has; 0 where it says nothing."""
+    return float(stream.duration * stream.time_base) if stream.duration else 0.0
+
+
+def _length(container: Any, stream: Any) -> float:
+    if declared := _declared(stream):
+        return declared
+    return container.duration / 1e6 if container.duration else CLIP_SECONDS
+
+
+def _shown_at(container: Any, stream: Any, seconds: list[float], length: float) -> Iterator[tuple[float, Any]]:
+    """The frame that is on the screen at each of the ascending `seconds`. Raises _Unusable where the video ends."""
+    origin = stream.start_time or 0
+    step = 1 / float(stream.average_rate or 25)
+    if seconds[0] > 1:
+        container.seek(origin + int(seconds[0] / stream.time_base), stream=stream)
+    coming = iter(seconds)
+    second = next(coming)
+    shown, since = None, -step
+    for frame in container.decode(stream):
+        time = since + step if frame.pts is None else float((frame.pts - origin) * stream.time_base)
+        while shown is not None and time > second:
+            yield second, shown
+            if (following := next(coming, None)) is None:
+                return
+            second = following
+        shown, since = frame, time
+    # The last frame stays on the screen for a while, in a slide show for long.
+    while shown is not None and second - since <= max(CUT_SECONDS, 2 * step):
+        yield second, shown
+        if (following := next(coming, None)) is None:
+            return
+        second = following
+    raise _Unusable(f"ends after {max(since + step, 0):.1f} of {length:.1f} s: download it again")
+
+
+def _jpeg(image: Image, second: float) -> Frame:
+    from PIL import Image as Pillow
+
+    # Smaller ones too, and here, once: enlarging takes longer than decoding, and training would do it every time.
+    width, height = (round(side * SHORT_SIDE / min(image.size)) for side in image.size)
+    image = image.resize((width, height), Pillow.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=QUALITY)
+    return Frame(buffer.getvalue(), round(second, 3), *image.size)

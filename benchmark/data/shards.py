@@ -1,0 +1,192 @@
+"""Clips that lie in tar shards: read one by one, or streamed in shuffled order for training."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.clips import Clip, ClipSet
+from benchmark.dataset import Sample, StreamPlace
+from benchmark.media.audio import RATE, fit_length, load_audio
+from benchmark.media.images import resize
+from benchmark.utils.errors import RunError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from benchmark.suite import Suite
+
+
+@dataclass(frozen=True, eq=False)
+class ShardClip(Clip):
+    """A clip whose sound and frame lie in a shard: `audio` and `image` are the shard, read where they are asked for."""
+
+    samples: int = 0
+    sound_at: int = 0
+    frame_at: int = 0
+    frame_bytes: int = 0
+    content: str = ""
+    """Hash of sound and frame as stored."""
+
+    def waveform(self, rate: int = RATE) -> np.ndarray:
+        with self._open() as shard:
+            return load_audio(np.frombuffer(self.read_sound(shard), "<i2"), rate)
+
+    def picture(self) -> Image:
+        with self._open() as shard:
+            return self.decode(self.read_frame(shard))
+
+    def read_sound(self, shard: IO[bytes]) -> bytes:
+        """The samples, 16 bits each. Raises RunError."""
+        return self._read(shard, self.sound_at, 2 * self.samples)
+
+    def read_frame(self, shard: IO[bytes]) -> bytes:
+        """The frame's JPEG. Raises RunError."""
+        return self._read(shard, self.frame_at, self.frame_bytes)
+
+    def decode(self, jpeg: bytes) -> Image:
+        """The picture of what `read_frame` gave. Raises RunError."""
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
+                return image.convert("RGB")
+        except Exception as error:  # on damaged data Pillow raises nearly anything
+            raise RunError(self._damaged()) from error
+
+    @property
+    def shard(self) -> Path:
+        """The file that holds it."""
+        assert isinstance(self.audio, Path)
+        return self.audio
+
+    def _open(self) -> IO[bytes]:
+        try:
+            return open(self.shard, "rb")
+        except OSError as error:
+            raise RunError(self._damaged()) from error
+
+    def _read(self, shard: IO[bytes], start: int, count: int) -> bytes:
+        shard.seek(start)
+        if len(data := shard.read(count)) < count:
+            raise RunError(self._damaged())
+        return data
+
+    def _damaged(self) -> str:
+        return f"{self.audio} is damaged (clip {self.id}): delete it and run the same `bench prepare vggsound` again"
+
+
+class Stream:
+    """Training examples without end: shuffled shards, read in sequence, through a buffer that shuffles again.
+
+    Every clip comes once an epoch, with a window of `seconds` that starts at a random sample of it; order and windows
+    depend on `seed` and the epoch alone. With `world` processes, process `rank` gets every `world`-th example of the
+    order that one process alone would get. `position` counts the examples that this process was given: a stream made
+    with the position of another one continues it exactly. At most `buffer` clips are in memory (0.4 MB each).
+    """
+
+    def __init__(
+        self,
+        clips: ClipSet,
+        suite: Suite,
+        place: StreamPlace,
+        *,
+        seconds: float | None = None,
+        frames: bool = True,
+        buffer: int = 256,
+    ) -> None:
+        """Make a stream; `seconds` defaults to the suite's `train_seconds`.
+
+        Raises:
+            ValueError: The clips do not lie in shards, or a value is out of range.
+        """
+        self.clips = tuple(clip for clip in clips if isinstance(clip, ShardClip))
+        if not self.clips or len(self.clips) < len(clips):
+            raise ValueError(f"{clips.name!r} has no clips in shards: only prepared data stream")
+        seconds = suite.data.train_seconds or suite.data.seconds if seconds is None else seconds
+        seed, position, rank, world = place
+        if buffer < 1 or seconds <= 0 or position < 0 or not 0 <= rank < world:
+            raise ValueError(
+                f"no stream has buffer {buffer}, {seconds} seconds, position {position}, rank {rank} of {world}: "
+                "give buffer >= 1, seconds > 0, position >= 0, 0 <= rank < world"
+            )
+        self.resolution, self.rule = suite.backbone.resolution, suite.backbone.resize
+        self.samples, self.length = round(seconds * RATE), suite.data.length
+        self.seed, self.frames, self.buffer = seed, frames, buffer
+        self.rank, self.world, self.position = rank, world, position
+        shards: dict[Path, list[int]] = {}
+        for number in sorted(range(len(clips)), key=lambda number: self.clips[number].sound_at):
+            shards.setdefault(self.clips[number].shard, []).append(number)
+        self._shards = [shards[path] for path in sorted(shards)]
+
+    def __iter__(self) -> Iterator[Sample]:
+        count = len(self.clips)
+        reader = _Reader(self.frames)
+        while True:
+            epoch, offset = divmod(self.position * self.world + self.rank, count)
+            arriving, order = buffered_order(self._shards, self.buffer, self.seed, epoch)
+            mine = {order[place] for place in range(offset, count, self.world)}
+            held: dict[int, tuple[bytes, bytes]] = {}
+            entered = 0
+            for place in range(offset, count, self.world):
+                for clip in arriving[entered : place + self.buffer]:
+                    if clip in mine:
+                        held[clip] = reader.read(self.clips[clip])
+                entered = max(entered, min(count, place + self.buffer))
+                self.position += 1
+                yield self._sample(order[place], epoch, *held.pop(order[place]))
+
+    def _sample(self, place: int, epoch: int, sound: bytes, jpeg: bytes) -> Sample:
+        pcm = np.frombuffer(sound, "<i2")
+        room = pcm.size - self.samples
+        start = int(np.random.default_rng([self.seed, epoch, place]).integers(room + 1)) if room > 0 else 0
+        window = pcm[start : start + self.samples].astype(np.float32) / np.float32(2**15)
+        if room < 0:
+            window = fit_length(window, self.samples, self.length)
+        frame = None
+        if self.frames:
+            frame = np.asarray(resize(self.clips[place].decode(jpeg), self.resolution, self.rule))
+        return Sample(place, window, frame)
+
+
+class _Reader:
+    """Reads clips whose shards follow each other: the last shard stays open."""
+
+    def __init__(self, frames: bool) -> None:
+        self.frames = frames
+        self._path: Path | np.ndarray | None = None
+        self._file: IO[bytes] | None = None
+
+    def read(self, clip: ShardClip) -> tuple[bytes, bytes]:
+        if self._file is None or clip.audio != self._path:
+            if self._file is not None:
+                self._file.close()
+            self._file, self._path = clip._open(), clip.audio
+        return clip.read_sound(self._file), clip.read_frame(self._file) if self.frames else b""
+
+
+def buffered_order(shards: Sequence[Sequence[int]], buffer: int, seed: int, epoch: int) -> tuple[list[int], list[int]]:
+    """The items in the order they arrive (shards shuffled, each read in sequence) and in the order they leave.
+
+    The buffer holds `buffer` items; one drawn at random leaves, the next one takes its place. So the item that leaves
+    as number n is among the first n + buffer to arrive.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    arriving = [item for place in rng.permutation(len(shards)) for item in shards[place]]
+    draws = rng.random(len(arriving))
+    held = arriving[:buffer]
+    leaving = []
+    for number, draw in enumerate(draws.tolist()):
+        drawn = int(draw * len(held))
+        leaving.append(held[drawn])
+        if number + buffer < len(arriving):
+            held[drawn] = arriving[number + buffer]
+        else:
+            held[drawn] = held[-1]
+            held.pop()
+    return arriving, leaving

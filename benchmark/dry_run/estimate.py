@@ -1,0 +1,521 @@
+"""What a run would take on this device, found by making one in small: `bench run --dry-run`.
+
+The run's own functions work on a few clips with few steps, in temporary folders. The full-scale suites get networks of
+the true shapes with random parameters, and made-up videos, so nothing has to be downloaded. Nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from benchmark.dry_run.trace import Parts, Trace
+from benchmark.fullscale.random_networks import write_inception
+from benchmark.records.provenance import collect
+from benchmark.records.store import Store
+from benchmark.registries import DATASETS
+from benchmark.runs import steps as run_steps
+from benchmark.runs.plan import Plan
+from benchmark.runs.request import RunRequest
+from benchmark.runs.run import Run
+from benchmark.utils import distributed
+from benchmark.utils.device import peak_memory
+from benchmark.utils.env import environment
+from benchmark.utils.errors import RunError, UserError
+from benchmark.utils.progress import UI, Advance, clock, rate
+from benchmark.weights import stand_ins
+from metrics.definitions import INCEPTION
+from metrics.scorers.base import ImageScorer
+
+if TYPE_CHECKING:
+    from benchmark.backbone import Backbone
+
+CLIPS, STEPS = 2, 2
+
+MAKING, REST = "making networks", "rest"
+UNET, TEXT, ENCODER, DECODER = "U-Net", "text encoder", "VAE encoder", "VAE decoder"
+SEEN = ("pictures", "true frames")
+"""What scorers of pictures get."""
+INCEPTION_CLASS = "FeatureExtractorInceptionV3"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the full run: how often it comes, and seconds of once."""
+
+    what: str
+    unit: str
+    seconds: float
+    count: int
+
+    @property
+    def estimate(self) -> float:
+        """Seconds in the full run."""
+        return self.seconds * self.count
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured, scaled to the full run. Times in seconds, memory in bytes."""
+
+    suite: str
+    method: str
+    settings: dict[str, Any]
+    device: str
+    device_name: str
+    threads: int | None
+    clips: int
+    """Clips of each split that were used."""
+    steps: int
+    """Training and sampling steps that were made."""
+    training_batch: int | None
+    """Clips of a step that was measured; None for a method without a batch."""
+    parts: tuple[Part, ...]
+    step: dict[str, float]
+    """Where the time of a training step goes, at the full run's batch."""
+    image: dict[str, float]
+    """Where the time of a picture goes, at the full run's sampling steps."""
+    peak_memory: dict[str, int]
+    """By phase: an accelerator's own memory during it; on a CPU that of the process up to its end."""
+    notes: tuple[str, ...]
+
+    @property
+    def estimate(self) -> float:
+        """Seconds of the full run."""
+        return sum(part.estimate for part in self.parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        parts = [{**asdict(part), "estimate": part.estimate} for part in self.parts]
+        return {**asdict(self), "parts": parts, "estimate": self.estimate}
+
+
+def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int = STEPS) -> Report:
+    """Make a run in small, and scale what it took up to the whole.
+
+    Args:
+        request: The run. Its trackers and samples are checked as the run's would be, and then left out.
+        ui: Progress and remarks.
+        clips: Clips of each split. At full scale on a CPU it defaults to `CLIPS`, and a training step is made with one
+            clip; otherwise batches are the run's own, so that memory is filled as the run would fill it, and it
+            defaults to a sampling batch.
+        steps: Training and sampling steps.
+
+    Raises:
+        UserError: As `Plan.of`; or this is one of several processes.
+        RunError: As the run itself would raise it.
+    """
+    if distributed.world() > 1:
+        raise UserError("--dry-run measures what one process does: start it without accelerate")
+    with tempfile.TemporaryDirectory(prefix="bench-dry-run-") as name, stand_ins.made_up():
+        folder = Path(name)
+        own = {**_places(folder), "BENCH_WEIGHTS": folder / "weights"}
+        with environment(own):
+            full = Plan.of(request, ui)
+            base = full.base
+            released = base.published is not None
+            slow = released and full.device == "cpu"
+            clips = clips or (CLIPS if slow else base.generation.batch_size)
+            if released:
+                ui.say(f"making {clips} videos of each split")
+                write_inception(folder / "weights" / INCEPTION)
+            labels = DATASETS.get(base.data.source).synthesize(base, clips, folder / "data")
+            if labels is not None:
+                own["BENCH_DATA"] = folder / "data"
+            whole = _Whole.of(full, labels)
+        batch = 1 if slow else None
+        if full.device != "cpu":
+            ui.say("once without counting, as whatever an accelerator does for the first time takes longer")
+            with environment(own | _places(folder / "first")):
+                _Small.run(full, clips, steps, batch, ui)
+        with environment(own | _places(folder / "counted")):
+            return _report(whole, _Small.run(full, clips, steps, batch, ui))
+
+
+def _places(folder: Path) -> dict[str, Path]:
+    """Where a run starts from nothing."""
+    return {"BENCH_CACHE": folder / "cache", "BENCH_RUNS": folder / "runs"}
+
+
+class _Lap(NamedTuple):
+    """Work that was reported at once: how much of it, where its time went, and pictures that each network was given."""
+
+    done: int
+    parts: Parts
+    rows: dict[str, int]
+
+
+@dataclass
+class _Task:
+    """A piece of work as the run reported it."""
+
+    phase: str
+    what: str
+    unit: str
+    laps: list[_Lap] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        return sum(lap.done for lap in self.laps)
+
+    def parts(self, first: int = 0) -> Parts:
+        """Seconds by part of one, from lap `first` on, without the making of networks, which comes once a run."""
+        laps = self.laps[first:] or self.laps
+        done = sum(lap.done for lap in laps)
+        names = dict.fromkeys(name for lap in laps for name in lap.parts if name != MAKING)
+        return {name: sum(lap.parts.get(name, 0.0) for lap in laps) / done for name in names}
+
+    def rows(self, name: str) -> int:
+        """Pictures that `name` was given, those included that only fill a batch up."""
+        return sum(lap.rows.get(name, 0) for lap in self.laps)
+
+
+class _DeviceTrace(Trace):
+    """Reads the clock when the device has done all that it was told."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+    def enter(self, name: str | None) -> None:
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize(self.device)
+        elif self.device == "mps":
+            torch.mps.synchronize()
+        super().enter(name)
+
+
+class _Watch:
+    """A UI that takes the time of what is reported to it, and a maker of networks that are watched."""
+
+    def __init__(self, ui: UI, device: str, clips: int) -> None:
+        self.ui, self.device, self.clips = ui, device, clips
+        self.trace = _DeviceTrace(device)
+        self.phase = ""
+        self.tasks: list[_Task] = []
+        self.made: list[str] = []
+        self.memory: dict[str, int] = {}
+        self.hooks = contextlib.ExitStack()
+        # not kept longer than the run keeps them: their memory is measured
+        self._names: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+        self._rows: dict[str, int] = {}
+        self._depth = 0
+
+    def say(self, line: str) -> None:
+        self.ui.say(line)
+
+    def warn(self, line: str) -> None:
+        self.ui.warn(line)
+
+    @contextlib.contextmanager
+    def task(self, what: str, total: int, unit: str) -> Iterator[Advance]:
+        task = _Task(self.phase, what, unit)
+        self.tasks.append(task)
+        with self.ui.task(what, total, unit) as show:
+            self.trace.lap(REST)
+
+            def advance(done: int) -> None:
+                parts = self.trace.lap(REST)
+                if done:
+                    task.laps.append(_Lap(done, parts, self._rows))
+                    self._rows = {}
+                    show(done)
+
+            yield advance
+
+    def make(self, name: str, build: Callable[[], Any]) -> Any:
+        """`benchmark.weights.stand_ins.Maker`."""
+        self.ui.say(f"making {name} with random weights")
+        self.trace.enter(MAKING)
+        network = build()
+        self.trace.enter(REST)
+        self.made.append(name)
+        if isinstance(network, ImageScorer) and self.device == "cpu":
+            # a batch is filled up to its size, for which nobody wants to wait here
+            network.batch_size = self.clips
+        model = getattr(network, "model", network)
+        if isinstance(model, nn.Module):
+            self.hooks.enter_context(self.trace.watch(model, name, REST))
+            self._names.update(dict.fromkeys(model.modules(), name))
+        return network
+
+    def backbone(self, backbone: Backbone) -> None:
+        """Watch the backbone's networks."""
+        vae = backbone.vae
+        networks = {UNET: backbone.unet, TEXT: backbone.text_encoder, ENCODER: vae.encoder, DECODER: vae.decoder}
+        for name, module in networks.items():
+            self.hooks.enter_context(self.trace.watch(module, name, REST))
+
+    @contextlib.contextmanager
+    def every_network(self) -> Iterator[None]:
+        """Watch whatever module is called, also those that nobody has named: the outermost one counts."""
+
+        def before(module: nn.Module, given: tuple[Any, ...]) -> None:
+            if self._depth == 0:
+                # what has no parameters, such as a resize, is no network
+                name = self._names.get(module, type(module).__name__ if _weighs(module) else REST)
+                if given and isinstance(given[0], Tensor) and given[0].ndim == 4:
+                    self._rows[name] = self._rows.get(name, 0) + len(given[0])
+                self.trace.enter(name)
+            self._depth += 1
+
+        def after(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+            self._depth -= 1
+            if self._depth == 0:
+                self.trace.enter(REST)
+
+        hooks = [register_module_forward_pre_hook(before), register_module_forward_hook(after, always_call=True)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    @contextlib.contextmanager
+    def measuring(self, phase: str) -> Iterator[None]:
+        """In this block the run is in `phase`. Raises RunError where the device has too little memory for it."""
+        self.phase = phase
+        self.hooks.close()
+        gc.collect()
+        accelerated = self.device.startswith("cuda")
+        if accelerated:
+            torch.cuda.reset_peak_memory_stats(self.device)
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            advice = {
+                "fit": "--set micro_batch=4, --set precision=bfloat16 and --set gradient_checkpointing=true take less",
+                "generate": "the suite fixes how many pictures are sampled at a time: take a larger device",
+            }
+            raise RunError(
+                f"{self.device} has too little memory to {phase}: {advice.get(phase, 'take a larger device')}"
+            ) from error
+        self.memory[phase] = peak_memory(self.device)
+
+
+def _weighs(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """Sizes of the full run."""
+
+    plan: Plan
+    train: int
+    test: int
+    labels: int | None
+    """None where the small run has them all."""
+
+    @classmethod
+    def of(cls, plan: Plan, labels: int | None) -> _Whole:
+        return cls(
+            plan,
+            train=plan.fit_suite.data.train,
+            test=plan.clip_count,
+            labels=len(plan.manifest.test.labels) if plan.manifest else labels,
+        )
+
+
+@dataclass(frozen=True)
+class _Small:
+    """A run in small, made."""
+
+    plan: Plan
+    clips: int
+    steps: int
+    watch: _Watch
+    labels: int
+    evaluations: float
+    """Passes through the U-Net for a picture of the full run, over those of the small one."""
+
+    @classmethod
+    def run(cls, full: Plan, clips: int, steps: int, batch: int | None, ui: UI) -> _Small:
+        """`batch`: clips of a training step; None for the run's own."""
+        watch, base = _Watch(ui, full.device, clips), full.base
+        suite = base.model_copy(
+            update={
+                "data": base.data.model_copy(update={"train": clips, "validation": 0, "test": clips}),
+                "generation": base.generation.model_copy(update={"steps": steps, "images_per_clip": 1}),
+            }
+        )
+        fewer = {"steps": steps} | ({"batch_size": batch} if batch else {})
+        known = type(full.settings).model_fields
+        settings = full.settings.model_copy(update={key: value for key, value in fewer.items() if key in known})
+        request = replace(full.request, limit=None, data=None, trackers=(), samples_every=None, used=None, runs=None)
+        plan = replace(
+            full,
+            request=request,
+            suite=suite,
+            base=suite,
+            fit_suite=suite,
+            settings=settings,
+            store=Store(),
+            manifest=None,
+        )
+        job = Run(plan, watch)
+        with watch.hooks, stand_ins.made_up(watch.make):
+            # now, so that making clips is in no phase
+            for split in (job.test, *([job.train] if plan.method.fits and settings.trains else [])):
+                ui.say(f"{len(split)} clips of {split.name}")
+            with watch.measuring("fit"):
+                backbone = job.backbone
+                # hooks would cut what is compiled into pieces
+                if not getattr(settings, "compile", None):
+                    watch.backbone(backbone)
+                run_steps.fit(job)
+            with watch.measuring("generate"):
+                watch.backbone(backbone)
+                run_steps.generate(job)
+            with watch.measuring("score"), watch.every_network():
+                run_steps.score(job)
+        scheduler = backbone.pipeline.scheduler
+        wanted, made = (_timesteps(scheduler, number) for number in (base.generation.steps, steps))
+        return cls(plan, clips, steps, watch, len(job.test.labels), wanted / made)
+
+
+def _timesteps(scheduler: Any, steps: int) -> int:
+    """How often the U-Net is asked: some schedulers ask more often than they have steps."""
+    scheduler.set_timesteps(steps)
+    return len(scheduler.timesteps)
+
+
+def _report(whole: _Whole, small: _Small) -> Report:
+    full, watch = whole.plan, small.watch
+    asked, given = full.settings.model_dump(mode="json"), small.plan.settings.model_dump()
+    pictures = whole.test * full.suite.generation.images_per_clip
+    parts: list[Part] = []
+    step: Parts = {}
+    image: Parts = {}
+    batch = given.get("batch_size")
+    for task in watch.tasks:
+        if not task.laps:
+            continue
+        if task.phase == "fit" and task.unit == "steps":
+            larger = asked["batch_size"] / batch if batch else 1.0
+            # the first one starts things up
+            step = {name: larger * seconds for name, seconds in task.parts(first=1).items()}
+            parts.append(Part(task.what, "steps", sum(step.values()), asked.get("steps", task.done)))
+        elif task.phase == "fit":
+            parts.append(Part(task.what, task.unit, sum(task.parts().values()), whole.train))
+        elif task.phase == "generate" and task.unit == "images":
+            image = task.parts()
+            if UNET in image:
+                image[UNET] *= small.evaluations
+            parts.append(Part(task.what, task.unit, sum(image.values()), pictures))
+    parts += _scoring(whole, small, pictures)
+    machine = collect(device=full.device)
+    return Report(
+        suite=full.suite.name,
+        method=full.name,
+        settings=asked,
+        device=full.device,
+        device_name=machine.device_name or machine.cpu,
+        threads=machine.threads,
+        clips=small.clips,
+        steps=small.steps,
+        training_batch=batch if step else None,
+        parts=tuple(parts),
+        step=step,
+        image=image,
+        peak_memory=watch.memory,
+        notes=tuple(_notes(full, small, batch if step else None, asked.get("batch_size"))),
+    )
+
+
+def _scoring(whole: _Whole, small: _Small, pictures: int) -> Iterator[Part]:
+    """Each network of the scores, and the reading of what they see."""
+    tasks = [task for task in small.watch.tasks if task.phase == "score" and task.laps]
+    larger = {
+        "pictures": pictures / small.clips,
+        "true frames": whole.test / small.clips,
+        "sounds": whole.test / small.clips,
+        "texts": (whole.labels or small.labels) / small.labels,
+    }
+
+    def count(some: Sequence[_Task]) -> int:
+        return round(sum(task.done * larger.get(task.unit, 1.0) for task in some))
+
+    seen = [task for task in tasks if task.unit in SEEN]
+    for name in dict.fromkeys(name for task in seen for name in task.parts() if name != REST):
+        some = [task for task in seen if name in task.parts()]
+        # batches are full in the full run; what came first may have waited for something
+        each = min(task.done * task.parts()[name] / (task.rows(name) or task.done) for task in some)
+        yield Part(
+            f"scoring: pictures with {INCEPTION if name == INCEPTION_CLASS else name}", "pictures", each, count(some)
+        )
+    if seen:
+        # the reading of weights falls into the first of them, too
+        yield Part("scoring: reading pictures", "pictures", min(task.parts()[REST] for task in seen), count(seen))
+    for unit in dict.fromkeys(task.unit for task in tasks if task not in seen):
+        some = [task for task in tasks if task.unit == unit]
+        spent = sum(task.done * seconds for task in some for name, seconds in task.parts().items() if name != REST)
+        yield Part(f"scoring: {unit}", unit, spent / sum(task.done for task in some), count(some))
+
+
+def _notes(full: Plan, small: _Small, batch: int | None, asked: int | None) -> Iterator[str]:
+    if small.watch.made:
+        yield f"random weights of the true shapes: {', '.join(dict.fromkeys(small.watch.made))}"
+    if batch is not None and batch != asked:
+        yield f"a step of {asked} clips is reckoned from one of {batch}; more at a time need more memory than is shown"
+    if small.clips < (size := full.suite.generation.batch_size):
+        yield f"the run samples {size} pictures at a time, here {small.clips}: --dry-clips {size} shows that memory"
+    if full.request.trackers:
+        yield f"a dry run shows nothing in {' or '.join(full.request.trackers)}"
+    if full.request.samples_every:
+        yield f"left out: pictures drawn every {full.request.samples_every} training steps (--samples-every)"
+    yield "left out: start-up and reading of weights, preparing the data, arithmetic of the metrics"
+
+
+HEADER = ["part", "one", "how many", "in all"]
+
+
+def table(report: Report) -> list[list[str]]:
+    """A row a part, under `HEADER`, and one for all of them."""
+    rows = [
+        [part.what, _short(part.seconds), f"{part.count:,} {part.unit}", _long(part.estimate)] for part in report.parts
+    ]
+    return [*rows, ["the whole run", "", "", _long(report.estimate)]]
+
+
+def remarks(report: Report) -> list[str]:
+    """What stands below the table: where the time of a step and of a picture goes, memory, notes."""
+    lines = []
+    for what, parts in (("a step", report.step), ("a picture", report.image)):
+        if whole := sum(parts.values()):
+            shares = sorted(parts.items(), key=lambda part: -part[1])
+            shown = ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in shares)
+            lines.append(f"{what:<9} {_short(whole)}: {shown}")
+    memory = ", ".join(f"{phase} {size / 1e9:.1f} GB" for phase, size in report.peak_memory.items())
+    lines.append(f"memory    {memory}")
+    threads = f", threads: {report.threads}" if report.device == "cpu" else ""
+    lines.append(f"device    {report.device}, {report.device_name}{threads}")
+    return lines + [f"note: {note}" for note in report.notes]
+
+
+def _short(seconds: float) -> str:
+    """A duration that may be short.
+
+    >>> _short(0.0123), _short(75)
+    ('12.3 ms', '1:15')
+    """
+    return clock(seconds) if seconds >= 1 else f"{rate(1e3 * seconds)} ms"
+
+
+def _long(seconds: float) -> str:
+    """A duration that may be long.
+
+    >>> _long(75), _long(200_000)
+    ('1:15', '2.3 days')
+    """
+    return clock(seconds) if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"

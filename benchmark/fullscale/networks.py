@@ -1,0 +1,101 @@
+"""The released networks of the full-scale suites: audio encoders that methods listen with, and scorers.
+
+Scorers are OpenAI's CLIP through open_clip, and Wav2CLIP. All are frozen; a dry run gets random ones of
+the same shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.utils.errors import RunError
+from benchmark.weights import catalog, locate, stand_ins
+
+if TYPE_CHECKING:
+    from benchmark.suite import Suite
+    from metrics.encoders.joint import ImageBindEncoder, Wav2CLIPEncoder
+    from metrics.encoders.wav2clip import Wav2CLIP
+    from metrics.scorers.audio import Wav2CLIPScorer
+    from metrics.scorers.clip import CLIPScorer
+
+# OpenAI's models were trained with the quick GELU; without that word open_clip builds another activation.
+ARCHITECTURES = {"clip-vit-b-32": "ViT-B-32-quickgelu", "clip-vit-l-14": "ViT-L-14-quickgelu"}
+
+
+def _clip(name: str) -> Callable[[Suite, str], CLIPScorer]:
+    def load(suite: Suite, device: str) -> CLIPScorer:
+        from benchmark.fullscale import random_networks
+        from metrics.scorers.clip import load_openai_clip
+
+        sha256, architecture = suite.weights[name], ARCHITECTURES[name]
+
+        def released() -> CLIPScorer:
+            path = locate.checked(suite, name) / catalog.network(name).files[0].name
+            try:
+                return load_openai_clip(name, sha256, architecture, path, device)
+            except ValueError as error:
+                raise RunError(str(error)) from error
+
+        scorer: CLIPScorer = stand_ins.load(
+            name, released, lambda: random_networks.clip(name, sha256, architecture, device)
+        )
+        return scorer
+
+    return load
+
+
+clip_vit_b_32 = _clip("clip-vit-b-32")
+clip_vit_l_14 = _clip("clip-vit-l-14")
+
+
+def wav2clip_scorer(suite: Suite, device: str) -> Wav2CLIPScorer:
+    """Wav2CLIP, one clip at a time."""
+    from metrics.scorers.audio import Wav2CLIPScorer
+
+    return Wav2CLIPScorer("wav2clip", suite.weights["wav2clip"], released_wav2clip(suite), device)
+
+
+def _frozen(suite: Suite, name: str, load: Callable[[Path], Any], random: Callable[[], Any]) -> Any:
+    def released() -> Any:
+        path = locate.checked(suite, name) / catalog.network(name).files[0].name
+        try:
+            return load(path)
+        except ValueError as error:
+            raise RunError(str(error)) from error
+
+    return stand_ins.load(name, released, random).requires_grad_(False)
+
+
+def beats(suite: Suite, device: str) -> Any:
+    """The BEATs that AudioToken listens with."""
+    from benchmark.fullscale import random_networks
+    from metrics.encoders.beats import load_beats
+
+    return _frozen(suite, "beats", load_beats, random_networks.beats).to(device)
+
+
+def released_wav2clip(suite: Suite) -> Wav2CLIP:
+    """Wav2CLIP on the CPU, each clip standardised by itself."""
+    from benchmark.fullscale import random_networks
+    from metrics.encoders.wav2clip import load_wav2clip
+
+    model: Wav2CLIP = _frozen(suite, "wav2clip", load_wav2clip, random_networks.wav2clip)
+    return model
+
+
+def wav2clip_encoder(suite: Suite, device: str) -> Wav2CLIPEncoder:
+    """Wav2CLIP beside the CLIP that it was distilled from: the files that AIS is measured with, as in the paper."""
+    from metrics.encoders.joint import Wav2CLIPEncoder
+
+    return Wav2CLIPEncoder(released_wav2clip(suite), clip_vit_b_32(suite, device)).to(device)
+
+
+def imagebind(suite: Suite, device: str) -> ImageBindEncoder:
+    """ImageBind (CC BY-NC-SA 4.0: for no commercial use)."""
+    from benchmark.fullscale import random_networks
+    from metrics.encoders.imagebind import load_imagebind
+    from metrics.encoders.joint import ImageBindEncoder
+
+    return ImageBindEncoder(_frozen(suite, "imagebind", load_imagebind, random_networks.imagebind)).to(device)

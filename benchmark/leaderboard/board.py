@@ -1,0 +1,204 @@
+"""The leaderboard as data: columns, cells, rows."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from benchmark.leaderboard.significance import Sample
+from benchmark.leaderboard.tables import DASH
+from benchmark.records.record import Cost
+
+if TYPE_CHECKING:
+    from pandas import Series  # type: ignore[import-untyped, unused-ignore]  # no stubs
+
+
+TIED = "†"
+ARROWS = {"up": "↑", "down": "↓", None: ""}
+Direction = Literal["up", "down"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of the board; direction, unit and version are None while no record has the metric."""
+
+    id: str
+    title: str
+    direction: Direction | None = None
+    unit: str | None = None
+    version: int | None = None
+    chance: float | None = None
+    digits: int = 1
+
+    @property
+    def header(self) -> str:
+        return f"{self.title} {ARROWS[self.direction]}".rstrip()
+
+    def show(self, value: float | None) -> str:
+        return DASH if value is None else f"{value:.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one row: the mean over seeds, or the reason why there is none.
+
+    `std` is the sample standard deviation over two or more seeds; `low` and `high` are the 95 % interval over clips:
+    of each clip's mean over seeds, or the mean of the runs' intervals (which is never too narrow) where there are no
+    scores per clip. `n` and `failed` are those of one run (the fewest and the most, if runs differ). `p_best` is the p
+    value of the difference from the best of the column; `tied` says that it is not significant.
+    """
+
+    value: float | None
+    reason: str | None = None
+    low: float | None = None
+    high: float | None = None
+    std: float | None = None
+    n: int = 0
+    failed: int = 0
+    by_seed: Mapping[str, float | None] = field(default_factory=dict)
+    best: bool = False
+    p_best: float | None = None
+    tied: bool = False
+
+    @property
+    def mark(self) -> str:
+        return TIED if self.tied else ""
+
+    def spread(self, column: Column) -> str:
+        """``± std`` over seeds and ``[low, high]`` over clips, what there is of them."""
+        parts = [] if self.std is None else [f"± {column.show(self.std)}"]
+        if self.low is not None and self.high is not None:
+            parts.append(f"[{column.show(self.low)}, {column.show(self.high)}]")
+        return " ".join(parts)
+
+    def show(self, column: Column) -> str:
+        return f"{column.show(self.value)}{self.mark} {self.spread(column)}".rstrip()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What fitting a row cost: steps, seconds (mean over runs), trained parameters; None where not recorded."""
+
+    steps: int | None = None
+    seconds: float | None = None
+    parameters: int | None = None
+
+    @classmethod
+    def of(cls, costs: Sequence[Cost]) -> Fit:
+        steps = [cost.fit_steps for cost in costs if cost.fit_steps is not None]
+        seconds = [cost.fit_seconds for cost in costs if cost.fit_seconds is not None]
+        parameters = [cost.trainable_parameters for cost in costs if cost.trainable_parameters is not None]
+        # One row has one setting: its runs differ in time alone.
+        return cls(
+            max(steps, default=None), statistics.fmean(seconds) if seconds else None, max(parameters, default=None)
+        )
+
+    def show(self) -> str:
+        """
+        >>> Fit(600, 439.66, 169_891).show()
+        '600 steps, 7.3 min, 0.17 M'
+        """
+        parts = [] if self.steps is None else [f"{self.steps} steps"]
+        if self.seconds is not None:
+            size, unit = next(
+                ((size, unit) for size, unit in ((3600, "h"), (60, "min")) if self.seconds >= size), (1, "s")
+            )
+            parts.append(f"{self.seconds / size:.1f} {unit}")
+        if self.parameters is not None:
+            parts.append(f"{self.parameters / 1e6:.3g} M" if self.parameters >= 1e4 else str(self.parameters))
+        return ", ".join(parts) or DASH
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method with its settings.
+
+    `unranked` says why it may have no rank, `variant` names what tells its settings from those of its sibling rows, and
+    `differs` says that another copy of one of its runs holds other numbers (the notes say which). `competes` is false
+    for what brackets the others: a method that is told the answer, or is not given the clip's sound. `scores` holds, by
+    metric, each clip's mean score over the runs.
+    """
+
+    method: str
+    variant: str
+    settings: Mapping[str, Any]
+    where: str
+    seeds: tuple[int, ...]
+    limit: int | None
+    status: str
+    clips: int
+    cells: Mapping[str, Cell]
+    fit: Fit = Fit()
+    competes: bool = True
+    rank: int | None = None
+    unranked: str | None = None
+    differs: bool = False
+    scores: Mapping[str, Series] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        extra = ", ".join(part for part in (self.variant, self.unranked or "") if part)
+        return f"{self.method} ({extra})" if extra else self.method
+
+    @property
+    def shown_seeds(self) -> str:
+        return str(len(self.seeds)) if self.seeds else "fixed"
+
+    @property
+    def shown_where(self) -> str:
+        return f"{self.where} *" if self.differs else self.where
+
+    def sample(self, metric: str) -> Sample | None:
+        """The metric as it enters a comparison; None where the row has no value."""
+        cell = self.cells[metric]
+        if cell.value is None:
+            return None
+        runs = tuple(value for value in cell.by_seed.values() if value is not None) or (cell.value,)
+        interval = None if cell.low is None or cell.high is None else (cell.low, cell.high)
+        return Sample(runs, interval, self.scores.get(metric))
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows in order (ranked first), columns in the order asked for, and what a reader has to know beside them.
+
+    `remarks` are about the records that it was made from, `legend` about how to read it.
+    """
+
+    suite: str
+    version: int | str | None
+    fingerprint: str | None
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    remarks: tuple[str, ...]
+    legend: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.remarks + self.legend
+
+    @property
+    def empty(self) -> str | None:
+        """The line to show in place of a table without rows; None if there are rows."""
+        if self.rows:
+            return None
+        base, _, part = self.suite.partition("+")
+        data = " --data FILE.csv" if part and not re.fullmatch(r"\d+of\d+", part) else ""
+        how = f"bench run --suite {base}{data} --method NAME"
+        return f"Nothing to show yet for suite {self.suite!r}: `{how}` makes a row."
+
+    @property
+    def has_chance(self) -> bool:
+        return any(column.chance is not None for column in self.columns)
+
+    @property
+    def has_fit(self) -> bool:
+        return any(row.fit != Fit() for row in self.rows)
+
+    @property
+    def title(self) -> str:
+        version = "" if self.version is None else f" {self.version}"
+        return f"{self.suite}{version}" + (f" ({self.fingerprint[:8]})" if self.fingerprint else "")

@@ -1,0 +1,446 @@
+"""Build a leaderboard from records and nothing else.
+
+A row is a method with its settings, over all seeds it was run with. Only equal suite fingerprints and equal metric
+definitions (version and scorers) stand in one board; what does not fit is named in the notes. Limited, incomplete and
+failed runs are shown, never ranked. Per-clip scores, where they lie beside the records, give the intervals over clips
+and say whose distance from the best of a column may be chance.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.leaderboard.significance import Way, clip_scores, compare_all, mean_over_runs
+from benchmark.records.record import MetricValue, RunRecord, run_identity
+from benchmark.records.store import StoredRecord
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import canonical_json, digest
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
+from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
+
+
+def build_board(
+    records: Iterable[StoredRecord],
+    metrics: Sequence[str],
+    *,
+    suite: str,
+    fingerprint: str | None = None,
+    titles: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> Board:
+    """Make the board of `suite` out of `records`, in whatever order they come.
+
+    `metrics` are the ids of the columns; rows are sorted by the first, in its direction. `fingerprint` is the protocol
+    that the board is of; by default the one that most records followed. `titles` are headings in place of ids, `notes`
+    are put before the board's own. Records of other suites are left out. Per-clip scores are read from the files beside
+    the records; without them everything else still stands.
+    """
+    own = sorted((r for r in records if r.record.suite.name == suite), key=lambda r: (r.where, str(r.path)))
+    fingerprint = fingerprint or _most_common(r.record.suite.fingerprint for r in own)
+    same = [r for r in own if r.record.suite.fingerprint == fingerprint]
+    remarks = list(notes) + _other_protocols(own, fingerprint)
+    bindings = {metric: _binding(same, metric) for metric in metrics}
+    kept, differing = _without_duplicates(same, bindings)
+    remarks += differing.values()
+
+    scores, damaged = _clip_scores(kept)
+    groups: dict[tuple[str, str, int, str], list[StoredRecord]] = defaultdict(list)
+    for stored in kept:
+        record = stored.record
+        limit = -1 if record.limit is None else record.limit
+        key = record.method.name, canonical_json(record.method.settings), limit, _standing(record, metrics)
+        groups[key].append(stored)
+    rows = [_row(group, key[3], bindings, differing, scores) for key, group in sorted(groups.items())]
+    rows = _with_intervals(_with_variants(rows))
+
+    titles = titles or {}
+    columns = tuple(_column(metric, titles.get(metric, metric), kept, rows, bindings[metric]) for metric in metrics)
+    rows, tested = _tested(_ranked(rows, columns), columns)
+    legend = _reasons(rows, columns) + tested + _legend(rows, columns)
+    return Board(
+        suite=suite,
+        version=same[-1].record.suite.version if same else None,
+        fingerprint=fingerprint,
+        columns=columns,
+        rows=tuple(rows),
+        remarks=tuple(map(_one_line, remarks + damaged)),
+        legend=tuple(map(_one_line, legend)),
+    )
+
+
+_Binding = tuple[int, str]  # version of a metric's definition, and its scorers' hashes as canonical JSON
+
+
+def _bound(value: MetricValue) -> _Binding:
+    return value.version, canonical_json(value.scorers)
+
+
+def _binding(records: Sequence[StoredRecord], metric: str) -> _Binding | None:
+    """The definition that the board shows: the newest version, with the scorers that most records of it used."""
+    values = [v for r in records if (v := r.record.metrics.get(metric)) is not None and v.value is not None]
+    if not values:
+        return None
+    newest = max(value.version for value in values)
+    return newest, _most_common(_bound(v)[1] for v in values if v.version == newest) or ""
+
+
+def _most_common(values: Iterable[str]) -> str | None:
+    # Ties are broken by the text, so that the order of the records plays no part.
+    counts = Counter(values)
+    return max(counts, key=lambda value: (counts[value], value)) if counts else None
+
+
+def _name(record: RunRecord) -> str:
+    name = record.method.name
+    if record.seed is not None:
+        name += f" seed {record.seed}"
+    return f"{name} limit {record.limit}" if record.limit is not None else name
+
+
+def _other_protocols(records: Sequence[StoredRecord], fingerprint: str | None) -> list[str]:
+    others: dict[str, list[str]] = defaultdict(list)
+    for stored in records:
+        if stored.record.suite.fingerprint != fingerprint:
+            others[stored.record.suite.fingerprint].append(f"{_name(stored.record)} ({stored.where})")
+    return [
+        f"Not comparable, made under another protocol of this suite ({other[:8]}): {', '.join(sorted(names))}."
+        for other, names in sorted(others.items())
+    ]
+
+
+def _without_duplicates(
+    records: Sequence[StoredRecord], bindings: Mapping[str, _Binding | None]
+) -> tuple[list[StoredRecord], dict[Path, str]]:
+    """Each run once: complete before incomplete, then the most values that fit the board, then packaged before runs.
+
+    Also a line for each record that was kept although another copy holds different numbers, by its path.
+    """
+    by_run: dict[str, list[StoredRecord]] = defaultdict(list)
+    for stored in records:
+        r = stored.record
+        # Computed, not read: a copied or edited record must not count twice.
+        run = run_identity(r.suite.fingerprint, r.method.name, r.method.settings, r.seed, r.limit)
+        by_run[run].append(stored)
+
+    def preference(stored: StoredRecord) -> tuple[bool, int, bool, str, str]:
+        record = stored.record
+        fitting = sum(
+            (value := record.metrics.get(metric)) is not None and _bound(value) == bound and value.value is not None
+            for metric, bound in bindings.items()
+        )
+        complete = record.status == "complete" and not record.clips.failed
+        return complete, fitting, stored.where == "packaged", record.provenance.date, str(stored.path)
+
+    kept, differing = [], {}
+    for copies in by_run.values():
+        best = max(copies, key=preference)
+        kept.append(best)
+        for other in copies:
+            if other is not best and (metric := _difference(best.record, other.record, bindings)):
+                ours, theirs = best.record.metrics[metric].value, other.record.metrics[metric].value
+                differing[best.path] = (
+                    f"* {_name(best.record)} has copies with other results: {metric} is {ours:.6g} in the one shown "
+                    f"({best.where}) and {theirs:.6g} in {other.path.parent.name}/{other.path.name} ({other.where})."
+                )
+    kept.sort(key=lambda k: (-1 if k.record.seed is None else k.record.seed, k.where, str(k.path)))
+    return kept, dict(sorted(differing.items()))
+
+
+def _difference(one: RunRecord, other: RunRecord, metrics: Iterable[str]) -> str | None:
+    for metric in metrics:
+        a, b = one.metrics.get(metric), other.metrics.get(metric)
+        if a is None or b is None or a.value is None or b.value is None or _bound(a) != _bound(b):
+            continue
+        if not math.isclose(a.value, b.value, rel_tol=1e-6, abs_tol=1e-9):
+            return metric
+    return None
+
+
+def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
+    """Empty for a run that may be ranked, else why it may not."""
+    failed = record.clips.failed or any(record.metrics[m].failed for m in metrics if m in record.metrics)
+    why = [record.status] if record.status != "complete" else ["failed clips"] if failed else []
+    return ", ".join(why if record.limit is None else [*why, f"limit {record.limit}"])
+
+
+def _clip_scores(records: Sequence[StoredRecord]) -> tuple[dict[Path, DataFrame], list[str]]:
+    """Per-clip scores by the record's path, and a line for each file that had to be left out."""
+    scores, damaged = {}, []
+    for stored in records:
+        try:
+            if (found := clip_scores(stored)) is not None:
+                scores[stored.path] = found
+        except UserError as error:
+            damaged.append(f"Per-clip scores left out: {error.problems[0]}.")
+    return scores, damaged
+
+
+def _row(
+    group: Sequence[StoredRecord],
+    standing: str,
+    bindings: Mapping[str, _Binding | None],
+    differing: Mapping[Path, str],
+    scores: Mapping[Path, DataFrame],
+) -> Row:
+    record = group[0].record
+    cells = {metric: _cell(metric, [stored.record for stored in group], bound) for metric, bound in bindings.items()}
+    frames = [scores.get(stored.path) for stored in group]
+    means = {metric: mean_over_runs(frames, metric) for metric, cell in cells.items() if cell.value is not None}
+    sees = set(record.method.card.get("sees", ()))
+    return Row(
+        method=record.method.name,
+        variant="",
+        settings=record.method.settings,
+        where=" + ".join(sorted({stored.where for stored in group})),
+        seeds=tuple(sorted({r.record.seed for r in group if r.record.seed is not None})),
+        limit=record.limit,
+        status=record.status,
+        clips=min(stored.record.clips.total for stored in group),
+        cells=cells,
+        fit=Fit.of([stored.record.cost for stored in group]),
+        competes=not sees or ("audio" in sees and not sees & {"label", "frame"}),
+        unranked=standing or None,
+        differs=any(stored.path in differing for stored in group),
+        scores={metric: mean for metric, mean in means.items() if mean is not None},
+    )
+
+
+def _cell(metric: str, records: Sequence[RunRecord], bound: _Binding | None) -> Cell:
+    """The mean over runs; a run without a comparable value leaves no mean, as it would be of another population."""
+    found: list[MetricValue] = []
+    by_seed: dict[str, float | None] = {}
+    reasons: dict[int | None, str] = {}
+    for record in records:
+        value = record.metrics.get(metric)
+        if value is None:
+            reason = "not in the record"
+        elif value.value is None:
+            reason = value.reason or "no reason given"
+        elif bound is None or _bound(value) != bound:
+            shown = f"the board shows version {bound[0]}" if bound and bound[0] != value.version else "other scorers"
+            reason = f"not comparable: made with version {value.version} of the metric, {shown}"
+        else:
+            reason = ""
+            found.append(value)
+        if record.seed is not None:
+            by_seed[str(record.seed)] = None if value is None or reason else value.value
+        if reason:
+            reasons[record.seed] = reason
+    n = min((value.n for value in found), default=0)
+    failed = max((v.failed for r in records if (v := r.metrics.get(metric))), default=0)
+    if reasons:
+        texts = sorted(set(reasons.values()))
+        if len(reasons) < len(records) or len(texts) > 1:
+            texts = [f"seed {seed}: {reason}" for seed, reason in reasons.items()]
+        return Cell(None, "; ".join(texts), n=n, failed=failed, by_seed=by_seed)
+    values = [value.value for value in found if value.value is not None]
+    lows, highs = [v.low for v in found if v.low is not None], [v.high for v in found if v.high is not None]
+    known = len(lows) == len(highs) == len(found)
+    return Cell(
+        math.fsum(values) / len(values),
+        low=math.fsum(lows) / len(lows) if known else None,
+        high=math.fsum(highs) / len(highs) if known else None,
+        std=statistics.stdev(values) if len(values) > 1 else None,
+        n=n,
+        failed=failed,
+        by_seed=by_seed,
+    )
+
+
+def _with_intervals(rows: Sequence[Row]) -> list[Row]:
+    """Of several runs that have scores per clip: the interval of the clips' means over the runs."""
+    places = [(i, metric) for i, row in enumerate(rows) for metric in row.scores if row.cells[metric].std is not None]
+    if not places:
+        return list(rows)
+    import pandas as pd
+
+    from metrics.statistics import bootstrap_intervals
+
+    table = pd.concat([rows[i].scores[metric] for i, metric in places], axis=1).to_numpy()
+    cells = [dict(row.cells) for row in rows]
+    for (i, metric), interval in zip(places, bootstrap_intervals(table), strict=True):
+        low, high = interval or (None, None)
+        cells[i][metric] = replace(cells[i][metric], low=low, high=high)
+    return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)]
+
+
+def _with_variants(rows: Sequence[Row]) -> list[Row]:
+    """Name, in rows of one method with different settings, the settings that differ."""
+    by_method: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_method[row.method].append(row.settings)
+    named = []
+    for row in rows:
+        siblings = by_method[row.method]
+        keys = sorted({key for settings in siblings for key in settings})
+        differ = [key for key in keys if len({digest(s.get(key)) for s in siblings}) > 1]
+        variant = ", ".join(f"{key}={_plain(row.settings[key])}" for key in differ if key in row.settings)
+        named.append(replace(row, variant=variant))
+    return named
+
+
+def _column(
+    metric: str, title: str, records: Sequence[StoredRecord], rows: Sequence[Row], bound: _Binding | None
+) -> Column:
+    values = [v for stored in records if (v := stored.record.metrics.get(metric)) is not None]
+    if not values:
+        return Column(metric, title)
+    fitting = [v for v in values if v.value is not None and _bound(v) == bound] or values
+    # A limited run may know another chance level; it speaks for the column only if no other does.
+    full = [
+        v
+        for stored in records
+        if stored.record.limit is None and (v := stored.record.metrics.get(metric)) is not None and v in fitting
+    ]
+    chances = {value.chance for value in (full or fitting)}
+    unit = fitting[0].unit
+    shown = [abs(cell.value) for row in rows if (cell := row.cells[metric]).value is not None]
+    largest = max(shown, default=0.0)
+    return Column(
+        metric,
+        title,
+        direction=fitting[0].direction,
+        unit=unit,
+        version=bound[0] if bound else fitting[0].version,
+        chance=chances.pop() if len(chances) == 1 else None,
+        digits=1 if unit in ("%", "percent") or largest >= 100 else 2 if largest >= 10 else 3,
+    )
+
+
+def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
+    """Mark the best of each column, number the rows by the first column, and put them in order."""
+    best: dict[str, float] = {}
+    for column in columns:
+        values = [v for row in rows if _in_the_running(row) and (v := row.cells[column.id].value) is not None]
+        if len(values) > 1:
+            best[column.id] = max(values) if column.direction == "up" else min(values)
+    marked = [
+        replace(
+            row,
+            cells={
+                key: replace(cell, best=_in_the_running(row) and key in best and cell.value == best[key])
+                for key, cell in row.cells.items()
+            },
+        )
+        for row in rows
+    ]
+    if not columns:
+        return sorted(marked, key=lambda row: (bool(row.unranked), row.label))
+    first = columns[0]
+
+    def badness(row: Row) -> float:
+        value = row.cells[first.id].value
+        return math.inf if value is None else -value if first.direction == "up" else value
+
+    ranked = [row for row in marked if not row.unranked]
+    values = [badness(row) for row in ranked]
+    numbered = [
+        replace(row, rank=None if badness(row) == math.inf else 1 + sum(v < badness(row) for v in values))
+        for row in ranked
+    ]
+    return [
+        *sorted(numbered, key=lambda row: (badness(row), row.label)),
+        *sorted((row for row in marked if row.unranked), key=lambda row: (badness(row), row.label)),
+    ]
+
+
+def _in_the_running(row: Row) -> bool:
+    return row.competes and not row.unranked
+
+
+_WAYS: dict[Way, str] = {
+    "clips": "by a paired permutation test over the same clips, seeds averaged per clip",
+    "seeds": "by Welch's t test over seeds",
+    "intervals": "where the 95 % intervals overlap",
+}
+
+
+def _tested(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[Row], list[str]]:
+    """Compare every ranked value with the best of its column; the rows with their marks, and what the marks mean."""
+    places, pairs, untested = [], [], []
+    for column in columns:
+        best = next((row for row in rows if row.cells[column.id].best), None)
+        for i, row in enumerate(rows):
+            if best is None or row.unranked or row.cells[column.id].best:
+                continue
+            theirs, ours = best.sample(column.id), row.sample(column.id)
+            if theirs is not None and ours is not None:
+                places.append((i, column))
+                pairs.append((ours, theirs))
+    cells = [dict(row.cells) for row in rows]
+    ways: dict[Way, list[str]] = defaultdict(list)
+    for (i, column), judged in zip(places, compare_all(pairs), strict=True):
+        if judged is None:
+            untested.append(f"{column.title} of {rows[i].label}")
+            continue
+        way, p_value, significant = judged
+        cells[i][column.id] = replace(cells[i][column.id], p_best=p_value, tied=not significant)
+        if column.title not in ways[way]:
+            ways[way].append(column.title)
+    notes = []
+    if ways:
+        how = "; ".join(f"{', '.join(ways[way])} {text}" for way, text in _WAYS.items() if way in ways)
+        notes.append(f"{TIED} not significantly different from the best of its column (bold), two-sided 5 %: {how}.")
+    if untested:
+        notes.append(
+            f"Not tested against the best: {', '.join(untested)} (no scores per clip, no second seed, no interval)."
+        )
+    return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)], notes
+
+
+def _legend(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    notes = []
+    aside = dict.fromkeys(row.method for row in rows if not row.competes)
+    if aside and any(cell.best for row in rows for cell in row.cells.values()):
+        notes.append(f"Bold is the best of those that hear the clip but not its label or frame: not {_or(aside)}.")
+    if any(cell.std is not None for row in rows for cell in row.cells.values()):
+        notes.append("± is the standard deviation over seeds.")
+    if any(cell.low is not None for row in rows for cell in row.cells.values()):
+        several = {c.title: c.id for c in columns if any(row.cells[c.id].std is not None for row in rows)}
+        scored = [title for title, metric in several.items() if any(metric in row.scores for row in rows)]
+        others = [title for title in several if title not in scored]
+        text = "[low, high] is the 95 % interval over clips"
+        text += ", each clip averaged over seeds" if scored else ""
+        notes.append(text + (f"; of {', '.join(others)}, the mean of the runs' intervals." if others else "."))
+    if any(row.fit != Fit() for row in rows):
+        notes.append(
+            "Fit: optimiser steps, wall-clock time (mean over seeds, on the record's machine), trained parameters."
+        )
+    return notes
+
+
+def _or(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    notes = []
+    for column in columns:
+        by_reason: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            if reason := row.cells[column.id].reason:
+                by_reason[reason].append(row.label)
+        notes += [f"No {column.title} for {', '.join(labels)}: {reason}." for reason, labels in by_reason.items()]
+    return notes
+
+
+def _plain(value: Any) -> str:
+    """A setting's value as it is typed; of a file's hash enough to tell it from others."""
+    if isinstance(value, str):
+        return value[:12] if re.fullmatch("[0-9a-f]{64}", value) else value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\.\.$", ".", " ".join(text.split()))

@@ -1,0 +1,235 @@
+"""A table of texts, written as Markdown, LaTeX, HTML or for a terminal. What it is about does not matter here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+DASH = "–"
+# Where a heading may be broken: after a dot within an id; where a cell: before an interval, after a comma outside one.
+_HEADING, _CELL = re.compile(r"(?<=\.)(?=[a-z])"), re.compile(r" (?=\[)|(?<=,) (?![^\[]*\])")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table and what stands around it. Rows are as long as the header; places are (row, column), from 0.
+
+    `left` are the columns of short texts, which are set to the left and not folded; `prose` those of sentences, which
+    are folded anywhere. The first `names` columns tell the rows apart. `rules` are the rows that a line is drawn above,
+    `dim` those that stand back. `notes` stand below the table, `name` is what LaTeX refers to it by. Without rows only
+    title and notes are written.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: frozenset[int] = frozenset({0})
+    prose: frozenset[int] = frozenset()
+    bold: frozenset[tuple[int, int]] = frozenset()
+    dim: frozenset[int] = frozenset()
+    rules: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+    names: int = 1
+    name: str = "table"
+
+
+# --------------------------------------------------------------------------------------------------------- markdown
+
+
+def markdown(sheet: Sheet, titled: bool = True) -> str:
+    """A GitHub table with aligned pipes, then the notes as a list; `titled` puts the title above as a heading."""
+    from rich.cells import cell_len
+
+    title = f"### {escape_markdown(sheet.title)}\n\n" if titled else ""
+    if not sheet.rows:
+        return title + markdown_notes(sheet.notes)
+    rows = [[escape_markdown(text) for text in row] for row in sheet.rows]
+    for i, j in sheet.bold:
+        rows[i][j] = f"**{rows[i][j]}**"
+    grid = [[escape_markdown(text) for text in sheet.header], *rows]
+    widths = [max(3, *(cell_len(line[j]) for line in grid)) for j in range(len(sheet.header))]
+    left = sheet.left | sheet.prose
+
+    def line(texts: Sequence[str]) -> str:
+        padded = []
+        for j, text in enumerate(texts):
+            space = " " * (widths[j] - cell_len(text))
+            padded.append(text + space if j in left else space + text)
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|" + "|".join(f":{'-' * (w + 1)}" if j in left else f"{'-' * (w + 1)}:" for j, w in enumerate(widths)) + "|"
+    notes = markdown_notes(sheet.notes)
+    return title + "\n".join([line(grid[0]), rule, *map(line, grid[1:])]) + "\n" + (f"\n{notes}" if notes else "")
+
+
+def markdown_notes(notes: Sequence[str]) -> str:
+    """Notes as a list; empty for none."""
+    return "".join(f"- {escape_markdown(note)}\n" for note in notes)
+
+
+def escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*<>|]|(?<!\w)_|_(?!\w)|\](?=\())", r"\\\1", text)
+
+
+# ------------------------------------------------------------------------------------------------------------ latex
+
+PROSE_WIDTH = r"p{0.34\linewidth}"
+
+
+def latex(sheet: Sheet) -> str:
+    """A `table` float for the packages booktabs and graphicx; the notes stand below it in small type.
+
+    Headings and numbers are stacked, and what is still wider than the line is made to fit it.
+    """
+    notes = "\\\\\n".join(map(escape_latex, sheet.notes))
+    if not sheet.rows:
+        return rf"\par\noindent\textbf{{{escape_latex(sheet.title)}}}\\ {notes}\par" + "\n"
+    places = range(len(sheet.header))
+    numbers = set(places) - sheet.left - sheet.prose
+    head = [_stacked(_HEADING.split(text) if j in numbers else [text]) for j, text in enumerate(sheet.header)]
+    rows = [
+        [
+            _stacked(_CELL.split(text) if j in numbers else [text], r"\scriptsize ", (i, j) in sheet.bold)
+            for j, text in enumerate(row)
+        ]
+        for i, row in enumerate(sheet.rows)
+    ]
+    heading, *lines = (" & ".join(line) + r" \\" for line in [head, *rows])
+    for i in sorted(sheet.rules, reverse=True):
+        lines.insert(i, r"\midrule")
+    columns = "".join(PROSE_WIDTH if j in sheet.prose else "l" if j in sheet.left else "r" for j in places)
+    text = [
+        r"\begin{table}[t]",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{escape_latex(sheet.title)}}}",
+        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', sheet.name)}}}",
+        rf"\sbox0{{\begin{{tabular}}{{{columns}}}",
+        *[r"\toprule", heading, r"\midrule", *lines, r"\bottomrule"],
+        r"\end{tabular}}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
+    ]
+    if sheet.notes:
+        text.append(rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}")
+    return "\n".join([*text, r"\end{table}"]) + "\n"
+
+
+def _stacked(parts: Sequence[str], below: str = "", bold: bool = False) -> str:
+    """Texts on top of each other, those after the first in the type `below`."""
+    first, *others = map(escape_latex, parts)
+    first = rf"\textbf{{{first}}}" if bold else first
+    if not others:
+        return first
+    lines = r"\\\strut ".join([first, *(below + one for one in others)])
+    return rf"$\vcenter{{\hbox{{\shortstack[r]{{\strut {lines}}}}}}}$"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "±": r"$\pm$",
+    "–": "--",
+    "[": "{[}",
+    "]": "{]}",
+    "†": r"\textsuperscript{\dag}",
+    "×": r"$\times$",
+    "é": r"\'e",
+    '"': "''",
+}
+
+
+def escape_latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+# ------------------------------------------------------------------------------------------------------------- html
+
+
+def page(template: str, **values: Any) -> str:
+    """A self-contained page (no network) from a template beside this file."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(DASH=DASH, **values) + "\n"
+
+
+# --------------------------------------------------------------------------------------------------------- terminal
+
+
+PROSE_LEAST = 18
+
+
+def rich_table(sheet: Sheet, width: int | None = None) -> RenderableType:
+    """For a terminal of `width` columns (default: the one it runs in), notes below.
+
+    Where the lines are too long, numbers are folded; where that is not enough, the table is cut into parts that repeat
+    the names. No word is broken.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    width = width or shutil.get_terminal_size().columns
+    columns = [list(column) for column in zip(sheet.header, *sheet.rows, strict=True)]
+    parts = _parts(sheet, columns, width)
+    if len(parts) > 1:
+        for j in set(range(len(columns))) - sheet.left - sheet.prose:
+            columns[j] = [_HEADING.sub("\n", columns[j][0]), *(_CELL.sub("\n", text) for text in columns[j][1:])]
+        parts = _parts(sheet, columns, width)
+    title = [Text(sheet.title, style="italic")] if sheet.title else []
+    tables = [_rich_part(sheet, columns, part) for part in parts] if sheet.rows else []
+    return Group(*title, *tables, *(Text(note, style="dim") for note in sheet.notes))
+
+
+def _parts(sheet: Sheet, columns: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """The columns of each part; those that tell the rows apart are in all."""
+    from rich.cells import cell_len
+
+    widths = [2 + max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
+    for j in sheet.prose:
+        widths[j] = min(widths[j], PROSE_LEAST + 2)
+    names = list(range(sheet.names))
+    parts = [list(names)]
+    for j in range(len(names), len(columns)):
+        if len(parts[-1]) > len(names) and sum(widths[k] for k in [*parts[-1], j]) > width:
+            parts.append(list(names))
+        parts[-1].append(j)
+    return parts
+
+
+def _rich_part(sheet: Sheet, columns: Sequence[Sequence[str]], places: Sequence[int]) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for j in places:
+        justify: Literal["left", "right"] = "left" if j in sheet.left | sheet.prose else "right"
+        least = PROSE_LEAST if j in sheet.prose else None
+        table.add_column(Text(columns[j][0]), justify=justify, min_width=least, overflow="fold")
+    for i in range(len(sheet.rows)):
+        cells = [Text(columns[j][i + 1], style="bold green" if (i, j) in sheet.bold else "") for j in places]
+        table.add_row(*cells, style="dim" if i in sheet.dim else None, end_section=i + 1 in sheet.rules)
+    return table

@@ -1,0 +1,155 @@
+"""One training loop for all pretraining stages: resumable to the step, and the same whatever interrupts it."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmark.utils.files import save_atomic
+
+SAVE_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """AdamW with a linear warm-up and a cosine decay to 1 % of `rate`; weights averaged by `ema` (0: the last)."""
+
+    steps: int
+    batch: int
+    rate: float
+    warmup: int = 100
+    weight_decay: float = 0.01
+    ema: float = 0.999
+
+    def factor(self, step: int) -> float:
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class Task(ABC):
+    """What a stage trains: `modules` (averaged and exported), and the loss of one step."""
+
+    modules: nn.ModuleDict
+    schedule: Schedule
+    ships: bool = True
+    """Whether the suite is made of it; what other stages start from is kept beside the checkpoints."""
+
+    @abstractmethod
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """The loss of step `step`; its randomness comes from `generator`, which depends on the step alone.
+
+        Dropout's comes from torch's own generator, whose state is part of the checkpoint.
+        """
+
+    @abstractmethod
+    def evaluate(self) -> dict[str, float]:
+        """Held-out figures of the current weights (in eval mode, without gradients)."""
+
+
+@dataclass
+class Progress:
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[tuple[int, float]] = field(default_factory=list)
+
+
+def average(target: nn.Module, source: nn.Module, decay: float) -> None:
+    """target <- decay * target + (1 - decay) * source for parameters; buffers are copied."""
+    with torch.no_grad():
+        mine: list[torch.Tensor] = list(target.parameters())
+        theirs: list[torch.Tensor] = list(source.parameters())
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        for buffer, value in zip(target.buffers(), source.buffers(), strict=True):
+            buffer.copy_(value)
+
+
+def train(
+    task: Task, checkpoint: Path, say: Callable[[str], None], *, stop_after: int | None = None
+) -> tuple[nn.ModuleDict, Progress] | None:
+    """Train `task` to the end of its schedule, from `checkpoint` where there is one, saving every `SAVE_SECONDS`.
+
+    Returns the averaged modules and the progress, or None when `stop_after` steps of this call came first.
+    """
+    import copy
+
+    schedule = task.schedule
+    modules = task.modules.train()
+    averaged = copy.deepcopy(modules).requires_grad_(False)
+    optimizer = torch.optim.AdamW(
+        [p for p in modules.parameters() if p.requires_grad],
+        lr=schedule.rate,
+        weight_decay=schedule.weight_decay,
+        betas=(0.9, 0.99),
+        fused=True,
+    )
+    progress = Progress()
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        modules.load_state_dict(state["modules"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+        if "random" in state:
+            torch.set_rng_state(state["random"])
+        progress = Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
+        say(f"resuming at step {progress.step} of {schedule.steps}")
+
+    def save() -> None:
+        state: dict[str, Any] = {
+            "modules": modules.state_dict(),
+            "averaged": averaged.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "step": progress.step,
+            "seconds": progress.seconds,
+            "losses": [list(row) for row in progress.losses],
+            "random": torch.get_rng_state(),
+        }
+        save_atomic(checkpoint, lambda path: torch.save(state, path))
+
+    began = saved = time.perf_counter()
+    before, first = progress.seconds, progress.step
+    running: float | None = None
+    while progress.step < schedule.steps:
+        if stop_after is not None and progress.step - first >= stop_after:
+            save()
+            return None
+        step = progress.step
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.rate * schedule.factor(step)
+        loss, logs = task.loss(step, torch.Generator().manual_seed(step))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
+        optimizer.step()
+        if schedule.ema:
+            # a short memory at first, so that the average does not remember the initialisation
+            average(averaged, modules, min(schedule.ema, (1 + step) / (10 + step)))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss is {value} at step {step}; the last good state is {checkpoint}")
+        running = value if running is None else 0.98 * running + 0.02 * value
+        progress.step += 1
+        now = time.perf_counter()
+        progress.seconds = before + now - began
+        if progress.step % 100 == 0 or progress.step == schedule.steps:
+            progress.losses.append((progress.step, running))
+            left = (schedule.steps - progress.step) * (now - began) / (progress.step - first)
+            details = " ".join(f"{name} {number:.4f}" for name, number in logs.items())
+            say(f"step {progress.step}/{schedule.steps} loss {running:.4f} {details} | {left / 60:.1f} min left")
+        if now - saved > SAVE_SECONDS:
+            save()
+            saved = now
+    save()
+    if not schedule.ema:
+        averaged.load_state_dict(modules.state_dict())
+    task.modules.load_state_dict(averaged.state_dict())
+    return averaged.eval(), progress

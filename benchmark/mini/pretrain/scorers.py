@@ -1,0 +1,296 @@
+"""Pretraining of the networks of mini that embed or classify: scorers, and encoders for methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmark.mini import captions, networks
+from benchmark.mini.data import WorldClips
+from benchmark.mini.pretrain.loop import Schedule, Task
+from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, SOUND_POOL, Workshop, bf16, pixels, waves
+from benchmark.mini.world import LABELS
+
+
+class CLIPTask(Task):
+    schedule = Schedule(steps=1_400, batch=64, rate=1e-3, warmup=150, weight_decay=0.05)
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.modules = nn.ModuleDict({"clip": networks.clip(len(shop.tokenizer))})
+        self.clips = shop.clips("pretrain", POOL)
+        self.held_out = shop.clips("pretrain-val", HELD_OUT)
+        self.vae = shop.module("vae", "vae", networks.vae())
+
+    @torch.no_grad()
+    def _soften(self, picture: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """What a generator does to a picture: a third passes the autoencoder with noisy latents, some are blurred."""
+        batch = len(picture)
+        third = batch // 3
+        with bf16():
+            latent = self.vae.encode(picture[:third]).latent_dist.mean
+            spread = latent.float().std() * 0.3 * torch.rand(third, 1, 1, 1, generator=generator)
+            rebuilt = self.vae.decode(latent + spread * torch.randn(latent.shape, generator=generator)).sample
+        picture = torch.cat([rebuilt.float().clamp(-1, 1), picture[third:]])
+        sixth = slice(third, third + batch // 6)
+        picture[sixth] = F.interpolate(F.avg_pool2d(picture[sixth], 2), scale_factor=2.0, mode="bilinear")
+        level = 0.15 * torch.rand(batch, 1, 1, 1, generator=generator) ** 2
+        return (picture + level * torch.randn(picture.shape, generator=generator)).clamp(-1, 1)
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        chosen = torch.randint(POOL, (self.schedule.batch,), generator=generator).sort().values
+        rows = chosen[torch.randperm(len(chosen), generator=generator)].numpy()
+        words = np.random.default_rng([step, 2])
+        said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in rows]
+        picture = self._soften(pixels(self.clips.pictures[rows]), generator)
+        clip = self.modules["clip"]
+        with bf16():
+            seen = clip.encode_image(picture, normalize=True)
+            read = clip.encode_text(self.shop.token_ids([text for text, _ in said]), normalize=True)
+        logits = clip.logit_scale.exp().clamp(max=50) * read.float() @ seen.float().T
+        return _caption_loss(logits, self.clips, rows, [named for _, named in said]), {}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        clip = self.modules["clip"].eval()
+        picture = pixels(np.asarray(self.held_out.pictures))
+        seen = clip.encode_image(picture, normalize=True)
+        truth = torch.from_numpy(self.held_out.classes)
+        figures = {}
+        for name, template in (("bare", "{}"), ("prompted", "a photo of {}")):
+            read = clip.encode_text(self.shop.token_ids([template.format(x) for x in LABELS]), normalize=True)
+            figures[f"zero_shot_{name}"] = round(float((100 * ((seen @ read.T).argmax(1) == truth).float()).mean()), 2)
+        texts = [captions.statement(self.held_out.label(i), self.held_out.attributes[i]) for i in range(HELD_OUT)]
+        kinds = sorted(set(texts))
+        read = clip.encode_text(self.shop.token_ids(kinds), normalize=True)
+        right = (seen @ read.T).argmax(1) == torch.tensor([kinds.index(text) for text in texts])
+        figures["zero_shot_with_attributes"] = round(float(100 * right.float().mean()), 2)
+        return figures
+
+
+def _caption_loss(
+    logits: torch.Tensor, clips: WorldClips, rows: Sequence[int] | np.ndarray, said: Sequence[dict[str, Any]]
+) -> torch.Tensor:
+    """Contrast of captions (rows of `logits`) and the pictures of the clips `rows` (columns).
+
+    A caption is true of every picture that has its label and all that it says of it.
+    """
+    facts = [(clips.label(i), set(_words(clips.attributes[i]))) for i in rows]
+    true = torch.tensor(
+        [
+            [label == facts[row][0] and set(_words(named)) <= shown for label, shown in facts]
+            for row, named in enumerate(said)
+        ],
+        dtype=torch.float32,
+    )  # (caption, picture)
+    by_caption = -(true / true.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
+    by_picture = -(true.T / true.sum(0)[:, None] * logits.T.log_softmax(1)).sum(1).mean()
+    return (by_caption + by_picture) / 2
+
+
+def _words(attributes: Any) -> list[str]:
+    from benchmark.mini.world import describe
+
+    return [f"{name}:{describe(name, value)}" for name, value in attributes.items()]
+
+
+def _altered(wave: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Another level, another moment, a little noise: (B, samples) -> (B, samples)."""
+    batch, samples = wave.shape
+    shift = torch.randint(samples // 4, (batch,), generator=generator)
+    wave = torch.stack([row.roll(int(by)) for row, by in zip(wave, shift, strict=True)])
+    gain = 10 ** ((torch.rand(batch, 1, generator=generator) * 12 - 9) / 20)
+    hiss = 10 ** ((torch.rand(batch, 1, generator=generator) * 40 - 80) / 20)
+    return gain * wave + hiss * torch.randn(wave.shape, generator=generator)
+
+
+class TagTask(Task):
+    """A BEATs that learns audio tags: `tags` of each clip, or its label alone."""
+
+    def __init__(self, shop: Workshop, model: nn.Module, tags: Sequence[str], manner: bool, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.modules = nn.ModuleDict({"beats": model})
+        self.clips = shop.clips("pretrain", SOUND_POOL)
+        self.held_out = shop.clips("pretrain-val", HELD_OUT)
+        self.tags = list(tags)
+        self.manner = manner
+
+    def _targets(self, clips: WorldClips, chosen: Sequence[int]) -> torch.Tensor:
+        index = {tag: column for column, tag in enumerate(self.tags)}
+        target = torch.zeros(len(chosen), len(self.tags))
+        for row, clip in enumerate(chosen):
+            names = captions.tags_of(clips.label(clip), clips.attributes[clip]) if self.manner else [clips.label(clip)]
+            for tag in names:
+                target[row, index[tag]] = 1
+        return target
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        chosen = torch.randint(SOUND_POOL, (self.schedule.batch,), generator=generator).sort().values.numpy()
+        wave = _altered(waves(self.clips.sounds[chosen]), generator)
+        with bf16():
+            logits = self.modules["beats"].logits(wave).float()
+        target = self._targets(self.clips, chosen.tolist())
+        if not self.manner:
+            return F.cross_entropy(logits, target.argmax(1)), {}
+        return F.binary_cross_entropy_with_logits(logits, target) * 10, {}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        model = self.modules["beats"].eval()
+        logits = torch.cat([model.logits(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
+        truth = torch.from_numpy(self.held_out.classes)
+        figures = {
+            "label_accuracy": round(float(100 * (logits[:, : len(LABELS)].argmax(1) == truth).float().mean()), 2)
+        }
+        if self.manner:
+            target = self._targets(self.held_out, range(HELD_OUT))
+            for name in captions.ORDER:
+                columns = [i for i, tag in enumerate(self.tags) if tag.startswith(f"{name}: ")]
+                rows = target[:, columns].sum(1) > 0
+                right = logits[rows][:, columns].argmax(1) == target[rows][:, columns].argmax(1)
+                figures[f"{name}_accuracy"] = round(float(100 * right.float().mean()), 2)
+        return figures
+
+
+class Wav2CLIPTask(Task):
+    schedule = Schedule(steps=1_200, batch=48, rate=2e-3, warmup=100, weight_decay=0.02)
+    temperature = 0.05
+    draw = 0
+    """Enters the seed of every step: which clips are met together, and how they are altered."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.modules = nn.ModuleDict({"wav2clip": networks.wav2clip()})
+        self.clips = shop.clips("pretrain", SOUND_POOL)
+        self.held_out = shop.clips("pretrain-val", HELD_OUT)
+        self.clip = clip = shop.module("clip", "clip", networks.clip(len(shop.tokenizer)))
+        with torch.inference_mode():
+            self.targets, self.held_targets = (
+                torch.cat(
+                    [
+                        clip.encode_image(pixels(clips.pictures[i : i + 128]), normalize=True)
+                        for i in range(0, len(clips), 128)
+                    ]
+                ).clone()
+                for clips in (self.clips, self.held_out)
+            )
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        generator.manual_seed(self.draw + step)
+        chosen = torch.randint(SOUND_POOL, (self.schedule.batch,), generator=generator).sort().values
+        wave = _altered(waves(self.clips.sounds[chosen.numpy()]), generator)
+        with bf16():
+            heard = self.modules["wav2clip"](wave).float()
+        heard, target = F.normalize(heard, dim=1), self.targets[chosen].clone()
+        logits = heard @ target.T / self.temperature
+        truth = torch.arange(len(chosen))
+        contrast = (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth)) / 2
+        cosine = (1 - (heard * target).sum(1)).mean()
+        return contrast + 2 * cosine, {"cosine": float(1 - cosine.detach())}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        model = self.modules["wav2clip"].eval()
+        heard = torch.cat([model(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
+        similarity = (F.normalize(heard, dim=1) @ self.held_targets.T).double()
+        own = similarity.diagonal()[None, :]  # of each picture, the similarity to its own sound
+        others = ~torch.eye(HELD_OUT, dtype=torch.bool)
+        classes = torch.from_numpy(self.held_out.classes)
+        same = (classes[:, None] == classes[None, :]) & others
+        below = (similarity < own).double()
+        return {
+            "ais_of_true_pictures": round(float(100 * (below * others).sum() / others.sum()), 2),
+            "ais_sameclass_of_true_pictures": round(float(100 * (below * same).sum() / same.sum()), 2),
+            "cosine": round(float(own.mean()), 4),
+        }
+
+
+class Wav2CLIPEncoderTask(Wav2CLIPTask):
+    """The Wav2CLIP that is a method: distilled like the scorer's, from other first weights and other draws."""
+
+    draw = 10_000_000
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        model = self.modules["wav2clip"].eval()
+        heard = torch.cat([model(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
+        read = self.clip.encode_text(self.shop.token_ids(_prompts()))
+        return _joint_figures(heard, self.held_targets, read, self.held_out.classes)
+
+
+class ImageBindTask(Task):
+    """All three towers at once: pictures and captions bind each other, sounds follow the pictures.
+
+    As in ImageBind, nothing that a sound says moves the vision tower: its embeddings are constants to the sounds.
+    """
+
+    schedule = Schedule(steps=1_300, batch=48, rate=1e-3, warmup=150, weight_decay=0.05)
+
+    def __init__(self, shop: Workshop) -> None:
+        from metrics.encoders.imagebind import IMAGE_MEAN, IMAGE_STD
+
+        self.shop = shop
+        self.modules = nn.ModuleDict({"imagebind": networks.imagebind(len(shop.tokenizer))})
+        self.clips = shop.clips("pretrain", SOUND_POOL)
+        self.held_out = shop.clips("pretrain-val", HELD_OUT)
+        self.mean, self.deviation = (torch.tensor(row)[:, None, None] for row in (IMAGE_MEAN, IMAGE_STD))
+
+    def _picture(self, batch: np.ndarray) -> torch.Tensor:
+        return ((pixels(batch) + 1) / 2 - self.mean) / self.deviation
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        model = self.modules["imagebind"]
+        batch = self.schedule.batch
+        rows = torch.randint(SOUND_POOL, (batch,), generator=generator).sort().values.numpy()
+        words = np.random.default_rng([step, 3])
+        said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in rows]
+        clips = model.preprocess(_altered(waves(self.clips.sounds[rows]), generator))
+        one = torch.randint(clips.shape[1], (batch,), generator=generator)
+        with bf16():
+            seen = model.encode_images(self._picture(self.clips.pictures[rows]))
+            read = model.encode_texts(self.shop.token_ids([text for text, _ in said]))
+            heard = model.encode_clips(clips[torch.arange(batch), one])
+        caption = _caption_loss(read @ seen.T, self.clips, rows, [named for _, named in said])
+        # the temperatures are part of the embeddings
+        logits, truth = heard @ seen.detach().T, torch.arange(batch)
+        sound = (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth)) / 2
+        return caption + sound, {"caption": float(caption.detach()), "sound": float(sound.detach())}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        model = self.modules["imagebind"].eval()
+        parts = range(0, HELD_OUT, 32)
+        heard = torch.cat([model.encode_audio(waves(self.held_out.sounds[i : i + 32])) for i in parts])
+        seen = torch.cat([model.encode_images(self._picture(self.held_out.pictures[i : i + 32])) for i in parts])
+        read = model.encode_texts(self.shop.token_ids(_prompts()))
+        return _joint_figures(heard, seen, read, self.held_out.classes)
+
+
+def _prompts() -> list[str]:
+    return [f"a photo of {label}" for label in LABELS]
+
+
+def _joint_figures(
+    heard: torch.Tensor, seen: torch.Tensor, read: torch.Tensor, classes: np.ndarray
+) -> dict[str, float]:
+    """What sounds, pictures and label prompts of one space know of each other, in percent.
+
+    `heard`, `seen`: (n, d), row by row of one clip; `read`: (labels, d). Retrieval is among all n pictures.
+    """
+    heard, seen, read = (F.normalize(x, dim=1) for x in (heard, seen, read))
+    truth = torch.from_numpy(classes)
+    similarity = heard @ seen.T
+    rank = (similarity > similarity.diagonal()[:, None]).sum(1)
+    figures = {
+        "label_by_sound": (heard @ read.T).argmax(1) == truth,
+        "label_by_picture": (seen @ read.T).argmax(1) == truth,
+        "picture_by_sound_r1": rank < 1,
+        "picture_by_sound_r10": rank < 10,
+        "class_of_picture_by_sound": truth[similarity.argmax(1)] == truth,
+    }
+    return {name: round(float(100 * right.float().mean()), 2) for name, right in figures.items()}

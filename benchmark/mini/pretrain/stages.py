@@ -1,0 +1,135 @@
+"""Making all networks of the `mini` suite from nothing: `bench mini pretrain [STAGE...]`.
+
+Each stage trains on the world's `pretrain` split, reports on `pretrain-val`, and writes one half-precision safetensors
+file and one report. No stage ever sees a training, validation or test clip of the suite. On two cores none takes more
+than 100 minutes; what `backbone-draft` makes is no part of the suite and stays where checkpoints are. Stages:
+
+================  =====================================================================  ======================
+stage             what                                                                   needs
+================  =====================================================================  ======================
+vae               AutoencoderKL: L1, gradient L1 and KL
+backbone-draft    CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
+backbone          the draft trained on, with a second course of the rate                 vae, backbone-draft
+beats             the encoder AudioToken listens with: audio tags (label and manner)
+clip              the picture scorer: contrastive, captions that are true of a picture   vae (as augmentation)
+wav2clip          the sound scorer: contrastive against the frozen clip                  clip
+classifier        the audio classifier: labels
+wav2clip-encoder  the Wav2CLIP that methods listen with: another training, other draws   clip
+imagebind         ImageBind: captions to pictures, and sounds to pictures (InfoNCE)
+================  =====================================================================  ======================
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.mini import captions, networks
+from benchmark.mini.data import world_digest
+from benchmark.mini.pretrain.backbone import DRAFT, BackboneDraftTask, BackboneTask, VAETask
+from benchmark.mini.pretrain.loop import Schedule, Task, train
+from benchmark.mini.pretrain.scorers import CLIPTask, ImageBindTask, TagTask, Wav2CLIPEncoderTask, Wav2CLIPTask
+from benchmark.mini.pretrain.workshop import Workshop
+from benchmark.mini.world import LABELS
+from benchmark.utils.errors import unknown
+from benchmark.utils.files import sha256_of, write_atomic
+
+STAGES = {
+    "vae": 0,
+    "backbone-draft": 1,
+    "backbone": 1,
+    "beats": 2,
+    "clip": 3,
+    "wav2clip": 4,
+    "classifier": 5,
+    "wav2clip-encoder": 6,
+    "imagebind": 7,
+}
+"""The stages in their order, each with its seed."""
+
+
+def _task(stage: str, shop: Workshop) -> Task:
+    if stage == "beats":
+        tags = captions.all_tags()
+        schedule = Schedule(steps=1_000, batch=32, rate=1e-3, warmup=200)
+        return TagTask(shop, networks.beats(len(tags)), tags, True, schedule)
+    if stage == "classifier":
+        schedule = Schedule(steps=500, batch=32, rate=1.5e-3, warmup=100)
+        return TagTask(shop, networks.classifier(len(LABELS)), LABELS, False, schedule)
+    tasks: dict[str, Callable[[Workshop], Task]] = {
+        "vae": VAETask,
+        DRAFT: BackboneDraftTask,
+        "backbone": BackboneTask,
+        "clip": CLIPTask,
+        "wav2clip": Wav2CLIPTask,
+        "wav2clip-encoder": Wav2CLIPEncoderTask,
+        "imagebind": ImageBindTask,
+    }
+    return tasks[stage](shop)
+
+
+def _prefixed(say: Callable[[str], None], stage: str) -> Callable[[str], None]:
+    return lambda line: say(f"{stage}: {line}")
+
+
+def pretrain(
+    stages: Sequence[str],
+    weights: Path,
+    work: Path,
+    cache: Path,
+    say: Callable[[str], None] = print,
+    *,
+    steps: int | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Train `stages` (all, in order, when empty) and export each to `weights` as `<stage>.safetensors` and `.json`.
+
+    The draft of the backbone stays in `work`.
+
+    An interrupted stage continues from `work`; an exported one is trained anew only if its checkpoint was removed.
+    `steps` shortens every schedule (for trying the recipe out). Returns the reports. Unknown stage: UserError.
+    """
+    for stage in stages:
+        if stage not in STAGES:
+            raise unknown("stage", stage, STAGES)
+    work.mkdir(parents=True, exist_ok=True)
+    shop = Workshop(weights, work, cache, say)
+    reports = {}
+    for stage in STAGES:
+        if stages and stage not in stages:
+            continue
+        began = time.perf_counter()
+        torch.manual_seed(STAGES[stage])
+        task = _task(stage, shop)
+        if steps is not None:
+            task.schedule = Schedule(**{**task.schedule.__dict__, "steps": steps, "warmup": min(10, steps)})
+        say(f"{stage}: ready to train after {time.perf_counter() - began:.0f} s")
+        result = train(task, work / f"{stage}.pt", _prefixed(say, stage))
+        assert result is not None
+        modules, progress = result
+        path = (weights if task.ships else work) / f"{stage}.safetensors"
+        networks.export(modules, path)
+        # the figures are those of the half-precision weights that ship, not of the ones in memory
+        for name, module in task.modules.items():
+            networks.load_into(module, path, name)
+        reports[stage] = {
+            "stage": stage,
+            "sha256": sha256_of(path),
+            "bytes": path.stat().st_size,
+            "parameters": sum(p.numel() for p in modules.parameters()),
+            "steps": progress.step,
+            "batch": task.schedule.batch,
+            "seconds": round(progress.seconds),
+            "threads": torch.get_num_threads(),
+            "held_out": task.evaluate(),
+            "losses": [[step, round(loss, 5)] for step, loss in progress.losses[:: max(1, len(progress.losses) // 40)]],
+            "world": {kind: world_digest(kind) for kind in ("sounds", "pictures")},
+            "torch": torch.__version__,
+        }
+        write_atomic(weights / f"{stage}.json", json.dumps(reports[stage], indent=2) + "\n")
+        say(f"{stage}: exported {path.name}, {path.stat().st_size / 1e6:.2f} MB, {reports[stage]['held_out']}")
+    return reports

@@ -1,0 +1,147 @@
+"""The data, backbone, encoders and scorers of the suite `mini`, as `benchmark.registries` finds them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.clips import Clip, ClipSet
+from benchmark.dataset import DataSet, Split
+from benchmark.mini import networks, world
+from benchmark.mini.data import WorldClips, clip_id, world_digest
+from benchmark.utils.errors import RunError
+from benchmark.utils.files import digest, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmark.backbone import Backbone
+    from benchmark.suite import Suite
+    from benchmark.utils.progress import UI
+    from metrics.encoders.joint import ImageBindEncoder, Wav2CLIPEncoder
+    from metrics.scorers.audio import AudioClassifier, Wav2CLIPScorer
+    from metrics.scorers.clip import CLIPScorer
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class MiniData(DataSet):
+    """The generated world: always whole, and no file has to be prepared."""
+
+    def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
+        """Return the first clips of the world's split, as many as the suite says."""
+        count: int = getattr(suite.data, split)
+        with ExitStack() as stack:
+            advance: dict[str, Callable[[int], None]] = {}
+            reached: dict[str, int] = {}
+
+            def progress(kind: str, done: int, total: int) -> None:
+                if kind not in advance:
+                    advance[kind] = stack.enter_context(ui.task(f"making {kind} of {split}", total, "clips"))
+                advance[kind](done - reached.get(kind, 0))
+                reached[kind] = done
+
+            made = WorldClips(split, count, cache, progress)
+            listed = tuple(
+                Clip(clip_id(split, i), made.sounds[i], made.pictures[i], (made.label(i),), split, made.attributes[i])
+                for i in range(count)
+            )
+        identity = digest({"world": [world_digest("sounds"), world_digest("pictures")], "split": split, "count": count})
+        return ClipSet(f"mini {split}", listed, world.LABELS, identity)
+
+
+DATA = MiniData()
+
+
+def checked(suite: Suite, name: str) -> Path:
+    """The shipped file of network `name`, after its sha256 was compared with the suite's. Raises RunError."""
+    path = WEIGHTS / f"{name}.safetensors"
+    if not path.is_file():
+        raise RunError(f"{path.name} is not in the package: reinstall it, or make it with `bench mini pretrain {name}`")
+    wanted = (suite.weights | suite.encoders).get(name, "none")
+    if (found := sha256_of(path)) != wanted:
+        raise RunError(
+            f"{path.name} has sha256 {found[:12]}..., suite {suite.base!r} wants {wanted[:12]}...: "
+            "reinstall the package, or make a new version of the suite for other weights"
+        )
+    return path
+
+
+def backbone(suite: Suite, device: str) -> Backbone:
+    """Stable Diffusion's pipeline over the small networks."""
+    from diffusers import StableDiffusionPipeline
+
+    from benchmark.backbone import Backbone
+
+    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
+    weights = checked(suite, "backbone")
+    vae = networks.load_into(networks.vae(), checked(suite, "vae"), "vae")
+    vae.register_to_config(scaling_factor=networks.scaling_factor(WEIGHTS))
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=networks.load_into(networks.text_encoder(len(tokenizer)), weights, "text_encoder"),
+        tokenizer=tokenizer,
+        unet=networks.load_into(networks.unet(), weights, "unet"),
+        scheduler=networks.scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return Backbone(pipeline, suite, device)
+
+
+def beats(suite: Suite, device: str) -> Any:
+    """The BEATs that AudioToken listens with (no scorer: the scorers have other weights)."""
+    from benchmark.mini.captions import all_tags
+
+    return networks.load_into(networks.beats(len(all_tags())), checked(suite, "beats"), "beats").to(device)
+
+
+def clip(suite: Suite, device: str) -> CLIPScorer:
+    """The picture scorer."""
+    from benchmark import text_encoder as text
+    from metrics.preprocessing import Preprocessing
+    from metrics.scorers.clip import CLIPScorer
+
+    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
+    path = checked(suite, "clip")
+    model = networks.load_into(networks.clip(len(tokenizer)), path, "clip")
+    half = (0.5, 0.5, 0.5)
+    preprocessing = Preprocessing(world.PICTURE_SIZE, half, half)
+    return CLIPScorer("clip", suite.weights["clip"], model, preprocessing, partial(text.tokenize, tokenizer), device)
+
+
+def wav2clip(suite: Suite, device: str) -> Wav2CLIPScorer:
+    """The sound scorer, in the picture scorer's space."""
+    from metrics.scorers.audio import Wav2CLIPScorer
+
+    model = networks.load_into(networks.wav2clip(), checked(suite, "wav2clip"), "wav2clip")
+    return Wav2CLIPScorer("wav2clip", suite.weights["wav2clip"], model, device)
+
+
+def classifier(suite: Suite, device: str) -> AudioClassifier:
+    """The audio classifier over the world's labels."""
+    from metrics.scorers.audio import AudioClassifier
+
+    model = networks.load_into(networks.classifier(len(world.LABELS)), checked(suite, "classifier"), "beats")
+    return AudioClassifier("classifier", suite.weights["classifier"], model, world.LABELS, device)
+
+
+def wav2clip_encoder(suite: Suite, device: str) -> Wav2CLIPEncoder:
+    """The Wav2CLIP that methods listen with, beside the CLIP that it was distilled from; the scorer's is another."""
+    from metrics.encoders.joint import Wav2CLIPEncoder
+
+    model = networks.load_into(networks.wav2clip(), checked(suite, "wav2clip-encoder"), "wav2clip")
+    return Wav2CLIPEncoder(model, clip(suite, device)).to(device)
+
+
+def imagebind(suite: Suite, device: str) -> ImageBindEncoder:
+    """The ImageBind that methods listen with; none of its towers scores."""
+    from benchmark import text_encoder as text
+    from metrics.encoders.joint import ImageBindEncoder
+
+    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
+    model = networks.load_into(networks.imagebind(len(tokenizer)), checked(suite, "imagebind"), "imagebind")
+    return ImageBindEncoder(model, partial(text.tokenize, tokenizer)).to(device)

@@ -1,0 +1,168 @@
+"""What a result was made with: code, packages, machine. Facts only, gathered without importing what they describe."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmark.utils.env import PACKAGE
+
+DISTRIBUTION = "audio2image-bench"
+PACKAGES = (
+    "accelerate",
+    "av",
+    "diffusers",
+    "numpy",
+    "open-clip-torch",
+    "peft",
+    "pillow",
+    "safetensors",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "torch",
+    "torchaudio",
+    "torchvision",
+    "transformers",
+)
+
+
+class Provenance(BaseModel):
+    """The code, packages and machine behind a record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    package_version: str | None
+    """Version of the installed distribution; null when run from a checkout that is not installed."""
+    commit: str | None
+    """Full git commit of the package's own checkout; null outside one."""
+    dirty: bool | None
+    """Whether that checkout held changes or new files beside `results/`; null outside one."""
+    origin: str | None
+    """The checkout's remote, without user, token or query; null if there is none or it is a local path."""
+    python: str
+    """Python's version."""
+    platform: str
+    """Operating system, its release and the machine's architecture."""
+    cpu: str
+    """Name of the processor."""
+    packages: dict[str, str]
+    """Version by distribution name, of those that are installed."""
+    device: str | None
+    """Where the networks ran: cpu, cuda, mps."""
+    device_name: str | None
+    """The accelerator's name; null on the CPU or where it was not asked."""
+    threads: int | None
+    """Threads that torch computed with; null where torch was not used."""
+    date: str
+    """When these facts were gathered: UTC, ISO 8601."""
+
+
+class Checkout(NamedTuple):
+    """State of a git checkout: commit, dirty flag, origin without credentials."""
+
+    commit: str
+    dirty: bool
+    origin: str | None
+
+
+def collect(packages: Iterable[str] = PACKAGES, device: str | None = None) -> Provenance:
+    """Gather the facts now. `device` is what the caller computes on ("cpu", "cuda:0"); torch is never imported."""
+    checkout = checkout_of(PACKAGE)
+    torch = sys.modules.get("torch")
+    device_name = None
+    if torch is not None and device is not None and device.startswith("cuda"):
+        device_name = torch.cuda.get_device_name(device)
+    return Provenance(
+        package_version=_version(DISTRIBUTION),
+        commit=checkout.commit if checkout else None,
+        dirty=checkout.dirty if checkout else None,
+        origin=checkout.origin if checkout else None,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cpu=_cpu(),
+        packages={name: version for name in sorted(packages) if (version := _version(name))},
+        device=device,
+        device_name=device_name,
+        threads=torch.get_num_threads() if torch is not None else None,
+        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def checkout_of(package: Path) -> Checkout | None:
+    """The git state of the checkout that holds the folder `package` at its top, or None.
+
+    A package installed into an environment that lies inside somebody's repository is no checkout: the repository must
+    track the package's files and hold the package at its top. Changes below `results/` do not count as dirty,
+    as publishing one record must not spoil the next run.
+    """
+    top = _git(package, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != package.resolve().parent:
+        return None
+    if not _git(package, "ls-files", "--", "."):
+        return None
+    commit = _git(package, "rev-parse", "HEAD")
+    status = _git(package.parent, "status", "--porcelain", "--untracked-files=normal", "--", ".", ":(exclude)results")
+    if commit is None or status is None:
+        return None
+    return Checkout(commit, bool(status), without_credentials(_git(package, "config", "--get", "remote.origin.url")))
+
+
+def without_credentials(url: str | None) -> str | None:
+    """A git remote without user, password, token and query; None for a local path, which tells nobody anything.
+
+    >>> without_credentials("https://me:secret@example.org/a/b.git?x=1")
+    'https://example.org/a/b.git'
+    >>> without_credentials("git@example.org:a/b.git")
+    'example.org:a/b.git'
+    """
+    if not url:
+        return None
+    if "://" in url:
+        parts = urlsplit(url)
+        if parts.scheme == "file" or not parts.netloc:
+            return None
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    # git's short form user@host:path; a single letter before the colon is a Windows drive.
+    short = re.fullmatch(r"(?:.*@)?([^@:/\\]{2,}:.+)", url)
+    return short[1] if short else None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    # GIT_DIR and its kin (set inside hooks) would point git at another repository than the folder's own.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30, env=environment
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()

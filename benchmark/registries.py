@@ -1,0 +1,97 @@
+"""Everything that is found by name: methods, data sets, backbones, scorers, audio encoders.
+
+Targets are texts (`module:object`), imported when they are asked for. Other packages add their own by an entry point in
+the group that stands beside the registry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.utils.errors import UserError
+from benchmark.utils.registry import Registry, load_file
+
+if TYPE_CHECKING:
+    from benchmark.backbone import Backbone
+    from benchmark.dataset import DataSet
+    from benchmark.method import Method
+    from benchmark.suite import Suite
+    from metrics.scorers.base import Scorer
+
+METHODS: Registry[type[Method]] = Registry("method", "bench.methods")
+"""Name -> class. Methods come from the entry-point group alone, this project's own ones too."""
+
+
+def find_method(name: str) -> type[Method]:
+    """Return the method called `name`, or the class that `path/to/file.py:Class` names.
+
+    Raises:
+        UserError: The name is unknown, or what it names is no method.
+    """
+    if name.endswith(".py"):
+        raise UserError(f"{name!r} names a file, not the class in it: write {name}:{_classes(name)}")
+    found = load_file(name) if ".py:" in name else METHODS.get(name)
+    if why := why_no_method(found):
+        raise UserError(f"{name!r} {why}")
+    return found
+
+
+def why_no_method(found: object) -> str | None:
+    """Return why an object is not a usable method class, as the end of a sentence; None if it is one."""
+    from benchmark.method import Method, MethodCard
+
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        return "is not a subclass of benchmark.Method: name a class that is one"
+    if not isinstance(getattr(found, "card", None), MethodCard):
+        return "has no card: give the class a `card = MethodCard(...)`"
+    return None
+
+
+def _classes(path: str) -> str:
+    """The method classes of a file as far as its text tells, for a hint."""
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return "Class"
+    names = re.findall(r"^class (\w+)\([^)]*(?:Method|Token)\w*[^)]*\)", text, re.M) or re.findall(
+        r"^class (\w+)", text, re.M
+    )
+    return " or :".join(names) or "Class"
+
+
+DATASETS: Registry[DataSet] = Registry("data set", "bench.datasets")
+"""Name -> data set."""
+
+BACKBONES: Registry[Callable[[Suite, str], Backbone]] = Registry("backbone", "bench.backbones")
+"""Name -> function (suite, device) that loads the suite's frozen pipeline."""
+
+SCORERS: Registry[Callable[[Suite, str], Scorer]] = Registry("scorer", "bench.scorers")
+"""`<suite>/<network>` -> function (suite, device) that loads the scorer with its weights."""
+
+ENCODERS: Registry[Callable[[Suite, str], Any]] = Registry("audio encoder", "bench.encoders")
+"""`<suite>/<network>` -> function (suite, device) that loads a frozen audio encoder for methods."""
+
+DATASETS.register("mini", "benchmark.mini.wiring:DATA")
+DATASETS.register("vggsound", "benchmark.data.vggsound:DATA")
+
+BACKBONES.register("mini", "benchmark.mini.wiring:backbone")
+BACKBONES.register("stable-diffusion-v1-4", "benchmark.fullscale.backbone:backbone")
+
+for _name in ("clip", "wav2clip", "classifier"):
+    SCORERS.register(f"mini/{_name}", f"benchmark.mini.wiring:{_name}")
+for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip_encoder"), ("imagebind", "imagebind")):
+    ENCODERS.register(f"mini/{_name}", f"benchmark.mini.wiring:{_object}")
+
+for _name, _object in (
+    ("clip-vit-b-32", "clip_vit_b_32"),
+    ("clip-vit-l-14", "clip_vit_l_14"),
+    ("wav2clip", "wav2clip_scorer"),
+):
+    _target = f"benchmark.fullscale.networks:{_object}"
+    SCORERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
+for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip_encoder"), ("imagebind", "imagebind")):
+    _target = f"benchmark.fullscale.networks:{_object}"
+    ENCODERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])

@@ -1,1 +1,0 @@
-"""How tables look: one plain table for every text format, and the pages."""

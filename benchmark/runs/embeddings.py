@@ -1,0 +1,182 @@
+"""Embeddings of ordered sets of images, sounds or texts, kept in the cache by the hashes of all they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from benchmark.registries import SCORERS
+from benchmark.utils import distributed
+from benchmark.utils.device import device_type
+from benchmark.utils.env import cache_dir
+from benchmark.utils.errors import BenchError
+from benchmark.utils.files import digest, save_atomic, write_atomic
+from benchmark.weights import locate
+from benchmark.weights.catalog import network
+from metrics.definitions import INCEPTION
+
+if TYPE_CHECKING:
+    from benchmark.suite import Suite
+    from benchmark.utils.progress import UI
+    from metrics.scorers.base import Scorer
+
+T = TypeVar("T")
+
+EMBEDDINGS_VERSION = 1
+"""Raised with any change of how items are read or batched."""
+
+BLOCK = 64
+"""Items that are decoded, and whose embeddings are kept, together."""
+
+LIBRARIES = ("numpy", "open-clip-torch", "pillow", "scipy", "torch", "torch-fidelity", "torchvision", "transformers")
+"""Packages whose version may change an embedding."""
+
+
+class Job(NamedTuple):
+    """What one scorer makes of each item."""
+
+    scorer: str
+    sha256: str
+    embed: Callable[[Any, list[Any]], np.ndarray]
+    """(scorer, items) -> rows."""
+    batch: int
+    """Items that the scorer gets at once."""
+
+
+class Embedded(NamedTuple):
+    """The rows of every job, for the items that could be read."""
+
+    rows: dict[str, np.ndarray]
+    """By the job's name: (items read, width)."""
+    read: list[int]
+    """Positions of the items that were read, in order."""
+    failures: dict[int, str]
+    """Why each of the others could not be read, by its position."""
+
+
+def find_inception() -> tuple[Path, str] | None:
+    """Return the file of torch-fidelity's Inception-v3 and its sha256; None where it is not on this machine.
+
+    It is looked for where `bench fetch` puts it and `bench doctor` looks for it.
+    """
+    one = network(INCEPTION)
+    root = locate.located(one)
+    return None if root is None else (root / one.files[0].name, locate.hash_at(one, root))
+
+
+@cache
+def code_version() -> str:
+    """Return the hash of the scorers' source and of the libraries under them: part of every embedding's key."""
+    import metrics
+
+    text = hashlib.sha256()
+    home = Path(metrics.__file__).parent
+    for path in sorted([*home.glob("scorers/*.py"), *home.glob("encoders/*.py"), home / "preprocessing.py"]):
+        text.update(path.name.encode() + b"\0" + path.read_bytes())
+    for name in LIBRARIES:
+        try:
+            text.update(f"{name} {importlib.metadata.version(name)}\n".encode())
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return text.hexdigest()
+
+
+@dataclass
+class Embeddings:
+    """Embeds sets in blocks, so that memory does not grow with what is decoded and an interrupted scoring continues.
+
+    Several processes share the blocks. A scorer is loaded only where something of it is not in the cache.
+    """
+
+    suite: Suite
+    device: str
+    ui: UI
+    loaded: dict[str, Any] = field(default_factory=dict)
+
+    def scorer(self, name: str) -> Any:
+        """Return a scorer of the suite, loaded once."""
+        if name not in self.loaded:
+            self.loaded[name] = self._load(name)
+        return self.loaded[name]
+
+    def _load(self, name: str) -> Scorer:
+        if name == INCEPTION:
+            from metrics.scorers.inception import InceptionScorer
+
+            found = find_inception()
+            assert found is not None
+            return InceptionScorer(*found, device=self.device)
+        return SCORERS.get(f"{self.suite.base}/{name}")(self.suite, self.device)
+
+    def of(
+        self,
+        what: str,
+        items: Sequence[T],
+        load: Callable[[T], Any],
+        content: Callable[[Any], str],
+        jobs: Mapping[str, Job],
+    ) -> Embedded:
+        """Embed `items` with every job.
+
+        Args:
+            what: A plural for people: "images".
+            items: What is embedded, in order.
+            load: Decodes an item, once for all jobs. An item for which it raises a BenchError is left out.
+            content: The hash of what was decoded.
+            jobs: The scorers, by name.
+        """
+        found = []
+        with self.ui.task(f"scoring: {what}", len(items), what) as advance:
+            for start in distributed.mine(range(0, len(items), BLOCK)):
+                read, loaded, failures = [], [], {}
+                stop = min(start + BLOCK, len(items))
+                for position in range(start, stop):
+                    try:
+                        loaded.append(load(items[position]))
+                        read.append(position)
+                    except BenchError as error:
+                        failures[position] = " ".join(str(error).split())
+                hashes = [content(one) for one in loaded]
+                rows = [self._block(job, loaded, hashes) for job in jobs.values()] if loaded else []
+                found.append((read, failures, rows))
+                advance((stop - start) * distributed.world())
+        blocks = distributed.gather(found)
+        filled = [rows for _, _, rows in blocks if rows]
+        return Embedded(
+            {name: np.concatenate([rows[place] for rows in filled]) for place, name in enumerate(jobs)}
+            if filled
+            else {},
+            [position for read, _, _ in blocks for position in read],
+            {position: why for _, failures, _ in blocks for position, why in failures.items()},
+        )
+
+    def _block(self, job: Job, items: list[Any], hashes: list[str]) -> np.ndarray:
+        key = digest([EMBEDDINGS_VERSION, code_version(), job.sha256, job.batch, device_type(self.device), hashes])
+        path = cache_dir() / "embeddings" / f"{key[:40]}.npy"
+        if not path.exists():
+            scorer = self.scorer(job.scorer)
+            rows = [job.embed(scorer, items[at : at + job.batch]) for at in range(0, len(items), job.batch)]
+
+            def save(temporary: Path) -> None:
+                with open(temporary, "wb") as file:
+                    np.save(file, np.concatenate(rows))
+
+            save_atomic(path, save)
+        stored: np.ndarray = np.load(path)
+        return stored
+
+    def labels(self, name: str, sha256: str) -> list[str]:
+        """Return the labels that a classifier tells apart."""
+        path = cache_dir() / "embeddings" / f"labels-{digest([EMBEDDINGS_VERSION, code_version(), sha256])[:40]}.json"
+        if not path.exists():
+            write_atomic(path, json.dumps(self.scorer(name).labels))
+        stored: list[str] = json.loads(path.read_text(encoding="utf-8"))
+        return stored

@@ -1,0 +1,101 @@
+"""`bench imagine`: pictures of a person's own sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.clips import Clip, ClipSet
+from benchmark.media.audio import is_silent, load_audio
+from benchmark.media.images import save_png
+from benchmark.runs.run import Run
+from benchmark.runs.seeds import image_seed
+from benchmark.runs.steps import fit, make_images
+from benchmark.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.runs.request import RunRequest
+    from benchmark.utils.progress import UI
+
+OTHER_SUFFIXES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+
+def _targets(files: Sequence[Path], output: Path, images: int) -> list[list[Path]]:
+    """Where each file's pictures go: `output` itself for one picture of one file, else a folder of `<name>[_k].png`."""
+    suffix = output.suffix.lower()
+    if suffix in OTHER_SUFFIXES and not output.is_dir():
+        raise UserError(f"-o {output}: pictures are written as PNG, give a name that ends in .png, or a folder")
+    if suffix == ".png" and not output.is_dir():
+        if len(files) * images > 1:
+            raise UserError(f"-o {output} is one picture, but {len(files) * images} are made: give a folder")
+        return [[output]]
+    if output.is_file():
+        raise UserError(f"-o {output} is a file: give a folder, or a name that ends in .png")
+    stems = [file.stem for file in files]
+    names = [file.stem if stems.count(file.stem) == 1 else file.name for file in files]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"two files are called {twice!r}, their pictures would overwrite each other: rename one")
+    return [[output / (f"{name}.png" if images == 1 else f"{name}_{k}.png") for k in range(images)] for name in names]
+
+
+def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, images: int = 1) -> list[Path]:
+    """Turn sounds into images with a method; return the images' paths.
+
+    The default fit is reused, or made, after all inputs were read.
+
+    Args:
+        files: Any wav, flac, ogg, mp3 or video.
+        output: A name that ends in .png for one image, otherwise a folder.
+        request: The method, its settings, the suite and the seed.
+        ui: Progress and warnings.
+        images: Images of each sound.
+
+    Raises:
+        UserError: A line for every file that cannot be read, or for wrong use.
+    """
+    if not files:
+        raise UserError("no sound was given: name one or more files")
+    if images < 1:
+        raise UserError(f"--images {images}: give at least 1")
+    run = Run.of(request, ui)
+    plan, suite = run.plan, run.plan.suite
+    hidden = [sight for sight in plan.method.card.sees if sight not in ("audio", "label list")]
+    if hidden:
+        raise UserError(
+            f"method {plan.name!r} needs the {' and the '.join(hidden)} of a clip, not its sound: try audiotoken"
+        )
+    targets = _targets(files, output, images)
+    waves, problems = [], []
+    for file in files:
+        try:
+            waves.append(load_audio(Path(file), suite.data.rate))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    for file, wave in zip(files, waves, strict=True):
+        if is_silent(wave):
+            ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
+    fit(run)
+    labels = run.test.labels
+    clips = tuple(Clip(f"input-{k:05d}", wave, None, labels[:1], "test") for k, wave in enumerate(waves))
+    chosen = ClipSet("your sounds", clips, labels)
+    method = run.make(chosen)
+    if method.fits:
+        method.load()
+    generation = suite.generation
+    written = []
+    with ui.task("imagining", len(clips) * images, "pictures") as advance:
+        for start in range(0, len(clips), generation.batch_size):
+            some = chosen[start : start + generation.batch_size]
+            for k in range(images):
+                # the seed follows the file's name, not its place in the list
+                names = [Path(file).name for file in files[start : start + len(some)]]
+                seeds = [image_seed(generation.seed, request.seed, name, k) for name in names]
+                for image, places in zip(make_images(method, some, seeds), targets[start:], strict=False):
+                    save_png(places[k], image)
+                    written.append(places[k])
+                advance(len(some))
+    return written

@@ -1,0 +1,96 @@
+"""A plan being carried out: its clips, backbone and method, each loaded once, when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from benchmark.data.present import only
+from benchmark.method import Method, RunContext
+from benchmark.registries import BACKBONES
+from benchmark.runs.method_calls import calling
+from benchmark.runs.plan import Plan
+from benchmark.utils.env import cache_dir
+
+if TYPE_CHECKING:
+    from benchmark.backbone import Backbone
+    from benchmark.clips import ClipSet
+    from benchmark.runs.request import RunRequest
+    from benchmark.utils.progress import UI
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What the steps of a run share."""
+
+    plan: Plan
+    ui: UI
+
+    @classmethod
+    def of(cls, request: RunRequest, ui: UI) -> Run:
+        """Plan a run. Raises UserError as `Plan.of`."""
+        return cls(Plan.of(request, ui), ui)
+
+    @cached_property
+    def all_test(self) -> ClipSet:
+        """All test clips, without the limit."""
+        plan, data = self.plan, self.plan.suite.data
+        if data.test_clips is not None and plan.request.used is None:
+            self.ui.warn(
+                f"{data.test:,} of {plan.base.data.test:,} test clips are there: this is suite {plan.suite.name!r}, "
+                "with a board of its own, and compares only with runs on the same clips"
+            )
+        used = plan.request.used
+        if used is not None and used.test is not None and plan.manifest is None:
+            from benchmark.data.present import as_present
+
+            here = plan.test_data.clips(as_present(plan.base, "test"), "test", cache_dir(), self.ui)
+            return only(here, used.test)
+        return plan.test_data.clips(plan.suite, "test", cache_dir(), self.ui)
+
+    @cached_property
+    def test(self) -> ClipSet:
+        """The clips that are scored, in order."""
+        return self.all_test if self.plan.limit is None else self.all_test.limit(self.plan.limit)
+
+    @cached_property
+    def train(self) -> ClipSet:
+        """The clips that the method is fitted on; none where its settings say that nothing is trained."""
+        plan = self.plan
+        if not plan.settings.trains:
+            from benchmark.clips import ClipSet
+
+            return ClipSet("no clips", (), ())
+        data = plan.fit_suite.data
+        if data.train_clips is not None:
+            self.ui.warn(
+                f"{data.train:,} of {plan.base.data.train:,} training clips are there: a fit on others is another fit"
+            )
+        return plan.train_data.clips(plan.fit_suite, "train", cache_dir(), self.ui)
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The suite's frozen pipeline, on the run's device."""
+        return BACKBONES.get(self.plan.suite.backbone.source)(self.plan.suite, self.plan.device)
+
+    def make(self, clips: ClipSet, *, to_fit: bool = False) -> Method:
+        """Return the method, set up to look at `clips`; `to_fit` with the suite that it is fitted on."""
+        plan = self.plan
+        context = RunContext(
+            suite=plan.fit_suite if to_fit else plan.suite,
+            backbone=self.backbone,
+            test=clips,
+            seed=plan.seed or 0,
+            folder=plan.fit_folder.path if plan.fit_folder else plan.folder.path,
+            cache=cache_dir(),
+            device=plan.device,
+            ui=self.ui,
+            trackers=plan.request.trackers,
+            samples_every=plan.request.samples_every,
+            data=plan.train_data,
+        )
+        with calling(plan.method, "setup()"):
+            method = plan.method(plan.settings)
+            method.setup(context)
+        return method

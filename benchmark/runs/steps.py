@@ -1,0 +1,285 @@
+"""The steps of a run: fit -> generate -> score. Each can be repeated alone and continues where it was interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.media.images import ImageError, save_png, to_uint8
+from benchmark.records.record import RunRecord, write_scores
+from benchmark.records.store import Folder
+from benchmark.runs import preflight, scoring
+from benchmark.runs.method_calls import MethodError, calling
+from benchmark.runs.plan import SCORE_VERSION
+from benchmark.runs.run import Run
+from benchmark.runs.seeds import image_seed
+from benchmark.runs.to_record import to_record
+from benchmark.utils import distributed
+from benchmark.utils.device import peak_memory
+from benchmark.utils.errors import BenchError, RunError, UserError
+from benchmark.utils.files import digest
+from benchmark.utils.progress import UI
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    from benchmark.clips import Clip
+    from benchmark.method import Method
+    from benchmark.runs.plan import Plan
+
+
+def run(job: Run) -> RunRecord:
+    """Fit, generate and score, each only as far as it is not done yet."""
+    preflight.check(job, ("generate", "score"))
+    generate(job)
+    return score(job)
+
+
+def fit(job: Run) -> Path | None:
+    """Fit the method on the training split, unless that is done; return the fit's folder (None: nothing to fit)."""
+    plan = job.plan
+    folder, identity = plan.fit_folder, plan.fit_identity
+    if folder is None or identity is None:
+        return None
+    with _held(folder, job.ui):
+        if distributed.agree(folder.step_done("fit", identity)):
+            return folder.path
+        preflight.check(job, ("fit",))
+        if distributed.is_first():
+            for aside in folder.begin("fit", identity):
+                job.ui.warn(f"an older fit was kept as {aside.name}")
+        if distributed.is_first() or plan.method.shares_fit:
+            began = time.perf_counter()
+            resumed = any(path.name not in (".lock", "steps") for path in folder.path.iterdir())
+            method = job.make(job.train, to_fit=True)
+            with calling(plan.method, "fit()"):
+                report = method.fit(job.train)
+            if distributed.is_first():
+                folder.mark_done(
+                    "fit",
+                    identity,
+                    {
+                        "steps": report.steps,
+                        "trainable_parameters": report.trainable_parameters,
+                        "figures": report.figures,
+                        "remarks": list(report.remarks),
+                        "seconds": None if resumed else round(time.perf_counter() - began, 2),
+                        "peak_memory_bytes": peak_memory(plan.device),
+                    },
+                )
+        distributed.wait()
+    return folder.path
+
+
+@contextlib.contextmanager
+def _held(folder: Folder, ui: UI) -> Iterator[None]:
+    """The folder's lock, which of several processes the first one holds for all."""
+    if distributed.is_first():
+        with folder.lock(ui.say):
+            distributed.wait()
+            yield
+    else:
+        distributed.wait()
+        yield
+
+
+def generate(job: Run) -> Path:
+    """Make the images of every test clip (and fit first, if need be); return their folder.
+
+    A clip whose image the method cannot make is noted with the reason, and tried again by the next call.
+
+    Raises:
+        MethodError: Not a single image could be made.
+    """
+    plan = job.plan
+    folder, identity = plan.folder, plan.generate_identity
+    with _held(folder, job.ui):
+        if distributed.agree(plan.generated):
+            return folder.images
+        preflight.check(job, ("generate",))
+        fit(job)
+        # where only some images of a finished step are missing, those are made again beside the others
+        if distributed.is_first():
+            if not folder.step_done("generate", identity):
+                for aside in folder.begin("generate", identity, ["images"]):
+                    job.ui.warn(f"older images were kept as {aside.name}")
+            plan.save()
+        distributed.wait()
+        test = job.test
+        method = job.make(test)
+        if method.fits:
+            with calling(plan.method, "load()"):
+                method.load()
+        made, seconds, failures = _make_all(job, method)
+        effort = distributed.collect((made, seconds, peak_memory(plan.device), failures))
+        if distributed.is_first():
+            made, seconds = sum(one[0] for one in effort), max(one[1] for one in effort)
+            failures = {clip: reason for one in effort for clip, reason in one[3].items()}
+            failures = {clip: failures[clip] for clip in test.ids if clip in failures}
+            if failures:
+                first, reason = next(iter(failures.items()))
+                job.ui.warn(f"{len(failures)} of {len(test)} clips have no image; the first is {first!r}: {reason}")
+            with calling(plan.method, "encoders()"):
+                encoders = method.encoders()
+            facts = {
+                "seconds": round(seconds, 2) if made == len(test) * plan.images_per_clip else None,
+                "images_per_second": round(made / seconds, 3) if made else None,
+                "peak_memory_bytes": max(one[2] for one in effort),
+                "encoders": encoders,
+            }
+            folder.mark_done("generate", identity, {**facts, **({"failures": failures} if failures else {})})
+        distributed.wait()
+    return folder.images
+
+
+def _make_all(job: Run, method: Method) -> tuple[int, float, dict[str, str]]:
+    """This process's share of the images; how many were made, in how many seconds, and which clips failed and why."""
+    plan, test = job.plan, job.test
+    generation = plan.suite.generation
+    paths = plan.folder.image_paths(test.ids, generation.images_per_clip)
+    batches = [
+        (image, start)
+        for image in range(generation.images_per_clip)
+        for start in range(0, len(test), generation.batch_size)
+    ]
+    made, seconds, failures = 0, 0.0, dict[str, str]()
+    with job.ui.task(f"generating with {plan.name}", len(paths), "images") as advance:
+        for image, start in distributed.mine(batches):
+            clips = test[start : start + generation.batch_size]
+            targets = [paths[clip.id, image] for clip in clips]
+            # a batch is made whole or not at all: a resumed run meets the same arithmetic
+            if not all(target.exists() for target in targets):
+                began = time.perf_counter()
+                seeds = [image_seed(generation.seed, plan.seed or 0, clip.id, image) for clip in clips]
+                images, failed = _make_batch(method, clips, seeds)
+                seconds += time.perf_counter() - began
+                if not images and not made and not any(path.exists() for path in paths.values()):
+                    raise next(iter(failed.values()))
+                made += len(images)
+                failures |= {clip: _line(error) for clip, error in failed.items()}
+                for clip, target in zip(clips, targets, strict=True):
+                    if clip.id in images:
+                        save_png(target, images[clip.id])
+            advance(len(clips) * distributed.world())
+    return made, seconds, failures
+
+
+def _make_batch(
+    method: Method, clips: Sequence[Clip], seeds: Sequence[int]
+) -> tuple[dict[str, np.ndarray], dict[str, BenchError]]:
+    """The images of a batch by clip id; where that fails, each clip alone, and the error of each that fails again."""
+    try:
+        return dict(zip((clip.id for clip in clips), make_images(method, clips, seeds), strict=True)), {}
+    except BenchError as error:
+        together = error
+    if len(clips) == 1:
+        return {}, {clips[0].id: together}
+    images: dict[str, np.ndarray] = {}
+    failed: dict[str, BenchError] = {}
+    for clip, seed in zip(clips, seeds, strict=True):
+        try:
+            (images[clip.id],) = make_images(method, [clip], [seed])
+        except BenchError as error:
+            failed[clip.id] = error
+    return (images, failed) if images else ({}, dict.fromkeys(failed, together))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def make_images(method: Method, clips: Sequence[Clip], seeds: Sequence[int]) -> list[np.ndarray]:
+    """Return the method's images, uint8 (height, width, 3), one a clip.
+
+    Raises:
+        MethodError: The method failed, or gave something else than an image for each clip.
+    """
+    name = method.card.name
+    with calling(type(method), "generate()"):
+        images = method.generate(clips, seeds)
+    try:
+        count = len(images)
+    except TypeError:
+        raise MethodError(
+            f"method {name!r} gave a {type(images).__name__} for {len(clips)} clips, not a list"
+        ) from None
+    if count != len(clips):
+        raise MethodError(f"method {name!r} gave {count} images for {len(clips)} clips: it must give one each")
+    made = []
+    for clip, image in zip(clips, images, strict=True):
+        try:
+            made.append(to_uint8(image))
+        except (ImageError, AttributeError) as error:
+            raise MethodError(f"method {name!r} gave no image for clip {clip.id!r}: {error}") from error
+    return made
+
+
+def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Image | np.ndarray]], out: Path) -> None:
+    """Write `out/<clip id>.png` of the test clips with `images(clips, seeds)`, in the run's batches and seeds.
+
+    For images that no method makes; `bench score DIR` scores them.
+    """
+    generation = job.plan.suite.generation
+    with job.ui.task(f"drawing to {out}", len(job.test), "images") as advance:
+        for start in range(0, len(job.test), generation.batch_size):
+            clips = job.test[start : start + generation.batch_size]
+            seeds = [image_seed(generation.seed, job.plan.seed or 0, clip.id, 0) for clip in clips]
+            for clip, image in zip(clips, images(clips, seeds), strict=True):
+                save_png(out / f"{clip.id}.png", image)
+            advance(len(clips))
+
+
+def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
+    """Score the run's images and write its record; `metrics` are added to the suite's, and stay in the record.
+
+    Raises:
+        RunError: Images are missing that nobody tried to make: `generate` makes them.
+    """
+    plan = job.plan
+    folder = plan.folder
+    with _held(folder, job.ui):
+        wanted = [*plan.suite.metrics, *sorted({*(metrics or ()), *_measured(plan)} - {*plan.suite.metrics})]
+        failures = plan.failures
+        if not (plan.generated or failures):
+            raise RunError(
+                f"{folder.path} has no finished images of this run: `bench generate` (or `bench run`) makes them"
+            )
+        preflight.check(job, ("score",))
+        bound = scoring.bind(plan.suite)
+        identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound), *sorted(failures)])
+        done = folder.step_done("score", identity) and folder.record_path.is_file() and folder.scores_path.is_file()
+        if not distributed.agree(done):
+            if distributed.is_first():
+                folder.begin("score", identity)
+            paths = folder.image_paths(job.test.ids, plan.images_per_clip)
+            task = scoring.ScoreJob(
+                suite=plan.suite,
+                clips=job.test,
+                images={key: path for key, path in paths.items() if key[0] not in failures},
+                device=plan.device,
+                ui=job.ui,
+                draws=plan.method.draws,
+            )
+            embedding = scoring.embed(task, wanted, bound)
+            if distributed.is_first():
+                scores = scoring.compute_metrics(task, wanted, bound, embedding)
+                record = to_record(job, scores)
+                write_scores(folder.scores_path, scores.per_clip)
+                record.save(folder.record_path)
+                if record.status == "complete":
+                    folder.mark_done("score", identity)
+            distributed.wait()
+        return folder.record()
+
+
+def _measured(plan: Plan) -> list[str]:
+    """What the run's record holds so far: a metric that was asked for once is not dropped by scoring again."""
+    try:
+        record = plan.folder.record()
+    except UserError:
+        return []
+    return list(record.metrics) if record.identity == plan.identity else []

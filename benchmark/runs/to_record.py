@@ -1,0 +1,79 @@
+"""The record of a run, from what its steps left and from its scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.records.provenance import collect
+from benchmark.records.record import ClipCounts, Cost, MethodRef, RunRecord, SuiteRef
+from benchmark.runs.scoring import metric_value
+from benchmark.utils.device import peak_memory
+
+if TYPE_CHECKING:
+    from benchmark.data.manifest import Manifest
+    from benchmark.runs.run import Run
+    from benchmark.runs.scoring import Scores
+
+
+def to_record(job: Run, scores: Scores) -> RunRecord:
+    """Return the record of a scored run; its warnings are also given to the UI."""
+    plan, test = job.plan, job.test
+    fitted = plan.fit_folder.payload("fit") if plan.fit_folder else {}
+    generated = plan.folder.payload("generate")
+    failures = {**plan.failures, **scores.failures}
+    failures = {clip: failures[clip] for clip in test.ids if clip in failures}
+    skipped = _skipped(plan.manifest) if plan.manifest else []
+    warnings = []
+    if scores.silent:
+        warnings.append(
+            f"silent clips (all samples zero), scored like any other: {len(scores.silent)} ({', '.join(scores.silent)})"
+        )
+    if skipped:
+        warnings.append(f"rows of the manifest that were left out (--skip-bad): {len(skipped)}")
+    if plan.method.fits and plan.fit_suite.data.train_clips is not None:
+        warnings.append(f"fitted on the {plan.fit_suite.data.train} training clips that were there, not on all of them")
+    warnings += fitted.get("remarks", [])
+    for line in warnings:
+        job.ui.warn(line)
+    memory = [peak_memory(plan.device), generated.get("peak_memory_bytes") or 0, fitted.get("peak_memory_bytes") or 0]
+    complete = not failures and not any(result.failed for result in scores.results.values())
+    return RunRecord(
+        status="complete" if complete else "incomplete",
+        suite=SuiteRef(name=plan.suite.name, version=plan.suite.version, fingerprint=plan.suite.fingerprint()),
+        method=MethodRef(
+            name=plan.name,
+            card=plan.method.card.model_dump(mode="json"),
+            settings=plan.settings.model_dump(mode="json", exclude_none=True),
+        ),
+        seed=plan.seed,
+        limit=plan.limit,
+        metrics={name: metric_value(result, scores.scorers[name]) for name, result in scores.results.items()},
+        per_class={
+            name: {label: result.per_class.get(index) for index, label in enumerate(test.labels)}
+            for name, result in scores.results.items()
+            if result.per_class
+        },
+        clips=ClipCounts(
+            total=len(test), failed=len(failures), failures=failures, silent=len(scores.silent), skipped=skipped
+        ),
+        cost=Cost(
+            fit_seconds=fitted.get("seconds"),
+            fit_steps=fitted.get("steps"),
+            generate_seconds=generated.get("seconds"),
+            images_per_second=generated.get("images_per_second"),
+            trainable_parameters=fitted.get("trainable_parameters"),
+            peak_memory_bytes=max(memory),
+        ),
+        provenance=collect(device=plan.device),
+        weights={**plan.suite.weights, **generated.get("encoders", {})},
+        identity=plan.identity,
+        warnings=warnings,
+    )
+
+
+def _skipped(manifest: Manifest) -> list[str]:
+    """A line for each row that was left out, with all that is wrong with it."""
+    problems: dict[int, str] = {}
+    for p in manifest.skipped:
+        problems[p.line] = f"{problems[p.line]}; {p.reason}" if p.line in problems else f"{p.id}: {p.reason}"
+    return [f"line {line}: {reasons}" for line, reasons in problems.items()]

@@ -1,0 +1,92 @@
+"""What can be watched while something trains: losses in trackers (by way of accelerate), pictures of the same clips."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from benchmark.utils import distributed
+from benchmark.utils.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from benchmark.method import RunContext
+
+TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb"}
+"""Tracker -> the package it needs."""
+LOG_EVERY = 10
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise UserError, a line for each tracker that is unknown or not installed."""
+    problems = []
+    for name in names:
+        if name not in TRACKERS:
+            problems.append(str(unknown("tracker", name, list(TRACKERS))))
+        elif importlib.util.find_spec(TRACKERS[name]) is None:
+            problems.append(f"--track {name}: it is not installed; pip install {TRACKERS[name]}")
+    if problems:
+        raise UserError(problems)
+
+
+class Watch:
+    """Used as a context while a method trains; `after` each step. Other processes than the first are blind.
+
+    Losses go to the trackers of `run.trackers` every 10 steps. Every `run.samples_every` steps `draw` makes pictures of
+    the same clips, which are put side by side into `<run.folder>/samples/step-<n>.png`, and into the trackers.
+    """
+
+    def __init__(
+        self, run: RunContext, name: str, settings: Mapping[str, Any], draw: Callable[[], Sequence[Image]]
+    ) -> None:
+        self.run, self.name, self.settings, self.draw = run, name, settings, draw
+        self.trackers: list[Any] = []
+
+    def __enter__(self) -> Watch:
+        if self.run.trackers and distributed.is_first():
+            from accelerate import PartialState
+            from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+            PartialState(cpu=self.run.device == "cpu")  # which accelerate's trackers ask whether they are the first
+            for kind in self.run.trackers:
+                made = LOGGER_TYPE_TO_CLASS[kind]
+                folder = {"logging_dir": self.run.folder / "logs"} if made.requires_logging_directory else {}
+                tracker = made(f"{self.name}-seed{self.run.seed}", **folder)
+                tracker.start()
+                tracker.store_init_configuration(dict(self.settings))
+                self.trackers.append(tracker)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for tracker in self.trackers:
+            tracker.finish()
+
+    def after(self, step: int, figures: Mapping[str, float]) -> None:
+        """Show the `figures` of the step that made `step` steps in all, where it is time to."""
+        if not distributed.is_first():
+            return
+        if step % LOG_EVERY == 0:
+            for tracker in self.trackers:
+                tracker.log(dict(figures), step=step)
+        if self.run.samples_every and step % self.run.samples_every == 0:
+            self._show(step)
+
+    def _show(self, step: int) -> None:
+        import numpy as np
+
+        from benchmark.media.images import save_png
+
+        pictures = np.stack([np.asarray(picture) for picture in self.draw()])
+        save_png(self._sheet(step), np.concatenate(list(pictures), axis=1))
+        for tracker in self.trackers:
+            more = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+            tracker.log_images({"samples": pictures}, step=step, **more)
+
+    def _sheet(self, step: int) -> Path:
+        return self.run.folder / "samples" / f"step-{step:06d}.png"

@@ -1,0 +1,185 @@
+"""Pictures and sounds for the documentation: `python -m benchmark.studies.gallery --help`.
+
+What is shown is chosen by a clip's number in its split, never by its looks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmark.media.audio import write_wav
+from benchmark.media.images import load_image, save_png
+from benchmark.mini.data import attributes_of, clip_id, make_picture, make_sound
+from benchmark.mini.world import LABELS, SAMPLE_RATE, THING_OF, Value, describe
+from benchmark.records.store import RunFolder, Store
+from benchmark.registries import find_method
+from benchmark.suite import load_suite
+from benchmark.utils.errors import UserError
+
+SUITE = "mini"
+SEED = 0
+METHODS = ("reference", "sd-text", "audiotoken", "audiotoken-cl", "wav2clip", "imagebind", "shuffled")
+
+CELL = 128
+GAP = 6
+TITLE_WIDTH = 236
+FONT_SIZE = 20
+HEAD_SIZE = 15
+INK = (34, 34, 44)
+
+
+class Row(NamedTuple):
+    """Pictures beside each other, `title` at their left; `heads`, if any, stand above them."""
+
+    title: str
+    pictures: Sequence[Image.Image]
+    heads: Sequence[str] = ()
+
+
+def sheet(rows: Sequence[Row]) -> Image.Image:
+    """All rows below each other on white, each picture CELL x CELL pixels; texts may have several lines."""
+    font, small = ImageFont.load_default(FONT_SIZE), ImageFont.load_default(HEAD_SIZE)
+    step = CELL + GAP
+    heights = [_lines(row.heads) * (HEAD_SIZE + 5) + GAP * bool(row.heads) for row in rows]
+    width = TITLE_WIDTH + max(len(row.pictures) for row in rows) * step
+    canvas = Image.new("RGB", (width, sum(heights) + len(rows) * step + GAP), "white")
+    pen = ImageDraw.Draw(canvas)
+    top = GAP
+    for row, height in zip(rows, heights, strict=True):
+        for column, head in enumerate(row.heads):
+            middle = TITLE_WIDTH + column * step + CELL / 2
+            pen.multiline_text((middle, top + height - GAP), head, INK, small, anchor="md", align="center")
+        top += height
+        pen.multiline_text((TITLE_WIDTH - 2 * GAP, top + CELL / 2), row.title, INK, font, anchor="rm", align="right")
+        for column, picture in enumerate(row.pictures):
+            # the pixels as they are: nothing is smoothed, and the file is a quarter of the size
+            large = picture.resize((CELL, CELL), Image.Resampling.NEAREST)
+            canvas.paste(large, (TITLE_WIDTH + column * step, top))
+        top += step
+    return canvas
+
+
+def _lines(texts: Sequence[str]) -> int:
+    return max((text.count("\n") + 1 for text in texts), default=0)
+
+
+def indices(label: str, count: int) -> list[int]:
+    """The numbers of the first `count` clips of a class, in any split: classes take turns."""
+    first = LABELS.index(label)
+    return list(range(first, first + count * len(LABELS), len(LABELS)))
+
+
+def world_sheet(split: str = "validation", columns: int = 8) -> Image.Image:
+    """The first pictures of every class, a row a class."""
+    return sheet(
+        [
+            Row(label, [Image.fromarray(make_picture(split, index)) for index in indices(label, columns)])
+            for label in LABELS
+        ]
+    )
+
+
+def write_sounds(folder: Path, split: str = "validation", every: int = 3) -> list[Path]:
+    """The first sound of every third class as `<class>.<attribute>-<word>...wav` in `folder`; returns the files."""
+    written = []
+    for label in LABELS[::every]:
+        (index,) = indices(label, 1)
+        words = [f"{name}-{word}" for name, word in _words(attributes_of(split, index)).items()]
+        path = folder / ".".join([re.sub(r"\W+", "-", label).strip("-"), *words, "wav"])
+        write_wav(path, make_sound(split, index).astype(np.float32) / 32768.0, SAMPLE_RATE)
+        written.append(path)
+    return written
+
+
+def _words(attributes: Mapping[str, Value]) -> dict[str, str]:
+    return {name: describe(name, value) for name, value in attributes.items()}
+
+
+def run_folder(runs: Path, method: str) -> RunFolder:
+    """The folder of the whole run of `method` with its default settings. Raises UserError where there is none."""
+    folder = Store(runs).run(SUITE, method, SEED if find_method(method).random else None)
+    if not folder.images.is_dir():
+        raise UserError(f"{folder.images} is not there: `bench run --method {method} --runs {runs}` makes it")
+    return folder
+
+
+def drawn(folder: RunFolder, clips: Sequence[int]) -> list[Image.Image]:
+    """The run's pictures of test clips, by their numbers."""
+    return [load_image(path) for path in folder.image_paths([clip_id("test", index) for index in clips]).values()]
+
+
+def method_sheet(runs: Path, methods: Sequence[str], columns: int = 10) -> Image.Image:
+    """What each method drew of the first test clips, each of another class: a row a method."""
+    clips = range(columns)
+    heads = []
+    for index in clips:
+        label = textwrap.fill(LABELS[index % len(LABELS)], 16)
+        heads.append("\n".join([label, ", ".join(_words(attributes_of("test", index)).values())]))
+    pictures = {method: drawn(run_folder(runs, method), clips) for method in methods}
+    return sheet([Row(method, made, () if row else heads) for row, (method, made) in enumerate(pictures.items())])
+
+
+SIZED = tuple(label for label in LABELS if any(attribute.name == "size" for attribute in THING_OF[label].attributes))
+
+
+def size_sheet(runs: Path, labels: Sequence[str], method: str = "audiotoken", columns: int = 10) -> Image.Image:
+    """Test clips of each class from small (high) to large (low), evenly spaced by rank: true frames above `method`'s.
+
+    Raises UserError for a class that has no size.
+    """
+    each = load_suite(SUITE).data.test // len(LABELS)
+    rows = []
+    for label in labels:
+        if label not in SIZED:
+            raise UserError(f"class {label!r} has no size: choose among {', '.join(SIZED)}")
+        ranked = sorted(indices(label, each), key=lambda index: float(attributes_of("test", index)["size"]))
+        clips = [ranked[rank] for rank in np.linspace(0, each - 1, columns).round().astype(int)]
+        heads = [f"size {float(attributes_of('test', index)['size']):.2f}" for index in clips]
+        for name in ("reference", method):
+            title = f"{label}\n{name}" if name == "reference" else name
+            rows.append(Row(title, drawn(run_folder(runs, name), clips), heads if name == "reference" else ()))
+    return sheet(rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write what is asked for; prints the files. Exit status 2 for wrong use."""
+    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.gallery", description=__doc__)
+    parser.add_argument("--world", type=Path, metavar="PNG", help="a contact sheet of the world")
+    parser.add_argument("--sounds", type=Path, metavar="DIR", help="a WAV of every third class")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="what the methods drew of the same clips")
+    parser.add_argument("--attributes", type=Path, metavar="PNG", help="what audiotoken drew of small to large things")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are (default: runs)")
+    parser.add_argument("--methods", default=",".join(METHODS), help="rows of --out (default: %(default)s)")
+    parser.add_argument("--classes", default=",".join(SIZED[:3]), help="classes of --attributes (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    sheets: list[tuple[Path | None, Callable[[], Image.Image]]] = [
+        (given.world, world_sheet),
+        (given.out, lambda: method_sheet(given.runs, given.methods.split(","))),
+        (given.attributes, lambda: size_sheet(given.runs, given.classes.split(","))),
+    ]
+    try:
+        written = write_sounds(given.sounds) if given.sounds else []
+        for path, make in sheets:
+            if path:
+                save_png(path, make())
+                written.append(path)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if not written:
+        parser.error("nothing to make: give --world, --sounds, --out or --attributes")
+    print(*written, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

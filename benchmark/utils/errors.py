@@ -1,0 +1,51 @@
+"""What goes wrong because of what the user gave, as opposed to because of a fault of ours."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class BenchError(Exception):
+    """Base of the errors that the command line prints as plain lines, without a traceback."""
+
+    exit_code = 1
+
+
+class UserError(BenchError):
+    """Wrong use or bad input: every problem is one line that names the bad value and the way out.
+
+    Exit code 2. `problems` holds the lines; several are listed at once so that a user mends them together.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class RunError(BenchError):
+    """The work itself failed after it began (a full disk, a method that returned nonsense). Exit code 1."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for an unknown `name` of a `kind`, with the nearest known names.
+
+    >>> str(unknown("method", "audiotokn", ["audiotoken", "shuffled"]))
+    "unknown method 'audiotokn': did you mean 'audiotoken'? (known: audiotoken, shuffled)"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
+    return UserError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(names)})")
+
+
+def listed(problems: Sequence[str], most: int = 10) -> list[str]:
+    """Return the first `most` problems of one kind, and a line that counts the others.
+
+    >>> listed(["a is missing", "b is missing", "c is missing"], most=1)
+    ['a is missing', '... and 2 more like it']
+    """
+    rest = len(problems) - most
+    return [*problems[:most], f"... and {rest} more like it"] if rest > 0 else list(problems)

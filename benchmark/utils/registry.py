@@ -1,0 +1,213 @@
+"""One lazy registry for everything that is found by name: methods, suites, metrics, scorers."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from benchmark.utils.errors import UserError, unknown
+from benchmark.utils.files import digest, sha256_of
+
+T = TypeVar("T")
+
+DISTRIBUTION = "audio2image-bench"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    target: Any
+    origin: str
+    announced_by: str | None = None
+    """The distribution whose entry point it is; None for what was registered here."""
+
+
+class Registry(Generic[T]):
+    """Names of one `kind` of thing, each bound to an object or to a `module:object` that is imported on first use.
+
+    `kind` is the word used in messages ("method"). With `entry_point_group` (such as ``bench.methods``), what other
+    installed packages announce under that group is listed too; their code is imported only by `get`.
+
+    >>> colours = Registry[str]("colour")
+    >>> colours.register("separator", "os:sep", aliases=["sep"])
+    >>> colours.names()
+    ['separator']
+    >>> import os; colours.get("sep") == os.sep
+    True
+    """
+
+    def __init__(self, kind: str, entry_point_group: str | None = None) -> None:
+        self.kind = kind
+        self._group = entry_point_group
+        self._entries: dict[str, _Entry] = {}
+        self._aliases: dict[str, str] = {}
+        self._loaded: dict[str, T] = {}
+        self._refused: list[tuple[str, str, str]] = []
+        self._ambiguous: dict[str, str] = {}
+        self._scanned = False
+
+    def register(self, name: str, target: T | str, aliases: Sequence[str] = ()) -> None:
+        """Bind `name` to an object, or to the text ``package.module:object``. Aliases are found but not listed.
+
+        Raises UserError if a name or an alias is taken or empty, or if a text has another form.
+        """
+        if isinstance(target, str):
+            module, _, attribute = target.partition(":")
+            if not module or not attribute:
+                raise UserError(f"{self.kind} {name!r}: target {target!r} is not of the form 'package.module:object'")
+            origin = target
+        else:
+            origin = f"{getattr(target, '__module__', type(target).__module__)}:" + getattr(
+                target, "__qualname__", type(target).__qualname__
+            )
+        self._add(name, _Entry(target, origin), aliases)
+
+    def get(self, name: str) -> T:
+        """The object bound to `name` or to an alias; the same object every time.
+
+        Raises UserError if the name is unknown (with the nearest known names) or its target cannot be imported.
+        """
+        self._scan()
+        name = self._aliases.get(name, name)
+        if name not in self._entries:
+            raise unknown(self.kind, name, self._entries)
+        if name in self._ambiguous:
+            raise UserError(
+                f"{self.kind} name {name!r} is announced by {self._ambiguous[name]}: uninstall or rename one of them"
+            )
+        if name not in self._loaded:
+            entry = self._entries[name]
+            self._loaded[name] = self._resolve(name, entry) if isinstance(entry.target, str) else entry.target
+        return self._loaded[name]
+
+    def names(self) -> list[str]:
+        """Every name, sorted; aliases left out. Imports none of the targets."""
+        self._scan()
+        return sorted(self._entries)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Each name with its object, sorted by name; imports the targets one by one."""
+        return ((name, self.get(name)) for name in self.names())
+
+    def origin(self, name: str) -> str:
+        """Where `name` comes from: ``module:object``, with the distribution if an entry point announced it."""
+        self._scan()
+        name = self._aliases.get(name, name)
+        if name not in self._entries:
+            raise unknown(self.kind, name, self._entries)
+        return self._entries[name].origin
+
+    def __contains__(self, name: object) -> bool:
+        self._scan()
+        return name in self._entries or name in self._aliases
+
+    def _add(self, name: str, entry: _Entry, aliases: Sequence[str] = ()) -> None:
+        # All names are checked before any is bound, so that a refused registration leaves nothing behind.
+        for taken in [name, *aliases]:
+            if not taken:
+                raise UserError(f"a {self.kind} needs a name that is not empty ({entry.origin})")
+            if taken in self._entries or taken in self._aliases:
+                other = self._entries[self._aliases.get(taken, taken)].origin
+                raise UserError(
+                    f"{self.kind} name {taken!r} of {entry.origin} is taken by {other}: "
+                    "rename one, or uninstall its package"
+                )
+        self._entries[name] = entry
+        self._aliases.update(dict.fromkeys(aliases, name))
+
+    def refused(self) -> list[tuple[str, str, str]]:
+        """Announcements that were not taken up, as (name, origin, why): their name belongs to another."""
+        self._scan()
+        return list(self._refused)
+
+    def _scan(self) -> None:
+        if self._scanned or self._group is None:
+            return
+        for point in _entry_points(self._group):
+            origin = _origin(point)
+            known = self._entries.get(point.name)
+            # A package may announce what it also registers itself.
+            if known is not None and known.origin in (point.value, origin):
+                continue
+            try:
+                self._add(point.name, _Entry(point.value, origin, point.dist.name if point.dist else "?"))
+            except UserError as error:
+                # One package must not make another's name unusable.
+                self._refused.append((point.name or "?", origin, error.problems[0]))
+                if known is not None and known.announced_by not in (None, DISTRIBUTION):
+                    # Of two packages with one name neither is meant.
+                    self._ambiguous[point.name] = f"{known.origin} and {origin}"
+        self._scanned = True
+
+    def _resolve(self, name: str, entry: _Entry) -> T:
+        module, _, path = entry.target.partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part)
+        except BaseException as error:
+            if type(error) is KeyboardInterrupt:
+                raise
+            raise UserError(f"{self.kind} {name!r} from {entry.origin} cannot be loaded: {_why(error)}") from error
+        return cast(T, found)
+
+
+def _entry_points(group: str) -> list[importlib.metadata.EntryPoint]:
+    """The announcements of a group, this project's own first: nobody else's plug-in takes a name from it."""
+    found = importlib.metadata.entry_points(group=group)
+    return sorted(found, key=lambda point: point.dist is None or point.dist.name != DISTRIBUTION)
+
+
+def _origin(point: importlib.metadata.EntryPoint) -> str:
+    return f"{point.value} ({point.dist.name} {point.dist.version})" if point.dist else point.value
+
+
+def _why(error: BaseException) -> str:
+    """An exception in one line; a `sys.exit` too."""
+    if isinstance(error, SystemExit):
+        return f"it ends the program (SystemExit: {error.code})"
+    text = f"{type(error).__name__}: {error}".strip().splitlines()
+    return text[0].removesuffix(":").removesuffix(": ")
+
+
+def load_file(target: str) -> Any:
+    """The object that ``path/to/file.py:Class`` names, loaded from that file.
+
+    The file's folder is put at the end of `sys.path`, so the file may import what lies beside it. The same unchanged
+    file is executed once a process. Raises UserError, naming the file, if it is missing, fails or lacks the object.
+    """
+    text, colon, attribute = target.rpartition(":")
+    if not colon or not text.endswith(".py"):
+        raise UserError(f"{target!r} does not name an object in a Python file: write it as path/to/file.py:Class")
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise UserError(f"{target!r}: there is no file {text!r}")
+    path = path.resolve()
+    module_name = f"bench_file_{path.stem}_{digest([str(path), sha256_of(path)])[:8]}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        # Dataclasses and pydantic look their module up while the class is being made.
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException as error:
+            del sys.modules[module_name]
+            if type(error) is KeyboardInterrupt:
+                raise
+            raise UserError(f"{text!r} cannot be loaded: {_why(error)}") from error
+    if not hasattr(module, attribute):
+        own = [
+            name for name, value in vars(module).items() if isinstance(value, type) and value.__module__ == module_name
+        ]
+        raise unknown(f"object in {text!r}", attribute, own)
+    return getattr(module, attribute)

@@ -1,0 +1,340 @@
+"""Downloading released weights: resumable, compared with what was published, and there only when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import http.client
+import json
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmark.utils.errors import RunError
+from benchmark.utils.files import write_atomic
+from benchmark.utils.progress import UI, Advance
+from benchmark.weights import locate
+from benchmark.weights.catalog import HUB, File, HubAddress, Network
+
+BLOCK = 2**20
+TIMEOUT = 15.0
+ATTEMPTS = 4
+PAUSE = 1.0
+"""Seconds before a second attempt; twice as long before each further one."""
+
+
+class SourceError(Exception):
+    """Why one source did not give a file, as the end of a line "<source> ..."."""
+
+
+class Interrupted(SourceError):
+    """A transfer that may go on from where it broke."""
+
+
+class DiskFull(RunError):
+    """No mirror would help."""
+
+
+def fetch(wanted: Iterable[Network], ui: UI) -> list[dict[str, Any]]:
+    """Get what is not on this machine yet; a row of facts for each network that is there in the end.
+
+    With HF_HUB_OFFLINE set nothing is downloaded, from anywhere. Every network is tried; then RunError is raised with
+    a line for each source that failed, unless another gave the same files.
+    """
+    rows, problems = [], []
+    for one in wanted:
+        before = locate.located(one)
+        if before is not None and not (faults := locate.wrong(one, before)):
+            rows.append(_row(one, before, "there"))
+            continue
+        if offline():
+            problems.append(
+                f"{one.name} is not here, and HF_HUB_OFFLINE forbids to fetch it: put it into {_place(one)}"
+            )
+            continue
+        failures = [] if before is None else [f"{one.name}: {fault}" for fault in faults]
+        for source in one.sources:
+            try:
+                _from(source, one, ui)
+            except SourceError as error:
+                failures.append(f"{one.name}: {source.removesuffix('/{}')} {error}")
+                continue
+            root = locate.located(one)
+            if root is not None and not (faults := locate.wrong(one, root)):
+                rows.append(_row(one, root, "fetched"))
+                for line in failures:
+                    ui.say(line)
+                break
+            if root is not None:
+                # what is found first hides what was fetched
+                failures += [f"{one.name}: {fault}: delete it" for fault in faults]
+        else:
+            problems += [*failures, f"{one.name} was not to be had: get it from {one.home}, put it into {_place(one)}"]
+    if problems:
+        raise RunError("\n".join(dict.fromkeys(problems)))
+    return rows
+
+
+def offline() -> bool:
+    """Whether the user asked huggingface_hub, and with it us, to stay off the network."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _row(one: Network, root: Path, state: str) -> dict[str, Any]:
+    return {"name": one.name, "state": state, "path": str(root), "sha256": locate.hash_at(one, root)}
+
+
+def _place(one: Network) -> Path:
+    return locate.folder() / one.name
+
+
+def _from(source: str, one: Network, ui: UI) -> None:
+    """All files of a network from one source."""
+    if source.startswith(HUB):
+        _greet(HubAddress.of(source.format(one.files[0].name)))
+    for file in one.files:
+        address = source.format(file.name)
+        if address.startswith(HUB):
+            ui.say(f"fetching {file.name} of {one.name} from {source.removesuffix('/{}')}")
+            _from_hub(HubAddress.of(address), file)
+        else:
+            with ui.task(f"fetching {file.name}", (file.size or one.about or 0) // BLOCK, "MiB") as advance:
+                download(address, locate.target(one) / file.name, file, advance)
+
+
+# ------------------------------------------------------------------------------------------------------- plain links
+
+
+def download(url: str, path: Path, file: File, advance: Advance = lambda done: None) -> None:
+    """`url` into `path`, which appears whole and with the published hash, or not at all.
+
+    What a broken transfer left lies beside it (`.part`) and is continued by the next attempt, of this call or of a
+    later one, if the server still offers the same bytes. Raises SourceError, or DiskFull.
+    """
+    from filelock import FileLock
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if path.is_file() and (file.sha256 is None or locate.hash_of(path) == file.sha256):
+                return  # another process was faster
+            part = path.with_name(f"{path.name}.part")
+            _all(url, part, file, advance)
+            if file.sha256 is not None and (found := locate.hash_of(part)) != file.sha256:
+                _discard(part)
+                raise SourceError(
+                    f"gave other bytes than were published (sha256 {found[:12]}..., not {file.sha256[:12]}...)"
+                )
+            with open(part, "rb+") as whole:
+                os.fsync(whole.fileno())
+            os.replace(part, path)
+            _discard(part)
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def _all(url: str, part: Path, file: File, advance: Advance) -> None:
+    for attempt in range(ATTEMPTS):
+        try:
+            return _transfer(url, part, file, advance)
+        except Interrupted:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(PAUSE * 2**attempt)
+
+
+def _transfer(url: str, part: Path, file: File, advance: Advance) -> None:
+    """One request: the rest of `part`, or everything where the rest alone is not to be had."""
+    start = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "audio2image-bench", "Accept-Encoding": "identity"})
+    if start:
+        stamp = _stamp(part, url)
+        if stamp is None and file.sha256 is None:
+            start = 0  # nothing would tell two versions of the file apart
+        else:
+            request.add_header("Range", f"bytes={start}-")
+            if stamp:
+                request.add_header("If-Range", stamp)
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # there is no rest: what lies here is not the beginning of what is offered
+            if file.size == start:
+                return
+            _discard(part)
+            raise Interrupted("offers no rest of what was begun") from error
+        raise _refusal(error.code) from error
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        if _is_full(error):
+            raise
+        raise Interrupted(f"does not answer: {_reason(error)}") from error
+    with answer:
+        if "text/html" in answer.headers.get("Content-Type", ""):
+            raise SourceError("answers with a web page instead of the file")
+        begins = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+        if not (answer.status == 206 and begins and int(begins[1]) == start):
+            if answer.status == 206:
+                _discard(part)
+                raise Interrupted("gave another part of the file than was asked for")
+            start = 0
+        length = answer.headers.get("Content-Length")
+        total = start + int(length) if length and length.isdigit() else None
+        if total is not None and file.size is not None and total != file.size:
+            raise SourceError(f"offers {total} bytes, {file.size} were published")
+        _room(part, (total or file.size or 0) - start)
+        _keep_stamp(part, url, answer.headers)
+        got = start
+        shown = 0
+        with open(part, "ab" if start else "wb") as out:
+            for block in _blocks(answer):
+                out.write(block)
+                got += len(block)
+                advance(got // BLOCK - shown)
+                shown = got // BLOCK
+        expected = total or file.size
+        if expected is not None and got != expected:
+            raise Interrupted(f"broke off after {got} of {expected} bytes; the same command continues there")
+
+
+def _blocks(answer: Any) -> Iterator[bytes]:
+    try:
+        while block := answer.read(BLOCK):
+            yield block
+    except (OSError, http.client.HTTPException) as error:
+        raise Interrupted(f"broke off: {_reason(error)}; the same command continues there") from error
+
+
+def _refusal(code: int) -> SourceError:
+    if code in (404, 410):
+        return SourceError(f"does not have it ({code})")
+    if code in (401, 403):
+        return SourceError(f"refuses it ({code})")
+    return Interrupted(f"answers {code}") if code == 429 or code >= 500 else SourceError(f"answers {code}")
+
+
+# What tells versions of a file apart is kept beside its part: no rest is put behind another version's beginning.
+
+
+def _stamp_path(part: Path) -> Path:
+    return part.with_name(f"{part.name}.from")
+
+
+def _stamp(part: Path, url: str) -> str | None:
+    try:
+        kept = json.loads(_stamp_path(part).read_text(encoding="utf-8"))
+        return str(kept["stamp"]) if kept["url"] == url and kept["stamp"] else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _keep_stamp(part: Path, url: str, headers: Any) -> None:
+    tag = headers.get("ETag") or ""
+    stamp = headers.get("Last-Modified") if not tag or tag.startswith("W/") else tag
+    write_atomic(_stamp_path(part), json.dumps({"url": url, "stamp": stamp}))
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _stamp_path(part).unlink(missing_ok=True)
+
+
+# -------------------------------------------------------------------------------------------------------------- disk
+
+
+def free_space(path: Path) -> int:
+    """Bytes that are free where `path` lies, or would lie."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def _room(path: Path, needed: int) -> None:
+    if (free := free_space(path)) < needed:
+        raise DiskFull(
+            f"{path.parent} has {free / 1e9:.2g} GB left, {path.name.removesuffix('.part')} needs "
+            f"{needed / 1e9:.2g} GB more: make room, or name another folder in BENCH_WEIGHTS; "
+            "the same command continues"
+        )
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _explained(error: OSError, path: Path) -> Exception:
+    if _is_full(error):
+        return DiskFull(
+            f"no space left for {path}: make room, or name another folder in BENCH_WEIGHTS; the same command continues"
+        )
+    return SourceError(f"cannot be written to {path}: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    reason = getattr(error, "reason", None) or error
+    return " ".join(str(reason).split()) or type(error).__name__
+
+
+# --------------------------------------------------------------------------------------------------------------- hub
+
+
+def _greet(address: HubAddress) -> None:
+    """Ask the hub for a file's facts, once: its client would try for minutes, and say so, before it gave up."""
+    import huggingface_hub
+
+    url = huggingface_hub.hf_hub_url(address.repo, address.path, repo_type=address.kind, revision=address.revision)
+    with _hub_speaks_plainly(address):
+        huggingface_hub.get_hf_file_metadata(url, timeout=TIMEOUT)
+
+
+def _from_hub(address: HubAddress, file: File) -> None:
+    """One file into the hub's own cache, through its own client: it resumes, locks, and knows the user's token."""
+    import huggingface_hub
+
+    def get(again: bool) -> Path:
+        return Path(
+            huggingface_hub.hf_hub_download(
+                address.repo, address.path, repo_type=address.kind, revision=address.revision, force_download=again
+            )
+        )
+
+    with _hub_speaks_plainly(address):
+        path = get(again=False)
+        # the hub's cache names a large file by its sha256, which counts where nobody else published one
+        known = path.resolve().name
+        published = file.sha256 or (known if re.fullmatch("[0-9a-f]{64}", known) else None)
+        if published is None or locate.hash_of(path) == published:
+            return
+        path = get(again=True)
+        if (found := locate.hash_of(path)) != published:
+            raise SourceError(f"gave other bytes than were published (sha256 {found[:12]}..., not {published[:12]}...)")
+
+
+@contextlib.contextmanager
+def _hub_speaks_plainly(address: HubAddress) -> Iterator[None]:
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except (SourceError, DiskFull):
+        raise
+    except errors.GatedRepoError as error:
+        raise SourceError(f"wants its terms accepted on https://huggingface.co/{address.repo} first") from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        raise SourceError("does not answer") from error
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
+        raise SourceError(f"does not have {address.path} (404)") from error
+    except errors.HfHubHTTPError as error:
+        raise _refusal(getattr(error.response, "status_code", 0)) from error
+    except Exception as error:  # its HTTP library's own errors, which change with it
+        if _is_full(error):
+            raise DiskFull(
+                f"no space left in the hub's cache for {address.path}: make room, or move the cache with HF_HOME; "
+                "the same command continues"
+            ) from error
+        raise SourceError(f"does not answer: {type(error).__name__}: {_reason(error)}") from error

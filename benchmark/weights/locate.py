@@ -1,0 +1,132 @@
+"""Where released weights lie on this machine, and whether they are what was published."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.utils.env import cache_dir
+from benchmark.utils.errors import RunError
+from benchmark.utils.files import digest, sha256_of, write_atomic
+
+if TYPE_CHECKING:
+    from benchmark.suite import Suite
+from benchmark.weights import stand_ins
+from benchmark.weights.catalog import HUB, File, HubAddress, Network, network
+
+
+def folder() -> Path:
+    """Where `bench fetch` puts what comes from plain links: BENCH_WEIGHTS, else `weights` in the user's cache."""
+    given = os.environ.get("BENCH_WEIGHTS")
+    return Path(given).expanduser() if given else cache_dir() / "weights"
+
+
+def target(one: Network) -> Path:
+    """The folder that a network's files are downloaded to, where they do not come from the hub."""
+    return _torch_hub() if one.torch_hub and not os.environ.get("BENCH_WEIGHTS") else folder() / one.name
+
+
+def _torch_hub() -> Path:
+    # torch.hub.get_dir() without importing torch
+    cached = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return Path(os.environ.get("TORCH_HOME", cached)).expanduser() / "hub" / "checkpoints"
+
+
+def roots(one: Network) -> Iterator[Path]:
+    """Where a network's files may lie, best first: one's own folder, what was fetched, torch's and the hub's caches."""
+    for root in dict.fromkeys((folder(), cache_dir() / "weights")):
+        yield root / one.name
+        if len(one.files) == 1:
+            yield root
+    if one.torch_hub:
+        yield _torch_hub()
+    for source in one.sources:
+        if source.startswith(HUB) and (cached := hub_root(source, one.files[0])) is not None:
+            yield cached
+
+
+def hub_root(source: str, file: File) -> Path | None:
+    """The folder in the hub's cache that holds what comes from `source`; None if not even `file` does."""
+    from huggingface_hub import try_to_load_from_cache
+
+    kind, repo, revision, path = HubAddress.of(source.format(file.name))
+    found = try_to_load_from_cache(repo, path, revision=revision, repo_type=kind)
+    return Path(found).parents[len(Path(file.name).parts) - 1] if isinstance(found, str) else None
+
+
+def absent(one: Network, root: Path) -> list[str]:
+    """Names of the network's files that are not below `root`."""
+    return [file.name for file in one.files if not (root / file.name).is_file()]
+
+
+def located(one: Network) -> Path | None:
+    """The first folder that holds all of a network's files, or None."""
+    return next((root for root in roots(one) if not absent(one, root)), None)
+
+
+def hash_of(path: Path) -> str:
+    """sha256 of a file; remembered for as long as its size and time stay the same, for these files are large."""
+    state = path.stat()
+    key = digest([state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns])
+    memory = cache_dir() / "hashes" / key[:40]
+    if not memory.is_file():
+        write_atomic(memory, sha256_of(path))
+    return memory.read_text(encoding="ascii")
+
+
+def hash_at(one: Network, root: Path) -> str:
+    """What identifies a network's files below `root`: the sha256 of the only one, or that of all their hashes."""
+    if len(one.files) == 1:
+        return hash_of(root / one.files[0].name)
+    return digest({file.name: hash_of(root / file.name) for file in one.files})
+
+
+def wrong(one: Network, root: Path) -> list[str]:
+    """A line for each file below `root` that is not what was published."""
+    problems = []
+    for file in one.files:
+        if file.sha256 is not None and (found := hash_of(root / file.name)) != file.sha256:
+            problems.append(f"{root / file.name} has sha256 {found[:12]}..., {file.sha256[:12]}... was published")
+    return problems
+
+
+def resolve(suite: Suite) -> Suite:
+    """Return the suite with its weights found: each address replaced by the sha256 of what lies on this machine.
+
+    An address stays where nothing is there, and in a dry run. The fingerprint does not change. Large files are hashed
+    once and remembered.
+    """
+    if suite.published is not None or not any("://" in value for value in (suite.weights | suite.encoders).values()):
+        return suite
+    found = {"weights": _in_use(suite.weights), "encoders": _in_use(suite.encoders), "published": suite.weights}
+    return suite.model_copy(update=found)
+
+
+def _in_use(named: Mapping[str, str]) -> dict[str, str]:
+    found = dict(named)
+    if stand_ins.active():
+        return found
+    for name, value in named.items():
+        if "://" in value and (root := located(network(name))) is not None:
+            found[name] = hash_at(network(name), root)
+    return found
+
+
+def checked(suite: Suite, name: str) -> Path:
+    """The folder with the files of the suite's network `name`, compared with the published hashes.
+
+    Raises RunError, with the way out, for what is missing or is not what was published.
+    """
+    one = network(name)
+    root = located(one)
+    if root is None:
+        raise RunError(
+            f"{one.title} is not on this machine: `bench fetch --suite {suite.base} {one.name}` gets it "
+            f"({one.size / 1e9:.2g} GB), or put {one.files[0].name if len(one.files) == 1 else 'its files'} "
+            f"into {folder() / one.name}"
+        )
+    if problems := wrong(one, root):
+        raise RunError("\n".join(f"{line}: delete it, and `bench fetch {one.name}` gets it again" for line in problems))
+    return root

@@ -1,0 +1,346 @@
+"""Metric values from embeddings; what cannot be computed becomes None with a reason, never a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metrics import content, frechet, similarity, statistics
+from metrics.definitions import MetricDefinition, get
+from metrics.similarity import Array
+
+NEIGHBOURS = 5
+# Intervals of set distances repeat the distance; above this much arithmetic (about three seconds) there is none.
+INTERVAL_FLOPS = 6e10
+INTERVAL_GRAM_ROWS = 2000
+HALVES = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MetricInputs:
+    """What metrics are computed from, all optional. N images, M clips, C classes; rows of images may come in any order.
+
+    `owner` gives each image's clip; without it there is one image per clip, in the clips' order. A clip that owns no
+    image failed. `reasons` says why a field is absent (by the field's name, or `image_features.clip` for one
+    extractor), or why a metric does not apply to these images (by the metric's id): the text becomes the result's
+    reason. Shapes that do not fit together raise `ValueError`.
+    """
+
+    image_audio_space: ArrayLike | None = None
+    """(N, a) generated images in the space of `audio` (AIS: CLIP ViT-B/32)."""
+    audio: ArrayLike | None = None
+    """(M, a) the clips' audio (AIS: Wav2CLIP)."""
+    image: ArrayLike | None = None
+    """(N, d) generated images in the space of `reference` and the texts (IIS, AIC: CLIP ViT-L/14)."""
+    reference: ArrayLike | None = None
+    """(M, d) the clips' true frames."""
+    text: ArrayLike | None = None
+    """(C, d) the bare class labels."""
+    text_prompted: ArrayLike | None = None
+    """(C, d) the class labels in a prompt, "a photo of {label}"."""
+    image_features: Mapping[str, ArrayLike] = field(default_factory=dict)
+    """(N, f) generated images, by extractor name; FID's is "inception"."""
+    reference_features: Mapping[str, ArrayLike] = field(default_factory=dict)
+    """(R, f) true frames, by extractor name. Where R = M, row m is clip m's."""
+    owner: ArrayLike | None = None
+    """(N,) int, index of each image's clip."""
+    classes: ArrayLike | None = None
+    """(M,) int, index of each clip's label."""
+    audio_label: ArrayLike | None = None
+    """(M,) int, the audio classifier's top label of each clip."""
+    visible: Sequence[Collection[int]] | None = None
+    """M sets of label indices that annotators marked visible."""
+    ratings: ArrayLike | None = None
+    """(M,) mean human rating of each clip's images, 1 to 5, NaN where nobody rated."""
+    clip_ids: Sequence[str] | None = None
+    """M names."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        clips = {name: len(rows) for name in _PER_CLIP if (rows := _sized(getattr(self, name))) is not None}
+        images = {name: len(rows) for name in _PER_IMAGE if (rows := _sized(getattr(self, name))) is not None}
+        images |= {f"image_features.{name}": len(np.asarray(rows)) for name, rows in self.image_features.items()}
+        for kind, counts in (("clips", clips), ("images", images)):
+            if len(set(counts.values())) > 1:
+                found = ", ".join(f"{name} {count}" for name, count in counts.items())
+                raise ValueError(f"inputs disagree on the number of {kind}: {found}")
+        if self.owner is None and clips and images and self.clips != self.images:
+            raise ValueError(f"{self.images} images of {self.clips} clips: give `owner`, the clip of each image")
+        if self.owner is not None:
+            similarity.indices(self.owner, "owner", self.images, self.clips)
+
+    @property
+    def clips(self) -> int:
+        """M; without any per-clip input, the clips are those that own an image."""
+        for name in _PER_CLIP:
+            if (rows := _sized(getattr(self, name))) is not None:
+                return len(rows)
+        owner = _sized(self.owner)
+        return self.images if owner is None else int(np.max(np.asarray(owner), initial=-1)) + 1
+
+    @property
+    def images(self) -> int:
+        """N."""
+        given = [getattr(self, name) for name in _PER_IMAGE] + list(self.image_features.values())
+        return next((len(np.asarray(rows)) for rows in given if rows is not None), 0)
+
+    def owners(self) -> NDArray[np.intp]:
+        """(N,) the clip of each image."""
+        return np.arange(self.images) if self.owner is None else np.asarray(self.owner).astype(np.intp)
+
+    def missing(self, needs: Iterable[str]) -> str | None:
+        """Why one of the fields in `needs` is not there, or None where all are."""
+        for need in needs:
+            name, _, extractor = need.partition(".")
+            value = getattr(self, name)
+            if (value if not extractor else value.get(extractor)) is None:
+                return self.reasons.get(need) or self.reasons.get(name) or f"no {need.replace('.', ' of ')} given"
+        return None
+
+
+_PER_CLIP = ("clip_ids", "classes", "audio", "reference", "audio_label", "visible", "ratings")
+_PER_IMAGE = ("owner", "image_audio_space", "image")
+
+
+@dataclass(frozen=True, eq=False)
+class MetricResult:
+    """One metric's value with what is needed to read it, or None with the reason.
+
+    `value`, `low`, `high`, `per_clip`, `per_class` are in `unit` (rates in percent). `n` counts the clips that have a
+    score, for distances of sets the generated images. `failed` counts the clips without an image (a ranked row has
+    none). A clip without a score (NaN in `per_clip`) did not fail: it had nothing to be compared with.
+    """
+
+    value: float | None
+    reason: str | None
+    low: float | None
+    high: float | None
+    n: int
+    failed: int
+    unit: str
+    direction: Literal["up", "down"]
+    chance: float | None
+    version: int
+    per_clip: Array | None = None
+    per_class: dict[int, float] | None = None
+
+
+def compute(ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: int = 2000) -> dict[str, MetricResult]:
+    """Results by metric id, in the order asked. An unknown id raises; what cannot be computed has a reason.
+
+    Intervals are at 95 %: a bootstrap over clips with `resamples` draws, for distances of sets random halves of the
+    clips. None draws where `resamples` is 0. Work that several metrics need is done once.
+    """
+    job = _Job(inputs, seed, resamples)
+    return {metric: job.result(definition) for metric, definition in [(one, get(one)) for one in ids]}
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """A metric before reporting: a score per clip where it has them, otherwise the value of the whole set."""
+
+    per_clip: Array | None = None
+    value: float | None = None
+    interval: statistics.Interval | None = None
+    chance: float | None = None
+    empty: str = "no clip has a score"
+
+
+T = TypeVar("T")
+
+
+class _Job:
+    """One call of `compute`: the inputs, and what has been worked out from them."""
+
+    def __init__(self, inputs: MetricInputs, seed: int, resamples: int) -> None:
+        self.inputs, self.seed, self.resamples = inputs, seed, resamples
+        self.owner, self.clips = inputs.owners(), inputs.clips
+        texts = inputs.text if inputs.text is not None else inputs.text_prompted
+        self.classes = None if texts is None else len(np.asarray(texts))
+        self._done: dict[Hashable, Any] = {}
+        self._held: dict[str, tuple[Array, Array]] = {}
+
+    def result(self, definition: MetricDefinition) -> MetricResult:
+        reason = self.inputs.reasons.get(definition.id) or self.inputs.missing(definition.needs)
+        if reason is None:
+            key = definition.same_as or definition.id
+            try:
+                return self.once(("result", key), lambda: self._report(definition, self._scores(definition)))
+            except (ValueError, np.linalg.LinAlgError) as error:
+                reason = str(error)
+        return self._empty(definition, reason)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        if key not in self._done:
+            self._done[key] = make()
+        value: T = self._done[key]
+        return value
+
+    def _scores(self, metric: MetricDefinition) -> _Scores:
+        match metric.family:
+            case "ais" | "iis":
+                return self._similarity(metric)
+            case "aic":
+                return self._content(metric)
+            case "human":
+                return _Scores(np.asarray(self.inputs.ratings, dtype=np.float64), empty="nobody rated a clip")
+        assert metric.extractor is not None
+        match metric.family:
+            case "fd":
+                return self._frechet(metric.extractor)
+            case "kid":
+                return self._kernel(metric.extractor)
+        return self._manifold(metric.family, metric.extractor)
+
+    def _similarity(self, metric: MetricDefinition) -> _Scores:
+        i, variant = self.inputs, metric.variant
+        images, counterparts = (getattr(i, name) for name in metric.inputs[:2])
+        scores = self.once(metric.family, lambda: similarity.family(images, counterparts, self.owner, i.classes))
+        rate = getattr(scores, variant.replace(".", "_"))
+        return self._of_images(rate if variant in ("cosine", "z") else 100.0 * rate, _EMPTY.get(variant))
+
+    def _content(self, metric: MetricDefinition) -> _Scores:
+        i = self.inputs
+        images, texts, label = (getattr(i, name) for name in metric.inputs)
+        if metric.variant == "visible":
+            return self._visible(images, texts, label or ())
+        k = metric.k or 1
+        if k > len(np.asarray(texts)):
+            raise ValueError(f"the best {k} of {len(np.asarray(texts))} classes always hold the right one")
+        labels = np.asarray(label)[self.owner]
+        rank = self.once(("rank", *metric.inputs), lambda: content.rank(images, texts, labels))
+        return self._of_images(np.where(rank < k, 100.0, 0.0))
+
+    def _visible(self, images: ArrayLike, texts: ArrayLike, visible: Sequence[Collection[int]]) -> _Scores:
+        hits = content.aic_visible(images, texts, [visible[clip] for clip in self.owner])
+        scores = self._of_images(100.0 * hits, "no clip has a label marked visible")
+        sizes = [len(seen) for seen in visible if len(seen)]
+        return replace(scores, chance=100.0 * float(np.mean(sizes)) / len(np.asarray(texts)) if sizes else None)
+
+    def _of_images(self, scores: Array, empty: str | None = None) -> _Scores:
+        empty = "no image was generated" if not len(scores) else empty or "no clip has a score"
+        return _Scores(statistics.per_clip(scores, self.owner, self.clips), empty=empty)
+
+    def _features(self, extractor: str) -> tuple[Array, Array]:
+        """Generated and real features as float64, checked once for all metrics of the extractor that follow another.
+
+        Only those of one extractor are held: of 15,446 clips they may take half a gigabyte.
+        """
+        if extractor not in self._held:
+            self._held.clear()
+            i = self.inputs
+            generated = similarity.matrix(i.image_features[extractor], f"image_features.{extractor}")
+            real = similarity.matrix(i.reference_features[extractor], f"reference_features.{extractor}")
+            self._held[extractor] = generated, real
+        return self._held[extractor]
+
+    def _frechet(self, extractor: str) -> _Scores:
+        generated, real = self._features(extractor)
+        value = frechet.frechet_distance(generated, real)
+        half, width = max(len(generated), len(real)) // 2, generated.shape[1]
+        side, draws = min(half, width), self._draws
+        flops = draws * (4.0 * half * side * width + 10.0 * side**3)
+        interval = None
+        if flops <= INTERVAL_FLOPS and min(len(generated), len(real)) >= 8:
+            interval = self._halves(
+                lambda ours, theirs: frechet.frechet_distance(generated[ours], real[theirs]), len(real), value
+            )
+        return _Scores(value=value, interval=interval and (max(0.0, interval[0]), interval[1]))
+
+    def _kernel(self, extractor: str) -> _Scores:
+        generated, real = self._features(extractor)
+        value = frechet.kernel_distance(generated, real)
+        if max(len(generated), len(real)) > INTERVAL_GRAM_ROWS or min(len(generated), len(real)) < 8:
+            return _Scores(value=value)
+        ours, theirs, cross = frechet.kernel_matrices(generated, real)
+
+        def of_half(a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
+            within = ours[np.ix_(a, a)].sum() / (len(a) * (len(a) - 1))
+            within += theirs[np.ix_(b, b)].sum() / (len(b) * (len(b) - 1))
+            return float(within - 2.0 * cross[np.ix_(a, b)].mean())
+
+        return _Scores(value=value, interval=self._halves(of_half, len(real), value))
+
+    @property
+    def _draws(self) -> int:
+        return min(self.resamples, HALVES)
+
+    def _halves(
+        self, distance: Callable[[NDArray[np.intp], NDArray[np.intp]], float], references: int, value: float
+    ) -> statistics.Interval | None:
+        """Interval of a distance over halves of the clips: their images against their frames (or random frames)."""
+        frames = np.random.default_rng(self.seed)
+
+        def of_half(half: NDArray[np.intp]) -> float:
+            ours = np.flatnonzero(np.isin(self.owner, half))
+            paired = references == self.clips
+            theirs = half if paired else frames.choice(references, references // 2, replace=False)
+            return distance(ours, theirs)
+
+        # Clips that own no image would leave a half short of images, so halves are drawn from those that do.
+        present = np.unique(self.owner)
+        return statistics.half_sample_interval(
+            lambda half: of_half(present[half]), len(present), value, resamples=self._draws, seed=self.seed
+        )
+
+    def _manifold(self, name: str, extractor: str) -> _Scores:
+        generated, real = self._features(extractor)
+        terms = self.once(("manifold", extractor), lambda: frechet.manifold(real, generated, k=NEIGHBOURS))
+        scores: Array = getattr(terms, name) * (1.0 if name == "density" else 100.0)
+        if name in ("precision", "density"):
+            return self._of_images(scores)
+        if len(real) == self.clips:
+            return _Scores(scores)
+        interval = statistics.bootstrap_interval(scores, resamples=self.resamples, seed=self.seed)
+        return _Scores(value=statistics.mean(scores), interval=interval)
+
+    def _report(self, definition: MetricDefinition, scores: _Scores) -> MetricResult:
+        value, interval, per_clip, per_class = scores.value, scores.interval, scores.per_clip, None
+        n = self.inputs.images
+        if per_clip is not None:
+            n = int(np.count_nonzero(~np.isnan(per_clip)))
+            if n == 0:
+                raise ValueError(scores.empty)
+            value = statistics.mean(per_clip)
+            interval = statistics.bootstrap_interval(per_clip, resamples=self.resamples, seed=self.seed)
+            per_class = self._per_class(per_clip)
+        if value is None or not np.isfinite(value):
+            raise ValueError(f"the result is not finite ({value})")
+        low, high = interval or (None, None)
+        chance = scores.chance if scores.chance is not None else definition.chance_level(self.classes)
+        d = definition
+        return MetricResult(
+            value, None, low, high, n, self._failed, d.unit, d.direction, chance, d.version, per_clip, per_class
+        )
+
+    def _per_class(self, per_clip: Array) -> dict[int, float] | None:
+        if self.inputs.classes is None:
+            return None
+        classes = np.asarray(self.inputs.classes)
+        scored = ~np.isnan(per_clip)
+        return {int(c): statistics.mean(per_clip[scored & (classes == c)]) for c in np.unique(classes[scored])}
+
+    def _empty(self, definition: MetricDefinition, reason: str) -> MetricResult:
+        d, chance = definition, definition.chance_level(self.classes)
+        return MetricResult(None, reason, None, None, 0, self._failed, d.unit, d.direction, chance, d.version)
+
+    @property
+    def _failed(self) -> int:
+        return 0 if self.inputs.owner is None else self.clips - len(np.unique(self.owner))
+
+
+def _sized(value: Any) -> Any:
+    return value if value is None or isinstance(value, Sequence) else np.asarray(value)
+
+
+_EMPTY = {
+    "winrate": "needs at least two clips",
+    "winrate.crossclass": "all clips are of one class",
+    "winrate.sameclass": "no class has two clips",
+    "z": "all generated images are equally similar to each clip",
+    "arccos": "needs at least two clips",
+}

@@ -1,0 +1,377 @@
+"""The catalogue of named metrics: what each one means, its direction, unit, bounds, chance level and inputs.
+
+Names: `ais`, `iis` and their variants (`ais` is `ais.winrate`), the `aic` family with `aic.r@k` for any k, and the set
+metrics with an extractor's name at the end (`fd.clip`, `kid.dino`, `precision.clip`). Without one they use
+Inception-v3, and the Fréchet distance of Inception-v3 features is called `fid`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+INCEPTION = "inception"
+"""Name of the extractor that `fid` uses, and every set metric without an extractor in its name."""
+
+Family = Literal["ais", "iis", "aic", "fd", "kid", "precision", "recall", "density", "coverage", "human"]
+Direction = Literal["up", "down"]
+Bounds = tuple[float | None, float | None]
+
+PERCENT: Bounds = (0.0, 100.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricDefinition:
+    """What a metric is.
+
+    Args:
+        id: The name under which it is asked for and stored.
+        title: Heading for people.
+        definition: What is computed for an image or a set of images, in one line.
+        family: Which computation it belongs to.
+        variant: Which member of the family: "winrate.sameclass", "prompted", "r@5"; empty for the plain one.
+        direction: Which way is better.
+        unit: Unit of the value; "%" for rates.
+        bounds: Smallest and largest possible value; None where unbounded.
+        inputs: The fields of `MetricInputs` that it is computed from.
+        source: The paper or the repository and commit that is followed.
+        extractor: For set metrics, whose features: an entry of `image_features` and `reference_features`.
+        k: For `aic.r@k`, how many of the nearest labels count.
+        same_as: Id of the metric that it is another name of; both are computed once.
+        chance: What guessing gets: a number, a function of the number of classes, or None where it is not known.
+        version: Raised with any change that can move a value. Tables compare only equal versions.
+    """
+
+    id: str
+    title: str
+    definition: str
+    family: Family
+    variant: str = ""
+    direction: Direction
+    unit: str
+    bounds: Bounds
+    inputs: tuple[str, ...]
+    source: str
+    extractor: str | None = None
+    k: int | None = None
+    same_as: str | None = None
+    chance: float | Callable[[int], float] | None = None
+    version: int = 1
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The inputs by full name: `image_features.clip` is the entry "clip" of the field `image_features`."""
+        return self.inputs if self.extractor is None else tuple(f"{name}.{self.extractor}" for name in self.inputs)
+
+    @property
+    def is_distance(self) -> bool:
+        """Whether it is a distance between the set of generated images and the set of true frames."""
+        return self.family in ("fd", "kid")
+
+    def chance_level(self, classes: int | None) -> float | None:
+        """Return the value that guessing gets with `classes` classes; None where it is not known."""
+        if not callable(self.chance):
+            return self.chance
+        return self.chance(classes) if classes else None
+
+
+def definitions() -> list[MetricDefinition]:
+    """Return the catalogue in table order; open-ended names keep their parameter (`aic.r@k`, `fd.<extractor>`)."""
+    return list(_CATALOGUE.values())
+
+
+def get(metric: str) -> MetricDefinition:
+    """Return the definition of a metric id.
+
+    >>> get("aic.r@5").chance_level(50)
+    10.0
+
+    Raises:
+        ValueError: The id is unknown; the message lists the nearest names.
+    """
+    if metric in _CATALOGUE and "<" not in metric and metric != "aic.r@k":
+        return _CATALOGUE[metric]
+    if match := re.fullmatch(r"aic\.r@([1-9]\d*)", metric):
+        return _top_k(match[1])
+    name, _, extractor = metric.partition(".")
+    if name in _SET_METRICS and re.fullmatch(r"[A-Za-z0-9][\w.-]*", extractor):
+        return _set_metric(_SET_METRICS[name], extractor)
+    near = difflib.get_close_matches(metric, _CATALOGUE, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise ValueError(f"unknown metric {metric!r}: {hint}(known: {', '.join(_CATALOGUE)})")
+
+
+HERE = "this project"
+SONIC = "BurakCanBiner/SonicDiffusion@36be618 evaluation.py"
+COURSE = "Seagle27/GenAIProject@1c42101 evaluation.py"
+
+
+def _similarity_metrics(
+    family: Literal["ais", "iis"], title: str, other: str, inputs: tuple[str, str]
+) -> list[MetricDefinition]:
+    """Win rates and cosines between each image and its clip's `other` ("audio" or "true frame")."""
+    share = f"share of {{}} whose {other} is less similar to the image than its own, ties half"
+    macs = f"alxzzhou/MACS@433b1ad evaluation/{family}.py"
+    figurative = f"AlfredoBaione/Music_to_figurative_art@11583d7 {family.upper()}_complete.py"
+    winrate = MetricDefinition(
+        id=f"{family}.winrate",
+        title=f"{title}, win rate",
+        definition=share.format("the other clips"),
+        family=family,
+        variant="winrate",
+        direction="up",
+        unit="%",
+        bounds=PERCENT,
+        inputs=inputs,
+        source=f"{HERE}: own clip excluded, ties half",
+        chance=50.0,
+    )
+    with_classes = (*inputs, "classes")
+    return [
+        replace(winrate, id=family, title=title, same_as=winrate.id),
+        winrate,
+        replace(
+            winrate,
+            id=f"{family}.winrate.inclusive",
+            title=f"{title}, strict win rate",
+            definition=f"share of all clips, the own one included, whose {other} is strictly less similar to the image "
+            "than its own",
+            variant="winrate.inclusive",
+            source=SONIC,
+        ),
+        replace(
+            winrate,
+            id=f"{family}.winrate.crossclass",
+            title=f"{title}, win rate against other classes",
+            definition=share.format("the clips of other classes"),
+            variant="winrate.crossclass",
+            inputs=with_classes,
+            source=COURSE,
+        ),
+        replace(
+            winrate,
+            id=f"{family}.winrate.sameclass",
+            title=f"{title}, win rate within the class",
+            definition=share.format("the other clips of the same class"),
+            variant="winrate.sameclass",
+            inputs=with_classes,
+            source=HERE,
+        ),
+        replace(
+            winrate,
+            id=f"{family}.cosine",
+            title=f"{title}, cosine",
+            definition=f"cosine between the image and its {other}",
+            variant="cosine",
+            unit="cosine",
+            bounds=(-1.0, 1.0),
+            source=macs,
+            chance=None,
+        ),
+        replace(
+            winrate,
+            id=f"{family}.z",
+            title=f"{title}, z-score",
+            definition=f"the pair's cosine in standard deviations among the other clips' images with the same {other}",
+            variant="z",
+            unit="z",
+            bounds=(None, None),
+            source=macs,
+            chance=0.0,
+        ),
+        replace(
+            winrate,
+            id=f"{family}.arccos",
+            title=f"{title}, arccos",
+            definition=f"the pair's cosine minus the mean cosine with the other clips' {other}, through arccos",
+            variant="arccos",
+            unit="score",
+            source=figurative,
+        ),
+    ]
+
+
+def _one_in(classes: int) -> float:
+    return 100.0 / classes
+
+
+def _content_metrics() -> list[MetricDefinition]:
+    aic = MetricDefinition(
+        id="aic",
+        title="Audio-image content",
+        definition="the bare label nearest to the generated image is the clip's",
+        family="aic",
+        direction="up",
+        unit="%",
+        bounds=PERCENT,
+        inputs=("image", "text", "classes"),
+        source=SONIC,
+        k=1,
+        chance=_one_in,
+    )
+    return [
+        aic,
+        replace(
+            aic,
+            id="aic.prompted",
+            title="Audio-image content, prompted labels",
+            definition="the nearest 'a photo of {label}' is the clip's",
+            variant="prompted",
+            inputs=("image", "text_prompted", "classes"),
+            source=COURSE,
+        ),
+        _top_k("k"),
+        replace(
+            aic,
+            id="aic.visible",
+            title="Content visible in the clip",
+            definition="the nearest bare label is one that annotators saw",
+            variant="visible",
+            inputs=("image", "text", "visible"),
+            source="Bizilizi/VGGSounder",
+            chance=None,
+        ),
+        replace(
+            aic,
+            id="aic.audio",
+            title="Content heard in the clip",
+            definition="the nearest bare label is the audio classifier's top label",
+            variant="audio",
+            inputs=("image", "text", "audio_label"),
+            source=HERE,
+        ),
+    ]
+
+
+def _top_k(k: str) -> MetricDefinition:
+    return MetricDefinition(
+        id=f"aic.r@{k}",
+        title=f"Content recall at {k}",
+        definition=f"the clip's label is among the {k} bare labels nearest to the generated image",
+        family="aic",
+        variant=f"r@{k}",
+        direction="up",
+        unit="%",
+        bounds=PERCENT,
+        inputs=("image", "text", "classes"),
+        source=f"{COURSE} (there prompted labels)",
+        k=int(k) if k.isdigit() else None,
+        chance=(lambda classes: 100.0 * int(k) / classes) if k.isdigit() else None,
+    )
+
+
+_FEATURES = ("image_features", "reference_features")
+_SET_METRICS: dict[str, MetricDefinition] = {
+    one.id: one
+    for one in (
+        MetricDefinition(
+            id="fd",
+            title="Fréchet distance",
+            definition="Fréchet distance between Gaussians fitted to generated and true images' features",
+            family="fd",
+            direction="down",
+            unit="distance",
+            bounds=(0.0, None),
+            inputs=_FEATURES,
+            source="1706.08500",
+        ),
+        MetricDefinition(
+            id="kid",
+            title="Kernel distance",
+            definition="unbiased squared MMD of generated and true images' features, cubic polynomial kernel",
+            family="kid",
+            direction="down",
+            unit="distance",
+            bounds=(None, None),
+            inputs=_FEATURES,
+            source="1801.01401",
+        ),
+        MetricDefinition(
+            id="precision",
+            title="Precision",
+            definition="share of generated images inside a true image's 5-nearest-neighbour ball",
+            family="precision",
+            direction="up",
+            unit="%",
+            bounds=PERCENT,
+            inputs=_FEATURES,
+            source="1904.06991",
+        ),
+        MetricDefinition(
+            id="recall",
+            title="Recall",
+            definition="share of true images inside a generated image's 5-nearest-neighbour ball",
+            family="recall",
+            direction="up",
+            unit="%",
+            bounds=PERCENT,
+            inputs=_FEATURES,
+            source="1904.06991",
+        ),
+        MetricDefinition(
+            id="density",
+            title="Density",
+            definition="mean number of true images' 5-nearest-neighbour balls that hold a generated image, over 5",
+            family="density",
+            direction="up",
+            unit="ratio",
+            bounds=(0.0, None),
+            inputs=_FEATURES,
+            source="2002.09797",
+        ),
+        MetricDefinition(
+            id="coverage",
+            title="Coverage",
+            definition="share of true images whose 5-nearest-neighbour ball holds a generated image",
+            family="coverage",
+            direction="up",
+            unit="%",
+            bounds=PERCENT,
+            inputs=_FEATURES,
+            source="2002.09797",
+        ),
+    )
+}
+"""The set metrics before an extractor is chosen."""
+
+
+def _set_metric(base: MetricDefinition, extractor: str | None = None) -> MetricDefinition:
+    """`base` with the features of `extractor` in its name, or of Inception-v3 under its plain name."""
+    features = extractor or INCEPTION
+    return replace(
+        base,
+        id=f"{base.id}.{extractor}" if extractor else base.id,
+        title=f"{base.title} ({'Inception-v3' if features == INCEPTION else features})",
+        extractor=features,
+        same_as=None if extractor else f"{base.id}.{INCEPTION}",
+    )
+
+
+def _catalogue() -> list[MetricDefinition]:
+    frechet, *others = _SET_METRICS.values()
+    return [
+        *_similarity_metrics("ais", "Audio-image similarity", "audio", ("image_audio_space", "audio")),
+        *_similarity_metrics("iis", "Image-image similarity", "true frame", ("image", "reference")),
+        *_content_metrics(),
+        replace(_set_metric(frechet), id="fid", title="Fréchet inception distance"),
+        _set_metric(frechet, "<extractor>"),
+        *(_set_metric(one) for one in others),
+        *(_set_metric(one, "<extractor>") for one in others),
+        MetricDefinition(
+            id="human",
+            title="Mean opinion score",
+            definition="mean rating of the clip's images by people, 1 to 5",
+            family="human",
+            direction="up",
+            unit="points",
+            bounds=(1.0, 5.0),
+            inputs=("ratings",),
+            source="2305.13050",
+        ),
+    ]
+
+
+_CATALOGUE: dict[str, MetricDefinition] = {one.id: one for one in _catalogue()}

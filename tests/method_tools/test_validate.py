@@ -1,0 +1,411 @@
+"""Every promise is checked: a method that breaks one fails that check and no other, and ours keep all."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+import worlds
+from pydantic import Field
+
+from benchmark import registries
+from benchmark.clips import ClipSet
+from benchmark.method import Conditioning, ConditioningMethod, FitReport, Method, MethodCard, MethodSettings
+from benchmark.method_tools import validate as validation
+from benchmark.method_tools.validate import CHECKS, Check, quick_suite, validate
+
+CARD = MethodCard(name="good", summary="for tests", sees=("audio",), licence="none", training_data="none")
+NAMES = [name for name, _, _ in CHECKS]
+
+
+class Backbone:
+    """A stand-in that costs nothing: a picture of the conditioning's mean and of the seed's noise."""
+
+    def encode_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
+        return torch.zeros(len(prompts), 5, 3)
+
+    def sample(self, embeds: torch.Tensor, seeds: Sequence[int]) -> list[np.ndarray]:
+        return [noise(seed, float(row.mean())) for row, seed in zip(embeds, seeds, strict=True)]
+
+
+def noise(seed: int, level: float) -> np.ndarray:
+    shift = 90 * np.sin(40 * np.nan_to_num(level, posinf=0))
+    return (np.random.default_rng(seed).integers(0, 56, (6, 6, 3)) + 100 + shift).astype(np.uint8)
+
+
+def loudness(wave: np.ndarray) -> float:
+    return float(np.abs(wave).mean() * 100)
+
+
+class Good(Method):
+    """Keeps every promise; the bad ones below each break one."""
+
+    card: ClassVar[MethodCard] = CARD
+
+    def level(self, clip: Any) -> float:
+        return loudness(self.run.suite.sound(clip))
+
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        return [noise(seed, self.level(clip)) for clip, seed in zip(clips, seeds, strict=True)]
+
+
+class Fitted(Good):
+    """Fits the mean loudness, in steps that it could continue from."""
+
+    fits = True
+
+    def fit(self, train: ClipSet) -> FitReport:
+        state = self.run.folder / "state.txt"
+        done, total = map(float, state.read_text().split()) if state.exists() else (0, 0.0)
+        with self.run.ui.task("fitting", len(train), "clips") as advance:
+            for place in range(int(done), len(train)):
+                total += self.level(train[place])
+                state.write_text(f"{place + 1} {total!r}")
+                advance(1)
+        (self.run.folder / "fit.txt").write_text(repr(total))
+        return FitReport(1, 1)
+
+    def load(self) -> None:
+        self.mean = float((self.run.folder / "fit.txt").read_text())
+
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        return [noise(seed, self.level(clip) + self.mean) for clip, seed in zip(clips, seeds, strict=True)]
+
+
+class Conditions(ConditioningMethod):
+    card = CARD
+
+    def condition(self, clips: Sequence[Any]) -> Conditioning:
+        return Conditioning(torch.tensor([[[loudness(clip.waveform())] * 3] * 5 for clip in clips]))
+
+
+def failed(method: type[Method], name: str | None = None) -> list[Check]:
+    checks = validate(method, name, Backbone())  # type: ignore[arg-type]
+    assert [check.name for check in checks] == NAMES
+    assert all(check.reason and "\n" not in check.reason for check in checks)
+    return [check for check in checks if check.result == "fail"]
+
+
+@pytest.mark.parametrize("method", [Good, Fitted, Conditions])
+def test_a_good_method_keeps_every_promise(method: type[Method]) -> None:
+    checks = validate(method, "good", Backbone())  # type: ignore[arg-type]
+    skipped = [check.name for check in checks if check.result == "skip"]
+    assert [check.name for check in checks if check.result == "fail"] == []
+    assert skipped == ([] if method.fits else ["fit", "resume"])
+
+
+# ------------------------------------------------------------------------------------------------------------ the bad
+
+
+class NeedsSetting(Good):
+    class Settings(MethodSettings):
+        number: int
+        """A number."""
+
+
+class BareSetting(Good):
+    class Settings(MethodSettings):
+        number: int = 3
+
+
+class OtherSettings(Good):
+    class Settings(MethodSettings):
+        steps: int = Field(100, ge=50)
+        """Steps."""
+
+    def level(self, clip: Any) -> float:
+        assert self.settings.model_dump() == {"steps": 100}
+        return super().level(clip)
+
+
+class NoLicence(Good):
+    card = CARD.model_copy(update={"licence": " "})
+
+
+class Unsure(Good):
+    card = CARD.model_copy(update={"sees": ("unknown",)})
+
+
+class NoCard(Method):
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        return []
+
+
+class NeverFitted(Fitted):
+    fits = False
+
+
+class NoReport(Fitted):
+    def fit(self, train: ClipSet) -> Any:
+        super().fit(train)
+
+
+class KeepsFitToItself(Fitted):
+    def fit(self, train: ClipSet) -> FitReport:
+        return FitReport(1, 1)
+
+
+class LoadFails(Fitted):
+    def load(self) -> None:
+        raise OSError("no such network")
+
+
+class StartsTwice(Fitted):
+    def fit(self, train: ClipSet) -> FitReport:
+        state = self.run.folder / "state.txt"
+        if state.exists():
+            done, total = state.read_text().split()
+            state.write_text(f"{int(done) - 1} {total}")
+        return super().fit(train)
+
+
+class TooFew(Good):
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        return super().generate(clips, seeds)[:-1]
+
+
+class Crashes(Good):
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        raise ZeroDivisionError("division\nby zero")
+
+
+class WrongShape(Conditions):
+    def condition(self, clips: Sequence[Any]) -> Conditioning:
+        return Conditioning(super().condition(clips).prompt_embeds[:, :4])
+
+
+class NotFinite(Conditions):
+    def condition(self, clips: Sequence[Any]) -> Conditioning:
+        embeds = super().condition(clips).prompt_embeds
+        embeds[:, 1, 1] = float("inf")
+        return Conditioning(embeds)
+
+
+class Moody(Good):
+    def level(self, clip: Any) -> float:
+        return super().level(clip) + os.urandom(1)[0]
+
+
+class DiffersByInstance(Good):
+    def __init__(self, settings: MethodSettings) -> None:
+        super().__init__(settings)
+        self.weight = torch.rand(1).item()
+
+    def level(self, clip: Any) -> float:
+        return super().level(clip) * self.weight
+
+
+class Deaf(Good):
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        return super().generate(clips, [0] * len(clips))
+
+
+class SecretlyRandom(Good):
+    random = False
+
+
+class Counts(Good):
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        return [np.roll(p, 50 * place) for place, p in enumerate(super().generate(clips, seeds))]
+
+
+class Averages(Good):
+    def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+        mean = sum(self.level(clip) for clip in clips) / len(clips)
+        return [noise(seed, mean) for seed in seeds]
+
+
+class ReadsLabel(Good):
+    def level(self, clip: Any) -> float:
+        return super().level(clip) + len(clip.label)
+
+
+class ReadsFrame(Good):
+    def level(self, clip: Any) -> float:
+        try:
+            return super().level(clip) + float(np.asarray(clip.picture()).mean())
+        except AttributeError:
+            return 0.0
+
+
+class ReadsAttributes(Good):
+    def level(self, clip: Any) -> float:
+        return super().level(clip) + len(clip.attributes)
+
+
+class ReadsLabelList(Good):
+    def level(self, clip: Any) -> float:
+        return super().level(clip) + len(self.run.test.labels)
+
+
+class ReadsNeighbour(Good):
+    def level(self, clip: Any) -> float:
+        return super().level(self.run.test[0])
+
+
+class LooksAtAll(Good):
+    def setup(self, run: Any) -> None:
+        super().setup(run)
+        self.labels = {clip.id: clip.labels for clip in run.test}
+
+
+class KnowsIds(Good):
+    def level(self, clip: Any) -> float:
+        return super().level(clip) + sum(map(ord, clip.id))
+
+
+class NoSilence(Good):
+    def level(self, clip: Any) -> float:
+        level = super().level(clip)
+        if not level:
+            raise ValueError("cannot normalise")
+        return level
+
+
+class NoShort(Good):
+    def level(self, clip: Any) -> float:
+        return loudness(np.lib.stride_tricks.sliding_window_view(clip.waveform(), 1024)[:, 0])
+
+
+class Global(Good):
+    def level(self, clip: Any) -> float:
+        torch.rand(1)
+        return super().level(clip)
+
+
+class GlobalNumpy(Good):
+    def level(self, clip: Any) -> float:
+        np.random.seed(0)
+        return super().level(clip)
+
+
+class GlobalFit(Fitted):
+    def fit(self, train: ClipSet) -> FitReport:
+        random.random()
+        return super().fit(train)
+
+
+class ChangesSound(Good):
+    def level(self, clip: Any) -> float:
+        level = super().level(clip)
+        if isinstance(clip.audio, np.ndarray):
+            clip.audio[...] = 0
+        return level
+
+
+class ChangesFile(Good):
+    def level(self, clip: Any) -> float:
+        level = super().level(clip)
+        if isinstance(clip.audio, Path):
+            clip.audio.write_bytes(clip.audio.read_bytes() + b"\0")
+        return level
+
+
+@pytest.mark.parametrize(
+    ("method", "check", "words"),
+    [
+        (NeedsSetting, "settings", "number"),
+        (BareSetting, "settings", "number"),
+        (NoLicence, "card", "licence"),
+        (Unsure, "card", "'unknown'"),
+        (NoCard, "card", "MethodCard"),
+        (NeverFitted, "fit", "fits = True"),
+        (NoReport, "fit", "NoneType"),
+        (KeepsFitToItself, "fit", "run.folder"),
+        (LoadFails, "fit", "no such network"),
+        (StartsTwice, "resume", "interrupted"),
+        (TooFew, "pictures", "2 images for 3 clips"),
+        (Crashes, "pictures", "ZeroDivisionError: division by zero"),
+        (WrongShape, "pictures", "(3, 4, 3), not (3, 5, 3)"),
+        (NotFinite, "pictures", "infinite"),
+        (Moody, "determinism", "drawn again"),
+        (DiffersByInstance, "determinism", "new instance"),
+        (Deaf, "seeds", "random = False"),
+        (SecretlyRandom, "seeds", "random is False"),
+        (Counts, "order", "another order"),
+        (Averages, "batch", "neighbours"),
+        (ReadsLabel, "sees", "clip.label"),
+        (ReadsFrame, "sees", "clip.picture"),
+        (ReadsAttributes, "sees", "clip.attributes"),
+        (ReadsLabelList, "sees", "clips.labels"),
+        (ReadsNeighbour, "sees", "other clips"),
+        (LooksAtAll, "sees", "clip.labels"),
+        (KnowsIds, "sees", "the clip's id"),
+        (NoSilence, "untidy sounds", "ValueError: cannot normalise"),
+        (NoShort, "untidy sounds", "0.05 s"),
+        (Global, "global state", "torch in generate"),
+        (GlobalNumpy, "global state", "numpy.random in generate"),
+        (GlobalFit, "global state", "random in fit"),
+        (ChangesSound, "clips", "clip.audio in generate"),
+        (ChangesFile, "clips", ".wav"),
+    ],
+)
+def test_a_broken_promise_is_the_only_one_that_fails(method: type[Method], check: str, words: str) -> None:
+    (found,) = failed(method)
+    assert found.name == check and words in found.reason
+
+
+def test_what_a_card_declares_may_be_used() -> None:
+    for method, sees in (
+        (ReadsLabel, ("audio", "label")),
+        (ReadsFrame, ("audio", "frame")),
+        (ReadsLabelList, ("audio", "label list")),
+        (ReadsLabelList, ("audio", "label")),
+        (ReadsNeighbour, ("audio", "other clips")),
+    ):
+        card = CARD.model_copy(update={"sees": sees})
+        assert failed(type("Declared", (method,), {"card": card})) == [], method
+
+
+def test_a_method_is_found_by_its_cards_name() -> None:
+    (found,) = failed(Good, "better")
+    assert found.name == "card" and "'better'" in found.reason and "'good'" in found.reason
+
+
+def test_settings_that_cannot_be_made_quick_stay_as_they_are() -> None:
+    assert failed(OtherSettings) == []
+
+
+def test_validation_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    states = random.getstate(), np.random.get_state()[2], torch.get_rng_state()
+    failed(Fitted)
+    assert random.getstate() == states[0] and np.random.get_state()[2] == states[1]
+    assert torch.equal(torch.get_rng_state(), states[2]) and not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------------------------------------ the real
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Any:
+    return registries.BACKBONES.get("mini")(quick_suite(), "cpu")
+
+
+@pytest.mark.parametrize("name", ["reference", "sd-text", "shuffled"])
+def test_the_methods_of_this_project_keep_every_promise(name: str, backbone: Any) -> None:
+    """`shuffled` stands for `audiotoken` too, whose fit and conditioning it is, with other clips to look at."""
+    from benchmark.registries import METHODS
+
+    checks = validate(METHODS.get(name), name, backbone)
+    assert [check for check in checks if check.result == "fail"] == []
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = SimpleNamespace(get=lambda name: lambda suite, device: Backbone())
+    monkeypatch.setattr(validation, "BACKBONES", stand_in)
+    good = worlds.bench("validate", worlds.method_file(tmp_path, worlds.NOISE), "--json")
+    assert good.code == 0 and [row["check"] for row in good.json] == NAMES
+    assert {row["result"] for row in good.json} == {"pass", "skip"} and all(row["reason"] for row in good.json)
+    bad = worlds.bench("validate", worlds.method_file(tmp_path, worlds.GREY, name="grey"))
+    assert bad.code == 1 and "seeds" in bad.out and "random = False" in bad.out
+    unknown = worlds.bench("validate", "audiotokn")
+    assert unknown.code == 2 and unknown.out == "" and "'audiotoken'" in unknown.err

@@ -1,0 +1,73 @@
+"""What is shown while something trains."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import worlds
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from benchmark.runs.tracking import Watch, check_trackers
+from benchmark.utils.errors import UserError
+
+
+def watch(folder: Path, trackers: tuple[str, ...] = (), every: int | None = None) -> Watch:
+    run: Any = SimpleNamespace(folder=folder, seed=3, device="cpu", trackers=trackers, samples_every=every)
+    shades: Iterator[int] = iter(range(0, 250, 10))
+
+    def draw() -> list[Image.Image]:
+        shade = next(shades)
+        return [Image.new("RGB", (8, 6), (shade, place, 0)) for place in (0, 200)]
+
+    return Watch(run, "audiotoken", {"steps": 40, "schedule": "cosine"}, draw)
+
+
+def test_losses_and_pictures_reach_tensorboard(tmp_path: Path) -> None:
+    with watch(tmp_path, ("tensorboard",), 20) as watching:
+        for step in range(1, 41):
+            watching.after(step, {"loss": 1 / step, "ldm": 0.5})
+    events = EventAccumulator(str(tmp_path / "logs" / "audiotoken-seed3")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [
+        (step, pytest.approx(1 / step)) for step in (10, 20, 30, 40)
+    ]
+    assert [event.step for event in events.Images("samples")] == [20, 40]
+    sheets = sorted((tmp_path / "samples").iterdir())
+    assert [sheet.name for sheet in sheets] == ["step-000020.png", "step-000040.png"]
+    sheet = np.asarray(Image.open(sheets[1]))
+    assert sheet.shape == (6, 16, 3) and (sheet[0, 0, 1], sheet[0, 15, 1], sheet[0, 0, 0]) == (0, 200, 10)
+
+
+def test_nothing_is_drawn_or_written_unless_asked(tmp_path: Path) -> None:
+    with watch(tmp_path) as watching:
+        watching.after(10, {"loss": 1.0})
+    assert not list(tmp_path.iterdir())
+
+
+def test_trackers_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    check_trackers(["tensorboard"])
+    with pytest.raises(UserError, match="tensorbord.*did you mean 'tensorboard'"):
+        check_trackers(["tensorbord"])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="--track wandb: it is not installed; pip install wandb"):
+        check_trackers(["wandb"])
+    result = worlds.bench("run", "--method", "audiotoken", "--track", "wandb", runs=tmp_path)
+    assert result.code == 2 and len(result.err.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_watching_a_fit_does_not_change_it(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    data = worlds.things(tmp_path_factory.getbasetemp())
+    asked = ("fit", "--method", "audiotoken", "--data", data, "--set", "steps=2", "--set", "batch_size=2")
+    made = []
+    for name, more in (("plain", ()), ("watched", ("--track", "tensorboard", "--samples-every", "1"))):
+        assert worlds.bench(*asked, *more, runs=tmp_path / name).code == 0
+        (fit,) = (tmp_path / name).rglob("embedder.safetensors")
+        made.append(fit.read_bytes())
+    assert made[0] == made[1]
+    assert len(list((tmp_path / "watched").rglob("samples/step-*.png"))) == 2

@@ -1,0 +1,101 @@
+"""Two processes of `accelerate launch`, over gloo on the CPU, against one: gradients, pictures, record."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import worlds
+from PIL import Image
+
+from benchmark.utils import distributed
+
+ASKED = ("--method", "audiotoken-cl", "--set", "steps=3", "--set", "batch_size=6", "--set", "micro_batch=2")
+
+
+def launch(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    # "multi_gpu" is its word for several processes of one machine: without it, and without a GPU, it starts one
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    plain = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    return subprocess.run(
+        [*launcher, *plain, "-m", "benchmark", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        check=False,
+    )
+
+
+def test_one_process_shares_with_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert (distributed.world(), distributed.rank(), distributed.is_first()) == (1, 0, True)
+    rows = torch.ones(2, 3, requires_grad=True)
+    distributed.sum_over_processes([rows])
+    distributed.wait()
+    assert distributed.gather_rows(rows) is rows and distributed.agree(7) == 7 and distributed.collect(7) == [7]
+    assert list(distributed.mine("abc")) == distributed.gather("abc") == ["a", "b", "c"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert list(distributed.mine("abcde")) == ["b", "d"] and not distributed.is_first()
+    assert distributed.own_device("cuda") == "cuda:1" and distributed.own_device("cpu") == "cpu"
+
+
+def test_two_processes_do_what_one_does(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    data = worlds.things(tmp_path_factory.getbasetemp())
+    made: dict[str, tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, np.ndarray]]] = {}
+    for name in ("one", "two"):
+        given = ("run", *ASKED, "--data", data, "--runs", tmp_path / name, "--json")
+        if name == "one":
+            result = worlds.bench(*given)
+            assert result.code == 0, result.err
+            out = result.out
+        else:
+            process = launch(*given, cwd=Path(__file__).parents[2])
+            assert process.returncode == 0, process.stderr
+            assert process.stderr.count("training the embedder: 3 steps") == 1, "one of them talks"
+            out = process.stdout
+        (fit,) = (tmp_path / name).rglob("embedder.safetensors")
+        pictures = {path.name: np.asarray(Image.open(path)) for path in (tmp_path / name).rglob("images/*.png")}
+        made[name] = json.loads(out), safetensors.torch.load_file(fit), pictures
+    (record, weights, pictures), (record2, weights2, pictures2) = made["one"], made["two"]
+    # three steps of AdamW move a parameter by some 8e-5, whatever the size of its gradient: its direction is the same
+    for key, value in weights.items():
+        torch.testing.assert_close(weights2[key], value, rtol=0, atol=2e-6)
+    assert pictures.keys() == pictures2.keys() and len(pictures) == 12
+    for key, picture in pictures.items():
+        assert np.abs(picture.astype(int) - pictures2[key]).max() <= 2
+    assert record["identity"] == record2["identity"] and record2["status"] == "complete"
+    for key, value in record["metrics"].items():
+        if value["value"] is None:
+            assert record2["metrics"][key]["reason"] == value["reason"]
+        else:
+            assert record2["metrics"][key]["value"] == pytest.approx(value["value"], rel=0.02, abs=0.5), key
+
+
+def test_clips_that_cannot_be_shared_out_are_refused(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    data = worlds.things(tmp_path_factory.getbasetemp())
+    process = launch(
+        "fit",
+        "--method",
+        "audiotoken",
+        "--set",
+        "steps=1",
+        "--set",
+        "batch_size=3",
+        "--data",
+        data,
+        "--runs",
+        tmp_path,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.returncode != 0 and "3 clips a step cannot be shared out among 2 processes" in process.stderr
