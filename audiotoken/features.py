@@ -19,8 +19,7 @@ from benchmark.utils.errors import UserError
 from benchmark.utils.files import digest, save_rows
 
 if TYPE_CHECKING:
-    from benchmark.backbone import Backbone
-    from benchmark.clips import Clip, ClipSet
+    from benchmark import Backbone, Clip, ClipSet
     from benchmark.dataset import Sample
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI

@@ -21,7 +21,7 @@ from benchmark.utils.errors import UserError
 from benchmark.utils.files import save_atomic
 
 if TYPE_CHECKING:
-    from benchmark.backbone import Backbone
+    from benchmark import Backbone
 
 ADAPTER = "audiotoken"
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")

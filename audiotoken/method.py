@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from audiotoken.pretrained import Given
+from benchmark import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
 from benchmark.dataset import Sample, StreamPlace
-from benchmark.method import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
 from benchmark.utils import distributed
 from benchmark.utils.errors import UserError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from audiotoken.embedder import Embedder
     from audiotoken.features import Sense
     from audiotoken.training_data import TrainingData
-    from benchmark.clips import Clip, ClipSet
+    from benchmark import Clip, ClipSet
 from audiotoken.settings import AudioTokenCLSettings, AudioTokenLoraSettings, AudioTokenSettings, TokenSettings
 
 SAMPLES = 4
@@ -151,7 +151,7 @@ class TokenMethod(ConditioningMethod):
         """Width of what the embedder gets of a test clip."""
         import numpy as np
 
-        from benchmark.clips import Clip
+        from benchmark import Clip
 
         silence = Clip("silence", np.zeros(self.run.suite.samples, np.float32), None, ("none",), "test")
         return self.listener([silence]).shape[-1]

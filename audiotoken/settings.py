@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from audiotoken.pretrained import GivenEmbedder, GivenLora
-from benchmark.method import MethodSettings
+from benchmark import MethodSettings
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:

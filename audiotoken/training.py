@@ -22,7 +22,7 @@ from benchmark.utils.errors import RunError
 if TYPE_CHECKING:
     from audiotoken.settings import TrainingSettings
     from audiotoken.training_data import TrainingData
-    from benchmark.backbone import Backbone
+    from benchmark import Backbone
     from benchmark.runs.tracking import Watch
     from benchmark.utils.progress import UI
 

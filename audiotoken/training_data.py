@@ -17,8 +17,7 @@ from benchmark.utils import distributed
 
 if TYPE_CHECKING:
     from audiotoken.features import Features, Sense
-    from benchmark.backbone import Backbone
-    from benchmark.clips import ClipSet
+    from benchmark import Backbone, ClipSet
 
 
 class Batch(NamedTuple):

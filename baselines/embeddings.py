@@ -15,7 +15,7 @@ from audiotoken.features import Listener, Sense
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from benchmark.clips import Clip
+    from benchmark import Clip
     from benchmark.dataset import Sample
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from baselines.imagebind import ENCODER, ImageBind
 from baselines.joint import Trained
-from benchmark.method import MethodCard
+from benchmark import MethodCard
 
 
 class ImageBindTrained(Trained):

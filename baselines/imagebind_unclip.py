@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import PIL.Image
 from pydantic import Field
 
+from benchmark import Method, MethodCard, MethodSettings, RunContext
 from benchmark.media.images import resize
-from benchmark.method import Method, MethodCard, MethodSettings, RunContext
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, sha256_of
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from benchmark.clips import Clip
+    from benchmark import Clip
 
 ENCODER = "imagebind"
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from audiotoken.method import AudioToken, TokenMethod
-from benchmark.method import Conditioning, ConditioningMethod, RunContext
+from benchmark import Conditioning, ConditioningMethod, RunContext
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from audiotoken.features import Sense
-    from benchmark.clips import Clip
+    from benchmark import Clip
 
 
 def audiotoken_hidden_size(run: RunContext) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from benchmark import Method, MethodCard
 from benchmark.media.images import resize
-from benchmark.method import Method, MethodCard
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from benchmark.clips import Clip
+    from benchmark import Clip
 
 
 class Reference(Method):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.method import Conditioning, ConditioningMethod, MethodCard
+from benchmark import Conditioning, ConditioningMethod, MethodCard
 
 if TYPE_CHECKING:
-    from benchmark.clips import Clip
+    from benchmark import Clip
 
 
 class SDText(ConditioningMethod):

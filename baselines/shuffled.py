@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from audiotoken.method import AudioToken
-from benchmark.method import Conditioning, MethodCard, RunContext
+from benchmark import Conditioning, MethodCard, RunContext
 
 if TYPE_CHECKING:
-    from benchmark.clips import Clip
+    from benchmark import Clip
 
 
 def derangement(count: int, seed: int) -> list[int]:

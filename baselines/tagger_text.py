@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from benchmark.method import Conditioning, ConditioningMethod, MethodCard, RunContext
+from benchmark import Conditioning, ConditioningMethod, MethodCard, RunContext
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.clips import Clip
+    from benchmark import Clip
     from metrics.scorers.audio import AudioClassifier
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from baselines.joint import FramesOnly
-from benchmark.method import MethodCard
+from benchmark import MethodCard
 
 ENCODER = "wav2clip-encoder"
 

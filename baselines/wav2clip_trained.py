@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from baselines.joint import Trained
 from baselines.wav2clip import ENCODER, Wav2CLIP
-from benchmark.method import MethodCard
+from benchmark import MethodCard
 
 
 class Wav2CLIPTrained(Trained):

@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .similarity import TIE, Array, blocks, indices, unit
+from metrics.similarity import TIE, Array, blocks, indices, unit
 
 
 def top1(images: ArrayLike, texts: ArrayLike) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .similarity import Array, blocks, matrix
+from metrics.similarity import Array, blocks, matrix
 
 ROWS = 4096
 """Rows that are made triangular together, at least: smaller sets are one piece."""

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .similarity import Array, blocks, indices
+from metrics.similarity import Array, blocks, indices
 
 Interval = tuple[float, float]
 

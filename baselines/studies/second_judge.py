@@ -21,12 +21,12 @@ from torch import Tensor
 
 from audiotoken.features import encoder_of
 from baselines.embeddings import FrameEmbedding, SoundEmbedding
-from benchmark.cli import output
 from benchmark.media.images import load_image, resize
 from benchmark.runs.plan import Plan
 from benchmark.runs.run import Run
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.progress import UI, Console
+from benchmark.utils.terminal import print_table
 from metrics.similarity import family
 from metrics.statistics import bootstrap_interval, mean, paired_permutation_test, per_clip
 
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    output.print_table(["method", *SCORES], rows(judged), title=f"judged by {given.encoder}")
+    print_table(["method", *SCORES], rows(judged), title=f"judged by {given.encoder}")
     return 0
 
 

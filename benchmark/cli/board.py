@@ -14,6 +14,7 @@ from benchmark.cli.options import AsJson, BoardOptions, Format, check_metrics
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
+from benchmark.utils.terminal import WIDE, rendered, wide
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.board import Board
@@ -58,8 +59,8 @@ def table(
 
     published = numbers.load_literature()
     if how is Format.text:
-        both = numbers.beside_rich(board, published, metric, output.WIDE if options.output else output.wide())
-        output.write(output.rendered(both, plain=options.output is not None), options.output)
+        both = numbers.beside_rich(board, published, metric, WIDE if options.output else wide())
+        output.write(rendered(both, plain=options.output is not None), options.output)
     else:
         output.write(numbers.beside(board, published, metric, how), options.output)
 
@@ -74,8 +75,8 @@ def paper(options: BoardOptions) -> None:
     which = _which(options.suite, None, Store(options.runs), Console())
     built = pages.build_paper(which.records, which.base, name=which.name, fingerprint=which.fingerprint)
     if how is Format.text:
-        shown = pages.to_rich(built, output.WIDE if options.output else output.wide())
-        output.write(output.rendered(shown, plain=options.output is not None), options.output)
+        shown = pages.to_rich(built, WIDE if options.output else wide())
+        output.write(rendered(shown, plain=options.output is not None), options.output)
     else:
         output.write(pages.render(built, how), options.output)
 
@@ -176,6 +177,6 @@ def board_text(board: Board, format_: Format, to_file: bool = False) -> str:
     from benchmark.leaderboard import formats
 
     if format_ is Format.text:
-        shown = formats.to_rich(board, output.WIDE if to_file else output.wide())
-        return output.rendered(shown, plain=to_file)
+        shown = formats.to_rich(board, WIDE if to_file else wide())
+        return rendered(shown, plain=to_file)
     return formats.RENDERERS[format_](board)

@@ -12,6 +12,7 @@ from benchmark.cli import output
 from benchmark.cli.options import AsJson, Data, Device, Limit, SuiteName
 from benchmark.dataset import SplitName
 from benchmark.utils.progress import Console
+from benchmark.utils.terminal import print_table
 
 
 def fetch(
@@ -89,7 +90,7 @@ def prepare(
     if as_json:
         output.print_json({"folder": str(folder), **summary})
         return
-    output.print_table(HEADER, coverage(summary), right=(1, 2, 3, 4))
+    print_table(HEADER, coverage(summary), right=(1, 2, 3, 4))
     print(folder)
 
 

@@ -10,6 +10,7 @@ import typer
 from benchmark.cli import output
 from benchmark.cli.options import AsJson
 from benchmark.utils.progress import Console
+from benchmark.utils.terminal import print_table
 
 
 def new_method(
@@ -50,6 +51,6 @@ def validate(
     if as_json:
         output.print_json([{"check": one.name, "result": one.result, "reason": one.reason} for one in checks])
     else:
-        output.print_table(["check", "result", "reason"], [[one.name, one.result, one.reason] for one in checks])
+        print_table(["check", "result", "reason"], [[one.name, one.result, one.reason] for one in checks])
     if any(one.result == "fail" for one in checks):
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ from benchmark.cli import output
 from benchmark.cli.options import AsJson
 from benchmark.utils.env import cache_dir
 from benchmark.utils.progress import Console, clock
+from benchmark.utils.terminal import print_table
 
 
 def pretrain(
@@ -47,4 +48,4 @@ def pretrain(
         ]
         for stage, r in reports.items()
     ]
-    output.print_table(["stage", "steps", "time", "size", "sha256", "held out"], rows)
+    print_table(["stage", "steps", "time", "size", "sha256", "held out"], rows)

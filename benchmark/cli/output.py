@@ -5,61 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.progress import Console, clock, rate
+from benchmark.utils.terminal import print_table, rendered
 
 if TYPE_CHECKING:
     from benchmark.records.record import RunRecord
-
-WIDE = 10_000
-
-
-def wide() -> int | None:
-    """The width to print in: a terminal's own (None), or without end, as a pipe or a file has no edge to fold at."""
-    return None if sys.stdout.isatty() else WIDE
-
-
-def rendered(*things: Any, plain: bool = False) -> str:
-    """Rich's rendering as text: for stdout, with colours if that is a terminal; or `plain`, for a file."""
-    from rich.console import Console as Terminal
-
-    terminal = Terminal(
-        highlight=False,
-        markup=False,
-        emoji=False,
-        width=WIDE if plain else wide(),
-        force_terminal=False if plain else None,
-    )
-    with terminal.capture() as captured:
-        for thing in things:
-            terminal.print(thing)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n"
-
-
-def print_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, right: Sequence[int] = ()
-) -> None:
-    """A table on stdout; `right` are the columns that are set to the right. Markup in the texts is shown as it is."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=title and Text(title),
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        title_justify="left",
-        header_style="bold",
-    )
-    for place, heading in enumerate(header):
-        table.add_column(Text(heading), justify="right" if place in right else "left", no_wrap=place == 0)
-    for row in rows:
-        table.add_row(*(Text(text) for text in row))
-    sys.stdout.write(rendered(table))
 
 
 def print_record(record: RunRecord) -> None:

@@ -33,6 +33,7 @@ from benchmark.cli.options import (
 )
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
+from benchmark.utils.terminal import print_table
 
 if TYPE_CHECKING:
     from benchmark.records.record import RunRecord
@@ -240,7 +241,7 @@ def _dry_run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions,
         output.print_json(report.to_dict())
         return
     title = f"dry run of {report.method} on {report.suite}"
-    output.print_table(estimate.HEADER, estimate.table(report), title=title, right=(1, 2, 3))
+    print_table(estimate.HEADER, estimate.table(report), title=title, right=(1, 2, 3))
     for line in estimate.remarks(report):
         print(line)
 

@@ -12,6 +12,7 @@ from benchmark.cli import describe, output
 from benchmark.cli.exit_codes import say
 from benchmark.cli.options import AsJson, SuiteName
 from benchmark.utils.progress import Console
+from benchmark.utils.terminal import print_table
 
 
 class Kind(StrEnum):
@@ -40,7 +41,7 @@ def list_(
         output.print_json(rows)
     elif rows:
         shown = [[output.shown(value) for value in row.values()] for row in rows]
-        output.print_table([key.replace("_", " ") for key in rows[0]], shown)
+        print_table([key.replace("_", " ") for key in rows[0]], shown)
 
 
 def show(
@@ -83,7 +84,7 @@ def doctor(suite: SuiteName = "mini", as_json: AsJson = False) -> None:
             for need in report.needs
         ]
         header = ["network", "state", "size", "licence", "for", "where"]
-        output.print_table(header, rows, title=f"suite {report.suite}")
+        print_table(header, rows, title=f"suite {report.suite}")
         print()
         for place, line in enumerate(report.clips.lines() if report.clips else ()):
             print(f"{'' if place else 'clips':<10}{line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,16 +10,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.leaderboard.significance import Sample
-from benchmark.leaderboard.tables import DASH
+from benchmark.leaderboard.tables import DASH, Sheet, html_table
 from benchmark.records.record import Cost
 
 if TYPE_CHECKING:
-    from pandas import Series  # type: ignore[import-untyped, unused-ignore]  # no stubs
+    from pandas import DataFrame, Series  # type: ignore[import-untyped, unused-ignore]  # no stubs
 
 
 TIED = "†"
 ARROWS = {"up": "↑", "down": "↓", None: ""}
 Direction = Literal["up", "down"]
+FIXED = ("#", "Method")
+"""Headings of the columns that every board begins with."""
 
 
 @dataclass(frozen=True)
@@ -202,3 +205,107 @@ class Board:
     def title(self) -> str:
         version = "" if self.version is None else f" {self.version}"
         return f"{self.suite}{version}" + (f" ({self.fingerprint[:8]})" if self.fingerprint else "")
+
+    def sheet(self, title: str | None = None) -> Sheet:
+        """Return the board as a table of texts: rows, then the chance levels if there are any."""
+        tail = (*(["Fit"] if self.has_fit else []), "Seeds", "Clips", "Where")
+        header = (*FIXED, *(column.header for column in self.columns), *tail)
+        lines = []
+        for row in self.rows:
+            cells = [row.cells[column.id].show(column) for column in self.columns]
+            fit = [row.fit.show()] if self.has_fit else []
+            rank = DASH if row.rank is None else str(row.rank)
+            lines.append((rank, row.label, *cells, *fit, row.shown_seeds, str(row.clips), row.shown_where))
+        if self.has_chance:
+            chances = ["" if c.chance is None else c.show(c.chance) for c in self.columns]
+            lines.append(("", "chance", *chances, *[""] * len(tail)))
+        foot = {len(self.rows)} if self.has_chance else set()
+        return Sheet(
+            title=title or self.title,
+            header=header,
+            rows=tuple(lines),
+            left=frozenset({1, len(header) - 1}),
+            bold=frozenset(
+                (i, len(FIXED) + j)
+                for i, row in enumerate(self.rows)
+                for j, column in enumerate(self.columns)
+                if row.cells[column.id].best
+            ),
+            dim=frozenset({i for i, row in enumerate(self.rows) if row.unranked} | foot),
+            rules=frozenset(foot),
+            notes=self.notes,
+            names=len(FIXED),
+            name=self.suite,
+        )
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the rows as plain values; `method` is a string and `metrics` an object by metric id."""
+        return [
+            {
+                "rank": row.rank,
+                "method": row.method,
+                "settings": dict(row.settings),
+                "suite": self.suite,
+                "suite_version": self.version,
+                "fingerprint": self.fingerprint,
+                "where": row.where,
+                "seeds": list(row.seeds),
+                "limit": row.limit,
+                "status": row.status,
+                "unranked": row.unranked,
+                "clips": row.clips,
+                "fit_steps": row.fit.steps,
+                "fit_seconds": row.fit.seconds,
+                "trainable_parameters": row.fit.parameters,
+                "differs": row.differs,
+                "metrics": {column.id: _cell_values(row.cells[column.id], column) for column in self.columns},
+            }
+            for row in self.rows
+        ]
+
+    def to_pandas(self) -> DataFrame:
+        """Return the board as a data frame: a row a method, a column a metric, `_low`, `_high` and `_std` beside it.
+
+        Rates are percents; where there is no number there is NaN.
+        """
+        import pandas
+
+        rows = []
+        for row in self.rows:
+            known: dict[str, Any] = {
+                "rank": row.rank,
+                "method": row.method,
+                "variant": row.variant,
+                "unranked": row.unranked,
+            }
+            known |= {"seeds": len(row.seeds), "limit": row.limit, "clips": row.clips, "where": row.where}
+            for column in self.columns:
+                cell = row.cells[column.id]
+                known |= {column.id: cell.value, f"{column.id}_low": cell.low, f"{column.id}_high": cell.high}
+                known[f"{column.id}_std"] = cell.std
+            rows.append(known)
+        return pandas.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        """Show the board in a notebook."""
+        return html_table(self.sheet()) if self.rows else f"<p>{html.escape(self.empty or '')}</p>"
+
+
+def _cell_values(cell: Cell, column: Column) -> dict[str, Any]:
+    return {
+        "value": cell.value,
+        "reason": cell.reason,
+        "low": cell.low,
+        "high": cell.high,
+        "std": cell.std,
+        "seeds": dict(cell.by_seed),
+        "n": cell.n,
+        "failed": cell.failed,
+        "unit": column.unit,
+        "direction": column.direction,
+        "chance": column.chance,
+        "version": column.version,
+        "best": cell.best,
+        "p_best": cell.p_best,
+        "tied": cell.tied,
+    }

@@ -10,51 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard import tables as sheets
-from benchmark.leaderboard.tables import DASH, Sheet
+from benchmark.leaderboard.tables import Sheet
 from benchmark.utils.files import canonical_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-from benchmark.leaderboard.board import Board, Cell, Column
-
-FIXED = ("#", "Method")
-
-
-def _tail(board: Board) -> tuple[str, ...]:
-    return (*(["Fit"] if board.has_fit else []), "Seeds", "Clips", "Where")
-
-
-def as_sheet(board: Board, title: str | None = None) -> Sheet:
-    """The board as a plain table: rows, then the chance levels if there are any."""
-    tail = _tail(board)
-    header = (*FIXED, *(column.header for column in board.columns), *tail)
-    lines = []
-    for row in board.rows:
-        cells = [row.cells[column.id].show(column) for column in board.columns]
-        fit = [row.fit.show()] if board.has_fit else []
-        rank = DASH if row.rank is None else str(row.rank)
-        lines.append((rank, row.label, *cells, *fit, row.shown_seeds, str(row.clips), row.shown_where))
-    if board.has_chance:
-        chances = ["" if c.chance is None else c.show(c.chance) for c in board.columns]
-        lines.append(("", "chance", *chances, *[""] * len(tail)))
-    foot = {len(board.rows)} if board.has_chance else set()
-    return Sheet(
-        title=title or board.title,
-        header=header,
-        rows=tuple(lines),
-        left=frozenset({1, len(header) - 1}),
-        bold=frozenset(
-            (i, len(FIXED) + j)
-            for i, row in enumerate(board.rows)
-            for j, column in enumerate(board.columns)
-            if row.cells[column.id].best
-        ),
-        dim=frozenset({i for i, row in enumerate(board.rows) if row.unranked} | foot),
-        rules=frozenset(foot),
-        notes=board.notes,
-        names=len(FIXED),
-        name=board.suite,
-    )
+from benchmark.leaderboard.board import Board
 
 
 def to_markdown(board: Board) -> str:
@@ -62,7 +23,7 @@ def to_markdown(board: Board) -> str:
     if board.empty:
         notes = sheets.markdown_notes(board.notes)
         return f"{board.empty}\n" + (f"\n{notes}" if notes else "")
-    return sheets.markdown(as_sheet(board), titled=False)
+    return sheets.markdown(board.sheet(), titled=False)
 
 
 def to_csv(board: Board) -> str:
@@ -103,7 +64,7 @@ def to_latex(board: Board) -> str:
     """A `table` float for the booktabs package; the notes stand below it in small type."""
     if board.empty:
         return f"% {board.empty}\n"
-    return sheets.latex(as_sheet(board, title=f"Suite {board.title}."))
+    return sheets.latex(board.sheet(title=f"Suite {board.title}."))
 
 
 def to_html(board: Board, beside: Sequence[Sheet] = ()) -> str:
@@ -132,53 +93,7 @@ def _place(low: float, width: float, value: float) -> float:
 
 def to_json(board: Board) -> str:
     """A list of objects, one a row; `method` is a string and `metrics` an object by metric id."""
-    return json.dumps(as_objects(board), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def as_objects(board: Board) -> list[dict[str, Any]]:
-    """The rows as plain values."""
-    return [
-        {
-            "rank": row.rank,
-            "method": row.method,
-            "settings": dict(row.settings),
-            "suite": board.suite,
-            "suite_version": board.version,
-            "fingerprint": board.fingerprint,
-            "where": row.where,
-            "seeds": list(row.seeds),
-            "limit": row.limit,
-            "status": row.status,
-            "unranked": row.unranked,
-            "clips": row.clips,
-            "fit_steps": row.fit.steps,
-            "fit_seconds": row.fit.seconds,
-            "trainable_parameters": row.fit.parameters,
-            "differs": row.differs,
-            "metrics": {column.id: _cell_json(row.cells[column.id], column) for column in board.columns},
-        }
-        for row in board.rows
-    ]
-
-
-def _cell_json(cell: Cell, column: Column) -> dict[str, Any]:
-    return {
-        "value": cell.value,
-        "reason": cell.reason,
-        "low": cell.low,
-        "high": cell.high,
-        "std": cell.std,
-        "seeds": dict(cell.by_seed),
-        "n": cell.n,
-        "failed": cell.failed,
-        "unit": column.unit,
-        "direction": column.direction,
-        "chance": column.chance,
-        "version": column.version,
-        "best": cell.best,
-        "p_best": cell.p_best,
-        "tied": cell.tied,
-    }
+    return json.dumps(board.to_dicts(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_rich(board: Board, width: int | None = None) -> RenderableType:
@@ -188,7 +103,7 @@ def to_rich(board: Board, width: int | None = None) -> RenderableType:
 
     if board.empty:
         return Group(Text(board.empty), *(Text(note, style="dim") for note in board.notes))
-    return sheets.rich_table(as_sheet(board), width)
+    return sheets.rich_table(board.sheet(), width)
 
 
 RENDERERS: dict[str, Callable[[Board], str]] = {

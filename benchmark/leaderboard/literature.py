@@ -268,7 +268,7 @@ def beside(board: Board, literature: Literature, only: Sequence[str] | None, for
     if format_ == "html":
         return formats.to_html(board, sheets)
     if format_ == "json":
-        both = {"measured": formats.as_objects(board), "literature": as_objects(literature, only)}
+        both = {"measured": board.to_dicts(), "literature": as_objects(literature, only)}
         return json.dumps(both, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     measured = formats.RENDERERS[format_](board)
     if format_ == "csv":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 from collections.abc import Sequence
@@ -161,6 +162,19 @@ def escape_latex(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------- html
+
+
+def html_table(sheet: Sheet) -> str:
+    """Return a table for a notebook: title, header, rows with bold and dim ones, and the notes below."""
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in sheet.header)
+    lines = []
+    for i, row in enumerate(sheet.rows):
+        texts = [html.escape(text) for text in row]
+        cells = "".join(f"<td>{f'<b>{one}</b>' if (i, j) in sheet.bold else one}</td>" for j, one in enumerate(texts))
+        lines.append(f'<tr style="opacity: 0.6">{cells}</tr>' if i in sheet.dim else f"<tr>{cells}</tr>")
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in sheet.notes)
+    caption = f"<caption>{html.escape(sheet.title)}</caption>"
+    return f"<table>{caption}<tr>{head}</tr>{''.join(lines)}</table>" + (f"<ul>{notes}</ul>" if notes else "")
 
 
 def page(template: str, **values: Any) -> str:

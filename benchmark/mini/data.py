@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -19,6 +16,7 @@ from benchmark.mini import pictures, sounds, world
 from benchmark.mini.world import PICTURE_SIZE, SAMPLE_RATE, SECONDS, Value
 from benchmark.utils.env import environment
 from benchmark.utils.files import save_rows
+from benchmark.utils.processes import process_pool
 
 CHUNK = 64
 PARALLEL_FROM = 512
@@ -128,21 +126,7 @@ def _chunks(kind: str, split: str, count: int) -> Iterator[np.ndarray]:
     if count < PARALLEL_FROM or (os.cpu_count() or 1) == 1:
         yield from map(_make_chunk, *jobs)
         return
-    # spawn: the caller may hold threads (torch, progress bars) that a fork would copy half alive
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_end_with_the_parent) as pool:
+    with process_pool(os.cpu_count() or 1) as pool:
         with environment(dict.fromkeys(THREADS, 1)):
             made = pool.map(_make_chunk, *jobs)
         yield from made
-
-
-def _end_with_the_parent() -> None:
-    # A worker holds both ends of the pool's queue, so it would wait for ever for a parent that was killed.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from benchmark.records.provenance import Provenance
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json, digest, save_atomic, write_atomic
+from benchmark.utils.models import FrozenModel
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
@@ -54,11 +56,7 @@ Plain = Annotated[dict[str, Any], AfterValidator(_strict_json)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class SuiteRef(_Model):
+class SuiteRef(FrozenModel):
     """The protocol a run followed."""
 
     name: str
@@ -69,7 +67,7 @@ class SuiteRef(_Model):
     """sha256 of the resolved protocol; only equal ones are compared."""
 
 
-class MethodRef(_Model):
+class MethodRef(FrozenModel):
     """The method that was run."""
 
     name: str
@@ -80,7 +78,7 @@ class MethodRef(_Model):
     """Every setting with the value it had, defaults included."""
 
 
-class MetricValue(_Model):
+class MetricValue(FrozenModel):
     """One metric of one run: a number, or the reason why there is none."""
 
     value: float | None
@@ -119,7 +117,7 @@ class MetricValue(_Model):
         return self
 
 
-class ClipCounts(_Model):
+class ClipCounts(FrozenModel):
     """The clips that a run was about."""
 
     total: Count
@@ -134,7 +132,7 @@ class ClipCounts(_Model):
     """Ids of clips that the data set lists but could not deliver."""
 
 
-class Cost(_Model):
+class Cost(FrozenModel):
     """What the run cost on the machine of its provenance; null where it was not measured."""
 
     fit_seconds: float | None = None
@@ -151,7 +149,7 @@ class Cost(_Model):
     """Highest memory use: of the accelerator if there was one, else of the process."""
 
 
-class RunRecord(_Model):
+class RunRecord(FrozenModel):
     """The result of one run (suite x method x settings x seed), with everything needed to judge and repeat it."""
 
     schema_version: int = SCHEMA_VERSION
@@ -234,8 +232,53 @@ class RunRecord(_Model):
         """Write the record to `path` atomically."""
         write_atomic(path, self.to_json())
 
+    _path: Path | None = PrivateAttr(None)
+
+    def at(self, path: Path) -> RunRecord:
+        """Return the same record, which knows the file that it was read from."""
+        placed = self.model_copy()
+        placed._path = Path(path)
+        return placed
+
+    def clip_scores(self) -> DataFrame:
+        """Return the scores of each clip: columns clip, label, and one a metric that has a score a clip.
+
+        Raises:
+            UserError: The record does not lie in a file, or no scores lie beside it.
+        """
+        if self._path is None:
+            raise UserError("this record was not read from a file, so no scores lie beside it: bench.load_records(...)")
+        return read_scores(scores_path(self._path))
+
+    def class_scores(self) -> DataFrame:
+        """Return the mean scores of each class: a row a label, a column a metric, in the metric's unit."""
+        import pandas
+
+        return pandas.DataFrame(self.per_class).rename_axis("label")
+
+    def _repr_html_(self) -> str:
+        """Show the record in a notebook: each metric with its interval, chance level and n."""
+        who = self.method.name + ("" if self.seed is None else f", seed {self.seed}")
+        who += "" if self.limit is None else f", limit {self.limit}"
+        rows = []
+        for name, value in self.metrics.items():
+            arrow = "↑" if value.direction == "up" else "↓"
+            shown = "–" if value.value is None else f"{value.value:.4g} {value.unit}"
+            interval = "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
+            chance = "" if value.chance is None else f"{value.chance:.4g}"
+            cells = [f"{name} {arrow}", shown, interval, chance, str(value.n), value.reason or ""]
+            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        head = "".join(f"<th>{text}</th>" for text in ("metric", "value", "95 % interval", "chance", "n", ""))
+        title = f"{who} on {self.suite.name} {self.suite.version} ({self.suite.fingerprint[:8]}): {self.status}"
+        return f"<table><caption>{html.escape(title)}</caption><tr>{head}</tr>{''.join(rows)}</table>"
+
 
 SCORE_COLUMNS = ("clip", "label")
+
+
+def scores_path(record: Path) -> Path:
+    """Return where a record's per-clip scores lie: `scores.parquet` in a run's folder, `<name>.parquet` in results."""
+    return record.with_name("scores.parquet") if record.name == "record.json" else record.with_suffix(".parquet")
 
 
 def write_scores(path: Path, scores: DataFrame) -> None:

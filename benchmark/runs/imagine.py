@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.media.audio import is_silent, load_audio
 from benchmark.media.images import save_png
+from benchmark.runs.method_calls import calling
 from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
 from benchmark.runs.steps import fit, make_images
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.runs.request import RunRequest
     from benchmark.utils.progress import UI
 
@@ -41,7 +46,7 @@ def _targets(files: Sequence[Path], output: Path, images: int) -> list[list[Path
 
 
 def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, images: int = 1) -> list[Path]:
-    """Turn sounds into images with a method; return the images' paths.
+    """Turn sounds into image files with a method; return their paths.
 
     The default fit is reused, or made, after all inputs were read.
 
@@ -55,10 +60,41 @@ def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, im
     Raises:
         UserError: A line for every file that cannot be read, or for wrong use.
     """
+    _check(files, images)
+    targets = _targets(files, output, images)
+    written = []
+
+    def keep(sound: int, number: int, image: np.ndarray) -> None:
+        save_png(targets[sound][number], image)
+        written.append(targets[sound][number])
+
+    _draw(files, request, ui, images, keep)
+    return written
+
+
+def imagine_images(files: Sequence[Path], request: RunRequest, ui: UI, images: int = 1) -> list[list[Image.Image]]:
+    """Turn sounds into images with a method; return them, `images` for each sound. Raises as `imagine`."""
+    _check(files, images)
+    made: dict[tuple[int, int], Image.Image] = {}
+
+    def keep(sound: int, number: int, image: np.ndarray) -> None:
+        made[sound, number] = Image.fromarray(image)
+
+    _draw(files, request, ui, images, keep)
+    return [[made[sound, number] for number in range(images)] for sound in range(len(files))]
+
+
+def _check(files: Sequence[Path], images: int) -> None:
     if not files:
         raise UserError("no sound was given: name one or more files")
     if images < 1:
         raise UserError(f"--images {images}: give at least 1")
+
+
+def _draw(
+    files: Sequence[Path], request: RunRequest, ui: UI, images: int, keep: Callable[[int, int, np.ndarray], None]
+) -> None:
+    """Call `keep(sound, number, image)` with every image as soon as it is made."""
     run = Run.of(request, ui)
     plan, suite = run.plan, run.plan.suite
     hidden = [sight for sight in plan.method.card.sees if sight not in ("audio", "label list")]
@@ -66,36 +102,38 @@ def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, im
         raise UserError(
             f"method {plan.name!r} needs the {' and the '.join(hidden)} of a clip, not its sound: try audiotoken"
         )
-    targets = _targets(files, output, images)
+    chosen = _clips(files, run)
+    fit(run)
+    method = run.make(chosen)
+    if method.fits:
+        with calling(plan.method, "load()"):
+            method.load()
+    generation = suite.generation
+    with ui.task("imagining", len(chosen) * images, "pictures") as advance:
+        for start in range(0, len(chosen), generation.batch_size):
+            some = chosen[start : start + generation.batch_size]
+            for number in range(images):
+                # the seed follows the file's name, not its place in the list
+                names = [Path(file).name for file in files[start : start + len(some)]]
+                seeds = [image_seed(generation.seed, request.seed, name, number) for name in names]
+                for place, image in enumerate(make_images(method, some, seeds)):
+                    keep(start + place, number, image)
+                advance(len(some))
+
+
+def _clips(files: Sequence[Path], run: Run) -> ClipSet:
+    """The sounds as clips without frames. Raises UserError, a line for every file that cannot be read."""
     waves, problems = [], []
     for file in files:
         try:
-            waves.append(load_audio(Path(file), suite.data.rate))
+            waves.append(load_audio(Path(file), run.plan.suite.data.rate))
         except UserError as error:
             problems += error.problems
     if problems:
         raise UserError(problems)
     for file, wave in zip(files, waves, strict=True):
         if is_silent(wave):
-            ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
-    fit(run)
+            run.ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
     labels = run.test.labels
     clips = tuple(Clip(f"input-{k:05d}", wave, None, labels[:1], "test") for k, wave in enumerate(waves))
-    chosen = ClipSet("your sounds", clips, labels)
-    method = run.make(chosen)
-    if method.fits:
-        method.load()
-    generation = suite.generation
-    written = []
-    with ui.task("imagining", len(clips) * images, "pictures") as advance:
-        for start in range(0, len(clips), generation.batch_size):
-            some = chosen[start : start + generation.batch_size]
-            for k in range(images):
-                # the seed follows the file's name, not its place in the list
-                names = [Path(file).name for file in files[start : start + len(some)]]
-                seeds = [image_seed(generation.seed, request.seed, name, k) for name in names]
-                for image, places in zip(make_images(method, some, seeds), targets[start:], strict=False):
-                    save_png(places[k], image)
-                    written.append(places[k])
-                advance(len(some))
-    return written
+    return ClipSet("your sounds", clips, labels)

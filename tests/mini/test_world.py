@@ -180,8 +180,7 @@ import sys
 from pathlib import Path
 from benchmark.mini import data
 data.PARALLEL_FROM = 1
-if __name__ == "__main__":
-    data.WorldClips("validation", 100_000, Path(sys.argv[1])).pictures
+data.WorldClips("validation", 100_000, Path(sys.argv[1])).pictures
 """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures import folders, load, paths
+from loading import folders, load, paths
 
 from metrics.encoders.beats import BEATs, BEATsConfig
 from metrics.encoders.filterbank import analysis_window, frame_count, log_mel_filterbank, mel_banks

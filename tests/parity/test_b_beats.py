@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures import build, folders, load, paths
+from loading import build, folders, load, paths
 
 from metrics.encoders.beats import AUDIOTOKEN_LAYERS, BEATs, BEATsConfig, relative_position_bucket
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures import build, folders, load
+from loading import build, folders, load
 
 from audiotoken.embedder import Embedder
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
-from fixtures import build, cases, folders, load
+from loading import build, cases, folders, load
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures import build, folders, load, paths
+from loading import build, folders, load, paths
 from torch.nn import functional as F
 
 from metrics.encoders.wav2clip import Wav2CLIP

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures import build, folders, load, paths
+from loading import build, folders, load, paths
 from torch import Tensor
 
 from metrics.encoders.filterbank import SAMPLE_RATE

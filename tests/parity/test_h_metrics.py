@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fixtures import cases, load
+from loading import cases, load
 
 from metrics import content, similarity
 

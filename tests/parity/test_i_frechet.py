@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures import cases, load
+from loading import cases, load
 
 from metrics.frechet import frechet_distance, frechet_distance_from_statistics
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from benchmark.utils.processes import process_pool
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -32,7 +30,7 @@ def in_order(
         return
     coming = iter(jobs)
     waiting: deque[tuple[Job, Future[Result]]] = deque()
-    pool = _pool(workers)
+    pool = process_pool(workers)
     try:
         for job in coming:
             waiting.append((job, pool.submit(work, job)))
@@ -46,7 +44,7 @@ def in_order(
                 # Any of the jobs under way may be the culprit: the oldest is judged alone, the others start again.
                 pool.shutdown(cancel_futures=True)
                 result = _alone(work, job, died)
-                pool = _pool(workers)
+                pool = process_pool(workers)
                 waiting = deque((other, pool.submit(work, other)) for other, _ in waiting)
             for following in coming:
                 waiting.append((following, pool.submit(work, following)))
@@ -57,28 +55,8 @@ def in_order(
 
 
 def _alone(work: Callable[[Job], Result], job: Job, died: Callable[[Job], Result]) -> Result:
-    with _pool(1) as pool:
+    with process_pool(1) as pool:
         try:
             return pool.submit(work, job).result()
         except BrokenProcessPool:
             return died(job)
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # spawn: the caller may hold threads (torch, progress bars) that a fork would copy half alive
-    spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_follow_the_parent)
-
-
-def _follow_the_parent() -> None:
-    # Ctrl-C reaches every process of a terminal: only the parent is to speak of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A worker holds both ends of the pool's queue, so it would wait for ever for a parent that was killed.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -1,8 +1,8 @@
-"""Parity fixtures: numbers of the official implementations, kept outside the repository and found by folder prefix.
+"""Parity fixtures: numbers of the official implementations, found by folder prefix.
 
-Each fixture is a folder with `fixture.json` and `arrays.npz`. The environment variable `PARITY_DIR` names the folder
-that holds them; by default it is `shared/parity` beside the repository. Tests run over every folder with their
-prefix, so another set of the same format (other seeds, shapes, case names) needs no change here:
+Each fixture is a folder with `fixture.json` and `arrays.npz`; `fixtures/README.md` says how they were made. The
+environment variable `PARITY_DIR` names a folder with more of them, of the same format (other seeds, shapes, case
+names), which needs no change here. Tests run over every folder with their prefix:
 
     @pytest.mark.parametrize("folder", folders("f_wav2clip"))
     def test_embedding(folder): meta, arrays = load(folder)
@@ -21,34 +21,27 @@ import numpy as np
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-
-def parity_dir() -> Path:
-    """The folder that holds the fixtures: `PARITY_DIR`, else `../shared/parity` seen from the repository root."""
-    default = Path(__file__).resolve().parents[3] / "shared" / "parity"
-    return Path(os.environ.get("PARITY_DIR") or default)
+OWN = Path(__file__).parent / "fixtures"
 
 
 def paths(prefix: str) -> list[Path]:
-    """All fixture folders whose name begins with `prefix`, sorted by name; empty where there are none."""
-    return sorted(path.parent for path in parity_dir().glob(f"{prefix}*/fixture.json"))
+    """All fixture folders whose name begins with `prefix`, the repository's own first; the same fixture once."""
+    roots = [OWN, *([Path(more)] if (more := os.environ.get("PARITY_DIR")) else [])]
+    found = {}
+    for root in roots:
+        for file in sorted(root.glob(f"{prefix}*/fixture.json")):
+            found.setdefault(file.read_bytes(), file.parent)
+    return list(found.values())
 
 
 def folders(prefix: str) -> list[ParameterSet]:
-    """`paths(prefix)` for `pytest.mark.parametrize`; a single skipping parameter that says why where there are none."""
-    return [pytest.param(path, id=path.name) for path in paths(prefix)] or [_missing(prefix, 1)]
+    """`paths(prefix)` for `pytest.mark.parametrize`."""
+    return [pytest.param(path, id=path.name) for path in paths(prefix)]
 
 
 def cases(prefix: str, key: str = "cases") -> list[ParameterSet]:
     """`(folder, case name)` for every entry of `fixture.json`'s object `key`: `parametrize("folder, case", ...)`."""
-    found = [
-        pytest.param(path, case, id=f"{path.name}-{case}") for path in paths(prefix) for case in load(path)[0][key]
-    ]
-    return found or [_missing(prefix, 2)]
-
-
-def _missing(prefix: str, arity: int) -> ParameterSet:
-    reason = f"no parity fixture {prefix}*/fixture.json in {parity_dir()} (set PARITY_DIR to the folder that has them)"
-    return pytest.param(*[None] * arity, marks=pytest.mark.skip(reason=reason), id="missing")
+    return [pytest.param(path, case, id=f"{path.name}-{case}") for path in paths(prefix) for case in load(path)[0][key]]
 
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
