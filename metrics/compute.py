@@ -1,4 +1,4 @@
-"""Metric values from embeddings; what cannot be computed becomes None with a reason, never a number."""
+"""Evaluate named metrics from embeddings; a metric that cannot be computed is None with a reason, never a number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metrics.definitions import MetricDefinition, get
 from metrics.similarity import Array
 
 NEIGHBOURS = 5
-# Intervals of set distances repeat the distance; above this much arithmetic (about three seconds) there is none.
+# The interval of a set distance repeats the distance; above this much arithmetic (about three seconds) it is omitted.
 INTERVAL_FLOPS = 6e10
 INTERVAL_GRAM_ROWS = 2000
 HALVES = 32
@@ -22,43 +22,48 @@ HALVES = 32
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MetricInputs:
-    """What metrics are computed from, all optional. N images, M clips, C classes; rows of images may come in any order.
+    """Inputs of metrics, all optional: N generated images, M clips and C classes.
 
-    `owner` gives each image's clip; without it there is one image per clip, in the clips' order. A clip that owns no
-    image failed. `reasons` says why a field is absent (by the field's name, or `image_features.clip` for one
-    extractor), or why a metric does not apply to these images (by the metric's id): the text becomes the result's
-    reason. Shapes that do not fit together raise `ValueError`.
+    Rows of images may come in any order; `owner` assigns each image to its clip. Without `owner` there is one image per
+    clip, in the order of the clips. A clip that owns no image counts as failed.
+
+    `reasons` says why a field is missing (keyed by the field's name, or by `image_features.clip` for one extractor), or
+    why a metric does not apply to these images (keyed by the metric's id). The text becomes the result's reason.
+
+    Raises:
+        ValueError: Shapes do not fit together, or `owner` is missing or points outside the clips.
     """
 
     image_audio_space: ArrayLike | None = None
-    """(N, a) generated images in the space of `audio` (AIS: CLIP ViT-B/32)."""
+    """(N, a) embeddings of the generated images in the space of `audio` (AIS: CLIP ViT-B/32)."""
     audio: ArrayLike | None = None
-    """(M, a) the clips' audio (AIS: Wav2CLIP)."""
+    """(M, a) embeddings of the clips' audio (AIS: Wav2CLIP)."""
     image: ArrayLike | None = None
-    """(N, d) generated images in the space of `reference` and the texts (IIS, AIC: CLIP ViT-L/14)."""
+    """(N, d) embeddings of the generated images in the space of `reference` and the texts (IIS, AIC: CLIP ViT-L/14)."""
     reference: ArrayLike | None = None
-    """(M, d) the clips' true frames."""
+    """(M, d) embeddings of the clips' true frames."""
     text: ArrayLike | None = None
-    """(C, d) the bare class labels."""
+    """(C, d) embeddings of the bare class labels."""
     text_prompted: ArrayLike | None = None
-    """(C, d) the class labels in a prompt, "a photo of {label}"."""
+    """(C, d) embeddings of the class labels in a prompt, "a photo of {label}"."""
     image_features: Mapping[str, ArrayLike] = field(default_factory=dict)
-    """(N, f) generated images, by extractor name; FID's is "inception"."""
+    """(N, f) features of the generated images, by extractor name; that of FID is "inception"."""
     reference_features: Mapping[str, ArrayLike] = field(default_factory=dict)
-    """(R, f) true frames, by extractor name. Where R = M, row m is clip m's."""
+    """(R, f) features of true frames, by extractor name. Where R = M, row m is that of clip m."""
     owner: ArrayLike | None = None
     """(N,) int, index of each image's clip."""
     classes: ArrayLike | None = None
     """(M,) int, index of each clip's label."""
     audio_label: ArrayLike | None = None
-    """(M,) int, the audio classifier's top label of each clip."""
+    """(M,) int, index of the audio classifier's top label for each clip."""
     visible: Sequence[Collection[int]] | None = None
-    """M sets of label indices that annotators marked visible."""
+    """M sets of indices of the labels that annotators marked as visible."""
     ratings: ArrayLike | None = None
-    """(M,) mean human rating of each clip's images, 1 to 5, NaN where nobody rated."""
+    """(M,) mean human rating of each clip's images, 1 to 5; NaN where nobody rated."""
     clip_ids: Sequence[str] | None = None
-    """M names."""
+    """M clip ids."""
     reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why a field or a metric is missing, by name."""
 
     def __post_init__(self) -> None:
         clips = {name: len(rows) for name in _PER_CLIP if (rows := _sized(getattr(self, name))) is not None}
@@ -75,7 +80,7 @@ class MetricInputs:
 
     @property
     def clips(self) -> int:
-        """M; without any per-clip input, the clips are those that own an image."""
+        """Number of clips M; without any per-clip input, the clips are those that own an image."""
         for name in _PER_CLIP:
             if (rows := _sized(getattr(self, name))) is not None:
                 return len(rows)
@@ -84,16 +89,20 @@ class MetricInputs:
 
     @property
     def images(self) -> int:
-        """N."""
+        """Number of generated images N."""
         given = [getattr(self, name) for name in _PER_IMAGE] + list(self.image_features.values())
         return next((len(np.asarray(rows)) for rows in given if rows is not None), 0)
 
     def owners(self) -> NDArray[np.intp]:
-        """(N,) the clip of each image."""
+        """Return the clip of each image, (N,) int."""
         return np.arange(self.images) if self.owner is None else np.asarray(self.owner).astype(np.intp)
 
     def missing(self, needs: Iterable[str]) -> str | None:
-        """Why one of the fields in `needs` is not there, or None where all are."""
+        """Return why one of the fields in `needs` is missing, or None if none is.
+
+        Args:
+            needs: Names of fields; `image_features.clip` is the entry "clip" of `image_features`.
+        """
         for need in needs:
             name, _, extractor = need.partition(".")
             value = getattr(self, name)
@@ -108,11 +117,22 @@ _PER_IMAGE = ("owner", "image_audio_space", "image")
 
 @dataclass(frozen=True, eq=False)
 class MetricResult:
-    """One metric's value with what is needed to read it, or None with the reason.
+    """Value of one metric with what is needed to interpret it, or None with the reason.
 
-    `value`, `low`, `high`, `per_clip`, `per_class` are in `unit` (rates in percent). `n` counts the clips that have a
-    score, for distances of sets the generated images. `failed` counts the clips without an image (a ranked row has
-    none). A clip without a score (NaN in `per_clip`) did not fail: it had nothing to be compared with.
+    Attributes:
+        value: The value in `unit` (rates in percent); None where it cannot be computed.
+        reason: Why `value` is None; None where there is a value.
+        low: Lower end of the 95 % interval in `unit`; None where there is no interval.
+        high: Upper end of the 95 % interval in `unit`; None where there is no interval.
+        n: Number of clips with a score; for distances between sets, number of generated images.
+        failed: Number of clips without an image; a ranked row has none.
+        unit: Unit of the value, "%" for rates.
+        direction: Which way is better, "up" or "down".
+        chance: Value that guessing gets, in `unit`; None where it is not known.
+        version: Version of the metric's definition.
+        per_clip: (M,) score of each clip in `unit`, or None for a metric of the whole set. NaN marks a clip that had
+            nothing to be compared with; it did not fail.
+        per_class: Mean score in `unit` by index of the class, or None.
     """
 
     value: float | None
@@ -130,10 +150,30 @@ class MetricResult:
 
 
 def compute(ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: int = 2000) -> dict[str, MetricResult]:
-    """Results by metric id, in the order asked. An unknown id raises; what cannot be computed has a reason.
+    """Compute metrics by id.
 
-    Intervals are at 95 %: a bootstrap over clips with `resamples` draws, for distances of sets random halves of the
-    clips. None draws where `resamples` is 0. Work that several metrics need is done once.
+    Work that several metrics need is done once. Intervals are at 95 %: a bootstrap over clips with `resamples` draws;
+    for distances between sets, the distance over random halves of the clips.
+
+    Args:
+        ids: Metric ids, such as "ais" or "fd.clip"; see `metrics.definitions`.
+        inputs: Embeddings and labels to compute from.
+        seed: Seed of the intervals' draws.
+        resamples: Number of draws of an interval; 0 for none.
+
+    Returns:
+        Results by metric id, in the order of `ids`. A metric that cannot be computed has no value but a reason.
+
+    Raises:
+        ValueError: An id is unknown.
+
+    Example:
+        >>> axes = [[1.0, 0.0], [0.0, 1.0]]
+        >>> results = compute(["iis", "aic"], MetricInputs(image=axes, reference=axes), resamples=0)
+        >>> results["iis"].value
+        100.0
+        >>> results["aic"].value, results["aic"].reason
+        (None, 'no text given')
     """
     job = _Job(inputs, seed, resamples)
     return {metric: job.result(definition) for metric, definition in [(one, get(one)) for one in ids]}
@@ -141,7 +181,7 @@ def compute(ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: 
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """A metric before reporting: a score per clip where it has them, otherwise the value of the whole set."""
+    """A metric before it is reported: a score per clip where it has them, otherwise the value of the whole set."""
 
     per_clip: Array | None = None
     value: float | None = None
@@ -154,7 +194,7 @@ T = TypeVar("T")
 
 
 class _Job:
-    """One call of `compute`: the inputs, and what has been worked out from them."""
+    """One call of `compute`: its inputs, and the intermediate results that metrics share."""
 
     def __init__(self, inputs: MetricInputs, seed: int, resamples: int) -> None:
         self.inputs, self.seed, self.resamples = inputs, seed, resamples
@@ -165,6 +205,7 @@ class _Job:
         self._held: dict[str, tuple[Array, Array]] = {}
 
     def result(self, definition: MetricDefinition) -> MetricResult:
+        """Return the result of one metric."""
         reason = self.inputs.reasons.get(definition.id) or self.inputs.missing(definition.needs)
         if reason is None:
             key = definition.same_as or definition.id
@@ -175,6 +216,7 @@ class _Job:
         return self._empty(definition, reason)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returned the first time that it was called for `key`."""
         if key not in self._done:
             self._done[key] = make()
         value: T = self._done[key]
@@ -226,9 +268,9 @@ class _Job:
         return _Scores(statistics.per_clip(scores, self.owner, self.clips), empty=empty)
 
     def _features(self, extractor: str) -> tuple[Array, Array]:
-        """Generated and real features as float64, checked once for all metrics of the extractor that follow another.
+        """Return generated and real features as float64, checked once for consecutive metrics of one extractor.
 
-        Only those of one extractor are held: of 15,446 clips they may take half a gigabyte.
+        Only those of one extractor are held: for 15,446 clips they may take half a gigabyte.
         """
         if extractor not in self._held:
             self._held.clear()
@@ -272,7 +314,11 @@ class _Job:
     def _halves(
         self, distance: Callable[[NDArray[np.intp], NDArray[np.intp]], float], references: int, value: float
     ) -> statistics.Interval | None:
-        """Interval of a distance over halves of the clips: their images against their frames (or random frames)."""
+        """Return the interval of a distance over random halves of the clips.
+
+        A half's images are compared with its own frames or, where the references are not the clips' frames, with a
+        random half of the references.
+        """
         frames = np.random.default_rng(self.seed)
 
         def of_half(half: NDArray[np.intp]) -> float:
@@ -281,7 +327,7 @@ class _Job:
             theirs = half if paired else frames.choice(references, references // 2, replace=False)
             return distance(ours, theirs)
 
-        # Clips that own no image would leave a half short of images, so halves are drawn from those that do.
+        # Clips that own no image would leave a half short of images, so halves are drawn from the others.
         present = np.unique(self.owner)
         return statistics.half_sample_interval(
             lambda half: of_half(present[half]), len(present), value, resamples=self._draws, seed=self.seed

@@ -1,12 +1,7 @@
-"""Does a zero-shot classifier see the right class in the generated image? The AIC family, from embeddings.
+"""Zero-shot content metrics: whether a classifier recognises the clip's class in the generated image (the AIC family).
 
-Common arguments
-    images  (N, d) embeddings of the generated images (CLIP ViT-L/14)
-    texts   (C, d) embeddings of the class names in the same space: bare labels for `aic`, "a photo of {label}" for
-            `aic.prompted`
-    labels  (N,) int, the class of each image's clip
-Scores are one float64 0 or 1 per image, (N,). The class of an image is the text with the largest cosine, the first of
-equals (cosines closer than `similarity.TIE` are equal). Raises `ValueError` like `similarity`.
+The predicted class of an image is the text with the largest cosine, the first of equals; cosines closer than
+`similarity.TIE` are equal.
 """
 
 from __future__ import annotations
@@ -20,7 +15,19 @@ from metrics.similarity import TIE, Array, blocks, indices, unit
 
 
 def top1(images: ArrayLike, texts: ArrayLike) -> NDArray[np.intp]:
-    """The predicted class of each image, (N,) int."""
+    """Return the predicted class of each image.
+
+    Args:
+        images: (N, d) embeddings of the generated images (CLIP ViT-L/14).
+        texts: (C, d) embeddings of the class names in the same space: bare labels for `aic`, "a photo of {label}" for
+            `aic.prompted`.
+
+    Returns:
+        (N,) int, index of a class.
+
+    Raises:
+        ValueError: Widths differ, there is no class, or an embedding is not finite or of length zero.
+    """
     x, t = _checked(images, texts)
     best = np.empty(len(x), dtype=np.intp)
     for rows in blocks(len(x), len(t)):
@@ -30,7 +37,19 @@ def top1(images: ArrayLike, texts: ArrayLike) -> NDArray[np.intp]:
 
 
 def rank(images: ArrayLike, texts: ArrayLike, labels: ArrayLike) -> NDArray[np.intp]:
-    """How many class texts come before the true one in order of cosine, (N,) int; an equal text before it counts."""
+    """Return how many class texts precede the true one in order of cosine; an equal text before it counts.
+
+    Args:
+        images: (N, d) embeddings of the generated images.
+        texts: (C, d) embeddings of the class names.
+        labels: (N,) int, the class of each image's clip.
+
+    Returns:
+        (N,) int, 0 where the true class is predicted.
+
+    Raises:
+        ValueError: As `top1`, and for a label outside the classes.
+    """
     x, t = _checked(images, texts)
     true = indices(labels, "labels", len(x), len(t))
     before = np.empty(len(x), dtype=np.intp)
@@ -44,16 +63,46 @@ def rank(images: ArrayLike, texts: ArrayLike, labels: ArrayLike) -> NDArray[np.i
 
 
 def aic(images: ArrayLike, texts: ArrayLike, labels: ArrayLike) -> Array:
-    """1 where the predicted class is the clip's label: AIC, chance 1/C.
+    """Return 1 where the predicted class is the clip's label, else 0: audio-image content, chance 1/C.
 
-    Source of bare labels and of the first of equals: BurakCanBiner/SonicDiffusion@36be618 evaluation.py. With the audio
-    classifier's classes for `labels` it is `aic.audio`: agreement of picture and sound, no annotation needed.
+    With the audio classifier's top classes as `labels` it is `aic.audio`: the agreement of image and audio, which needs
+    no annotation.
+
+    Source: BurakCanBiner/SonicDiffusion@36be618 evaluation.py, for bare labels and for taking the first of equals.
+
+    Args:
+        images: (N, d) embeddings of the generated images.
+        texts: (C, d) embeddings of the class names.
+        labels: (N,) int, the class of each image's clip.
+
+    Returns:
+        (N,) float64 scores, 0 or 1.
+
+    Raises:
+        ValueError: As `rank`.
+
+    Example:
+        >>> aic(images=[[1.0, 0.1], [0.2, 1.0]], texts=[[1.0, 0.0], [0.0, 1.0]], labels=[0, 0])
+        array([1., 0.])
     """
     return np.where(rank(images, texts, labels) == 0, 1.0, 0.0)
 
 
 def aic_top_k(images: ArrayLike, texts: ArrayLike, labels: ArrayLike, k: int) -> Array:
-    """1 where the clip's label is among the k best class texts, chance k/C. `k` from 1 to C, else `ValueError`."""
+    """Return 1 where the clip's label is among the `k` nearest class texts, else 0: chance k/C.
+
+    Args:
+        images: (N, d) embeddings of the generated images.
+        texts: (C, d) embeddings of the class names.
+        labels: (N,) int, the class of each image's clip.
+        k: Number of nearest texts that count, from 1 to C.
+
+    Returns:
+        (N,) float64 scores, 0 or 1.
+
+    Raises:
+        ValueError: As `rank`, and for a `k` outside 1 to C.
+    """
     classes = len(np.asarray(texts))
     if not 1 <= k <= classes:
         raise ValueError(f"k is {k}, but there are {classes} classes; use 1 to {classes}")
@@ -61,9 +110,20 @@ def aic_top_k(images: ArrayLike, texts: ArrayLike, labels: ArrayLike, k: int) ->
 
 
 def aic_visible(images: ArrayLike, texts: ArrayLike, visible: Sequence[Collection[int]]) -> Array:
-    """1 where the predicted class is any of the classes that annotators saw in the clip; NaN where they saw none.
+    """Return 1 where the predicted class is one that annotators saw in the clip, else 0; NaN where they saw none.
 
-    `visible` has one collection of class indices per image. Source of the annotation: VGGSounder (Bizilizi/VGGSounder).
+    Source of the annotation: VGGSounder (Bizilizi/VGGSounder).
+
+    Args:
+        images: (N, d) embeddings of the generated images.
+        texts: (C, d) embeddings of the class names.
+        visible: N collections of indices of visible classes, one per image.
+
+    Returns:
+        (N,) float64 scores, 0, 1 or NaN.
+
+    Raises:
+        ValueError: As `top1`, and for another number of collections than of images.
     """
     best = top1(images, texts)
     if len(visible) != len(best):

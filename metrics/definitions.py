@@ -1,7 +1,7 @@
-"""The catalogue of named metrics: what each one means, its direction, unit, bounds, chance level and inputs.
+"""Named metrics: what each one means, its direction, unit, bounds, chance level and inputs.
 
-Names: `ais`, `iis` and their variants (`ais` is `ais.winrate`), the `aic` family with `aic.r@k` for any k, and the set
-metrics with an extractor's name at the end (`fd.clip`, `kid.dino`, `precision.clip`). Without one they use
+Names are `ais`, `iis` and their variants (`ais` is `ais.winrate`), the `aic` family with `aic.r@k` for any k, and the
+set metrics with the name of an extractor at the end (`fd.clip`, `kid.dino`, `precision.clip`). Without one they use
 Inception-v3, and the Fréchet distance of Inception-v3 features is called `fid`.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 INCEPTION = "inception"
-"""Name of the extractor that `fid` uses, and every set metric without an extractor in its name."""
+"""Name of the extractor of `fid`, and of every set metric without an extractor in its name."""
 
 Family = Literal["ais", "iis", "aic", "fd", "kid", "precision", "recall", "density", "coverage", "human"]
 Direction = Literal["up", "down"]
@@ -25,23 +25,23 @@ PERCENT: Bounds = (0.0, 100.0)
 
 @dataclass(frozen=True, kw_only=True)
 class MetricDefinition:
-    """What a metric is.
+    """Definition of a metric.
 
     Args:
-        id: The name under which it is asked for and stored.
+        id: Name by which it is requested and stored.
         title: Heading for people.
         definition: What is computed for an image or a set of images, in one line.
-        family: Which computation it belongs to.
-        variant: Which member of the family: "winrate.sameclass", "prompted", "r@5"; empty for the plain one.
+        family: Computation that it belongs to.
+        variant: Member of the family: "winrate.sameclass", "prompted", "r@5"; empty for the plain one.
         direction: Which way is better.
         unit: Unit of the value; "%" for rates.
         bounds: Smallest and largest possible value; None where unbounded.
-        inputs: The fields of `MetricInputs` that it is computed from.
-        source: The paper or the repository and commit that is followed.
-        extractor: For set metrics, whose features: an entry of `image_features` and `reference_features`.
+        inputs: Fields of `MetricInputs` that it is computed from.
+        source: Paper, or repository and commit, that is followed.
+        extractor: For set metrics, the entry of `image_features` and `reference_features` to use.
         k: For `aic.r@k`, how many of the nearest labels count.
-        same_as: Id of the metric that it is another name of; both are computed once.
-        chance: What guessing gets: a number, a function of the number of classes, or None where it is not known.
+        same_as: Id of the metric that it is another name for; both are computed once.
+        chance: Value that guessing gets: a number, a function of the number of classes, or None where it is not known.
         version: Raised with any change that can move a value. Tables compare only equal versions.
     """
 
@@ -63,7 +63,7 @@ class MetricDefinition:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The inputs by full name: `image_features.clip` is the entry "clip" of the field `image_features`."""
+        """Full names of the inputs: `image_features.clip` is the entry "clip" of the field `image_features`."""
         return self.inputs if self.extractor is None else tuple(f"{name}.{self.extractor}" for name in self.inputs)
 
     @property
@@ -79,18 +79,19 @@ class MetricDefinition:
 
 
 def definitions() -> list[MetricDefinition]:
-    """Return the catalogue in table order; open-ended names keep their parameter (`aic.r@k`, `fd.<extractor>`)."""
+    """Return all definitions in table order; open-ended names keep their parameter (`aic.r@k`, `fd.<extractor>`)."""
     return list(_CATALOGUE.values())
 
 
 def get(metric: str) -> MetricDefinition:
     """Return the definition of a metric id.
 
-    >>> get("aic.r@5").chance_level(50)
-    10.0
-
     Raises:
         ValueError: The id is unknown; the message lists the nearest names.
+
+    Example:
+        >>> get("aic.r@5").chance_level(50)
+        10.0
     """
     if metric in _CATALOGUE and "<" not in metric and metric != "aic.r@k":
         return _CATALOGUE[metric]
@@ -112,7 +113,7 @@ COURSE = "Seagle27/GenAIProject@1c42101 evaluation.py"
 def _similarity_metrics(
     family: Literal["ais", "iis"], title: str, other: str, inputs: tuple[str, str]
 ) -> list[MetricDefinition]:
-    """Win rates and cosines between each image and its clip's `other` ("audio" or "true frame")."""
+    """Return the win rates and cosines between each image and its clip's `other` ("audio" or "true frame")."""
     share = f"share of {{}} whose {other} is less similar to the image than its own, ties half"
     macs = f"alxzzhou/MACS@433b1ad evaluation/{family}.py"
     figurative = f"AlfredoBaione/Music_to_figurative_art@11583d7 {family.upper()}_complete.py"
@@ -335,11 +336,11 @@ _SET_METRICS: dict[str, MetricDefinition] = {
         ),
     )
 }
-"""The set metrics before an extractor is chosen."""
+"""Set metrics before an extractor is chosen."""
 
 
 def _set_metric(base: MetricDefinition, extractor: str | None = None) -> MetricDefinition:
-    """`base` with the features of `extractor` in its name, or of Inception-v3 under its plain name."""
+    """Return `base` with the features of `extractor` and its name, or of Inception-v3 under the plain name."""
     features = extractor or INCEPTION
     return replace(
         base,

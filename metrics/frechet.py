@@ -1,8 +1,8 @@
-"""How close a set of generated images is to a set of real ones, from features: Fréchet, kernel, manifold metrics.
+"""Fréchet, kernel and manifold metrics between a set of generated images and a set of real ones, from features.
 
-All take feature matrices (n, d), one row an image, convert to float64 before anything is computed, and raise
-`ValueError` for too few rows, different widths or values that are not finite. Which network made the features is part
-of a result's name: FID is only ever the Fréchet distance of Inception-v3 features.
+Functions take feature matrices (n, d), one row per image, and convert them to float64 before anything is computed.
+Which network computed the features is part of a result's name: FID is only ever the Fréchet distance of Inception-v3
+features.
 """
 
 from __future__ import annotations
@@ -15,19 +15,31 @@ from numpy.typing import ArrayLike
 from metrics.similarity import Array, blocks, matrix
 
 ROWS = 4096
-"""Rows that are made triangular together, at least: smaller sets are one piece."""
+"""Minimum number of rows that are factorised together; smaller sets are one block."""
 
 
 def frechet_distance(features1: ArrayLike, features2: ArrayLike) -> float:
-    """Fréchet distance of the Gaussians fitted to two feature sets; the lower the closer, 0 for equal sets.
+    """Fréchet distance between Gaussians fitted to two feature sets; 0 for equal sets, and lower is closer.
 
-        |mu1 - mu2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2)),   S with n-1 in the denominator
+        |mu1 - mu2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2)),   S with n - 1 in the denominator
 
-    The last trace is the sum of the singular values of A1 A2^T, where S = A^T A: A is the centred features (n < d) or
-    their triangular factor, so the matrix has the smaller of n and d as its side, no square root of a rounded
-    eigenvalue is taken, and singular covariances are as exact as others. Its value depends on n (few samples look
-    further apart).
-    Source: Heusel et al. 2017 (1706.08500); numbers as torch-fidelity's, without its rounding.
+    The last trace is the sum of the singular values of A1 A2^T, where S = A^T A and A is the centred features (n < d)
+    or their triangular factor. So the matrix has the smaller of n and d as its side, no square root is taken of a
+    rounded eigenvalue, and singular covariances are as exact as others. The value depends on n: with few samples, sets
+    appear further apart.
+
+    Source: Heusel et al. 2017 (1706.08500); values as torch-fidelity's, without its rounding.
+
+    Args:
+        features1: (n1, d) features of one set, at least two rows.
+        features2: (n2, d) features of the other set, at least two rows.
+
+    Raises:
+        ValueError: Too few rows, different widths, or values that are not finite.
+
+    Example:
+        >>> frechet_distance([[0.0], [2.0]], [[3.0], [5.0]])
+        9.0
     """
     x, y = _pair(features1, features2, at_least=2)
     mean1, mean2 = x.mean(axis=0), y.mean(axis=0)
@@ -36,10 +48,19 @@ def frechet_distance(features1: ArrayLike, features2: ArrayLike) -> float:
 
 
 def frechet_distance_from_statistics(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLike) -> float:
-    """`frechet_distance` from means (d,) and covariances (d, d), for a reference set of which only those are published.
+    """`frechet_distance` from means and covariances, for a reference set of which only these are published.
 
-    A little less exact than from features where a covariance is singular (about 1e-6). A matrix that is no covariance
-    (not symmetric, or with a clearly negative eigenvalue) raises `ValueError`.
+    Slightly less exact than from features where a covariance is singular (about 1e-6).
+
+    Args:
+        mean1: (d,) mean of one set.
+        cov1: (d, d) covariance of one set.
+        mean2: (d,) mean of the other set.
+        cov2: (d, d) covariance of the other set.
+
+    Raises:
+        ValueError: Shapes do not fit, values are not finite, or a matrix is not a covariance (not symmetric, or with a
+            clearly negative eigenvalue).
     """
     m1, m2 = np.asarray(mean1, dtype=np.float64), np.asarray(mean2, dtype=np.float64)
     roots = [_root(matrix(cov, name), name) for cov, name in ((cov1, "cov1"), (cov2, "cov2"))]
@@ -51,13 +72,21 @@ def frechet_distance_from_statistics(mean1: ArrayLike, cov1: ArrayLike, mean2: A
 
 
 def kernel_distance(features1: ArrayLike, features2: ArrayLike) -> float:
-    """Kernel distance (KID): unbiased squared maximum mean discrepancy under the kernel (x.y/d + 1)^3.
+    """Kernel distance (KID): unbiased squared maximum mean discrepancy under the kernel k(x, y) = (x.y/d + 1)^3.
 
         mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
-    Over all pairs, in blocks, instead of random subsets: the same expectation, nothing drawn. Its value does not
-    depend on n on average, and can be slightly negative for sets from one distribution. Source: Binkowski et al. 2018
-    (1801.01401).
+    Computed over all pairs, in blocks, instead of over random subsets: the same expectation without drawing. On average
+    the value does not depend on n; it can be slightly negative for sets from one distribution.
+
+    Source: Binkowski et al. 2018 (1801.01401).
+
+    Args:
+        features1: (n1, d) features of one set, at least two rows.
+        features2: (n2, d) features of the other set, at least two rows.
+
+    Raises:
+        ValueError: Too few rows, different widths, or values that are not finite.
     """
     x, y = _pair(features1, features2, at_least=2)
     within = [(_kernel_sum(z, z) - _kernel_diagonal(z).sum()) / (len(z) * (len(z) - 1)) for z in (x, y)]
@@ -65,29 +94,46 @@ def kernel_distance(features1: ArrayLike, features2: ArrayLike) -> float:
 
 
 class Manifold(NamedTuple):
-    """Per-sample terms of the four manifold metrics; each metric is the mean of its array."""
+    """Per-sample terms of the four manifold metrics; each metric is the mean of its array.
 
-    precision: Array  # (n_generated,) 1 where the image lies in a real one's neighbourhood
-    recall: Array  # (n_real,) 1 where the real image lies in a generated one's neighbourhood
-    density: Array  # (n_generated,) how many real neighbourhoods hold the image, divided by k
-    coverage: Array  # (n_real,) 1 where the neighbourhood of the real image holds any generated one
+    Attributes:
+        precision: (n_generated,) 1 where the image lies in the neighbourhood of a real one.
+        recall: (n_real,) 1 where the real image lies in the neighbourhood of a generated one.
+        density: (n_generated,) number of real neighbourhoods that contain the image, divided by k.
+        coverage: (n_real,) 1 where the neighbourhood of the real image contains a generated one.
+    """
+
+    precision: Array
+    recall: Array
+    density: Array
+    coverage: Array
 
 
 def manifold(real: ArrayLike, generated: ArrayLike, k: int = 5) -> Manifold:
-    """Improved precision and recall, density and coverage, of generated features against real ones.
+    """Improved precision and recall, density and coverage of generated features against real ones.
 
-    A neighbourhood is the open ball around an image that ends at its k-th nearest neighbour in its own set
-    (Euclidean). Precision asks how many generated images look real, recall how many real ones could have been
-    generated; density and coverage are the same questions, less swayed by outliers. For equal sets all four are 1.
-    Each set needs more than k rows. Distances in blocks. Source: Kynkaanniemi et al. 2019 (1904.06991); Naeem et al.
-    2020 (2002.09797).
+    A neighbourhood is the open ball around an image that ends at its k-th nearest neighbour in its own set (Euclidean).
+    Precision measures how many generated images look real, recall how many real ones could have been generated; density
+    and coverage measure the same, less sensitive to outliers. For equal sets all four are 1. Distances are computed in
+    blocks.
+
+    Source: Kynkaanniemi et al. 2019 (1904.06991) for precision and recall; Naeem et al. 2020 (2002.09797) for density
+    and coverage.
+
+    Args:
+        real: (n_real, d) features of real images, more than `k` rows.
+        generated: (n_generated, d) features of generated images, more than `k` rows.
+        k: Rank of the neighbour that ends a neighbourhood, 1 or more.
+
+    Raises:
+        ValueError: `k` is below 1, there are too few rows, widths differ, or values are not finite.
     """
     if k < 1:
         raise ValueError(f"k is {k}; the number of neighbours starts at 1")
     x, y = _pair(real, generated, at_least=k + 1)
     centre = x.mean(axis=0)
     x, y = x - centre, y - centre
-    # A sample on the edge of a ball is outside: rounding of the squared distances must not let it in.
+    # A sample on the edge of a ball is outside: rounding of the squared distances must not include it.
     rounding = 1e-12 * float(max(np.einsum("nd,nd->n", x, x).max(), np.einsum("nd,nd->n", y, y).max()))
     edge_x, edge_y = _radius(x, k) - rounding, _radius(y, k) - rounding
     held = np.zeros(len(y))
@@ -102,7 +148,18 @@ def manifold(real: ArrayLike, generated: ArrayLike, k: int = 5) -> Manifold:
 
 
 def kernel_matrices(features1: ArrayLike, features2: ArrayLike) -> tuple[Array, Array, Array]:
-    """The kernel values within and between two sets, diagonals of the first two zero: for resampling small sets."""
+    """Return kernel values within and between two small sets, for resampling.
+
+    Args:
+        features1: (n1, d) features of one set.
+        features2: (n2, d) features of the other set.
+
+    Returns:
+        Matrices (n1, n1) and (n2, n2) within the sets, with zeros on their diagonals, and (n1, n2) between them.
+
+    Raises:
+        ValueError: As `kernel_distance`.
+    """
     x, y = _pair(features1, features2, at_least=2)
     within = [_kernel(z, z) for z in (x, y)]
     for gram in within:
@@ -120,11 +177,11 @@ def _pair(features1: ArrayLike, features2: ArrayLike, at_least: int) -> tuple[Ar
 
 
 def _triangular(x: Array, mean: Array) -> Array:
-    """A with A^T A = covariance of x and at most min(n, d) rows."""
+    """Return A with A^T A = covariance of `x` and at most min(n, d) rows."""
     step = max(ROWS, 2 * x.shape[1])
     root = np.empty((0, x.shape[1]))
     for start in range(0, len(x), step):
-        # The factor of the rows so far stands for them, so that no copy of all rows is made.
+        # The factor of the previous rows replaces them, so that no copy of all rows is needed.
         rows: Array = x[start : start + step] - mean
         rows /= np.sqrt(len(x) - 1)
         root = np.concatenate([root, rows]) if len(root) else rows
@@ -140,7 +197,7 @@ def _root(cov: Array, name: str) -> Array:
     floor = len(values) * np.finfo(np.float64).eps * np.abs(values).max(initial=0.0)
     if values.min(initial=0.0) < -1e-6 * np.abs(values).max(initial=0.0):
         raise ValueError(f"{name}: has the negative eigenvalue {values.min():.3g}, so it is no covariance")
-    # What is below rounding is a zero: its square root would not be negligible.
+    # An eigenvalue below rounding is a zero; its square root would not be negligible.
     root: Array = np.sqrt(np.where(values > floor, values, 0.0))[:, None] * vectors.T
     return root
 
@@ -177,7 +234,7 @@ def _squared_distance(x: Array, y: Array) -> Array:
 
 
 def _radius(x: Array, k: int) -> Array:
-    """Squared distance of each row to its k-th nearest other row."""
+    """Return the squared distance of each row to its k-th nearest other row."""
     radius = np.empty(len(x))
     for rows in blocks(len(x), len(x)):
         distance = _squared_distance(x[rows], x)

@@ -1,4 +1,4 @@
-"""Image preprocessing that travels with the weights it belongs to."""
+"""Image preprocessing that belongs to a network's weights."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shortest side to `size` (bicubic, antialiased), centre crop, [0, 1], minus `mean`, over `std`: open_clip's."""
+    """open_clip's preprocessing: resize (bicubic, antialiased), centre crop, scale to [0, 1] and normalise.
+
+    Args:
+        size: Length of the image's shortest side after resizing, and side of the crop, in pixels.
+        mean: Mean of each RGB channel, subtracted.
+        std: Standard deviation of each RGB channel, divided by.
+    """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
     def transform(self) -> Callable[[Image], torch.Tensor]:
+        """Return the transform from a PIL image to a tensor (3, size, size)."""
         import open_clip
 
         made: Callable[[Image], torch.Tensor] = open_clip.image_transform(

@@ -1,20 +1,16 @@
-"""How well generated images go with their clips, from embeddings: the family of AIS and IIS definitions.
+"""Similarity between generated images and their clips, from embeddings: the definitions of AIS and IIS.
 
-One family serves both: AIS compares images with audio (Wav2CLIP beside CLIP ViT-B/32), IIS with the true frames (CLIP
-ViT-L/14). Published numbers of that name come from formulas that cannot be compared, so each has its own function here.
+One family of formulas serves both: AIS compares images with audio (Wav2CLIP beside CLIP ViT-B/32), IIS with the true
+frames (CLIP ViT-L/14). Published numbers under these names come from formulas that cannot be compared, so each formula
+has its own function here.
 
-Common arguments
-    images        (N, d) embeddings of the generated images; a clip may have several
-    counterparts  (M, d) embedding of each clip's audio (AIS) or true frame (IIS), in the same space
-    owner         (N,) int, the clip of each image: an index into `counterparts`
-    classes       (M,) int, the class of each clip
-All functions return one float64 score per image, (N,), rates as fractions. NaN means that the image has no score
-(nothing to compare it with, say a class of one clip); it is never a number in disguise. An embedding of length zero,
-a value that is not finite, a wrong shape or an owner outside the clips raises `ValueError`.
+All functions return one float64 score per image, rates as fractions. NaN means that an image has no score because there
+is nothing to compare it with, such as in a class of one clip; it never stands for a number.
 
-Embeddings are scaled to unit length in float64. Cosines closer than `TIE` are equal: far below the resolution of
-float32 embeddings, far above the rounding of a product, so that ties do not depend on how a matrix product was cut
-into blocks, on the order of the clips or on the number of threads. Memory grows with N + M, not with N * M.
+Embeddings are scaled to unit length in float64. Cosines closer than `TIE` are equal: the tolerance lies far below the
+resolution of float32 embeddings and far above the rounding of a product, so that ties do not depend on how a matrix
+product was split into blocks, on the order of the clips or on the number of threads. Memory grows with N + M, not with
+N * M.
 """
 
 from __future__ import annotations
@@ -34,7 +30,10 @@ BLOCK_BYTES = 32 << 20
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """All scores that follow from one pass over the similarities, (N,) each; the functions below say what they mean."""
+    """All scores that follow from one pass over the similarities, (N,) each; the functions of these names define them.
+
+    `z` is defined by `zscore`.
+    """
 
     winrate: Array
     winrate_inclusive: Array
@@ -50,8 +49,25 @@ def winrate(images: ArrayLike, counterparts: ArrayLike, owner: ArrayLike) -> Arr
 
         score_i = mean over j != owner_i of [cos(x_i, c_j) < cos(x_i, c_own)] + [equal] / 2
 
-    In 0..1, chance 1/2: also for a generator that draws one image whatever it hears. The definition of the headline
-    AIS and IIS here. Undefined for a single clip.
+    Chance is 1/2, also for a generator that draws one image whatever the audio. This is the definition of AIS and IIS
+    in the tables.
+
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio (AIS) or true frame (IIS), in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+
+    Returns:
+        (N,) scores from 0 to 1; NaN for a single clip.
+
+    Raises:
+        ValueError: As `family`.
+
+    Example:
+        >>> images = [[0.8, 0.6], [0.0, 1.0], [0.6, 0.8]]
+        >>> audio = [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]
+        >>> winrate(images, audio, owner=[0, 1, 2])
+        array([0.5, 1. , 1. ])
     """
     return family(images, counterparts, owner).winrate
 
@@ -61,10 +77,22 @@ def winrate_inclusive(
 ) -> Array:
     """Share of a pool that is strictly less similar to the image than its own counterpart; a tie is a loss.
 
-    `pool` is any (K, d) set, used as stored: its rows are not scaled. By default it is all clips' counterparts, the
-    own one included (a tie, so the score is at most (M-1)/M). In 0..1, chance a little below 1/2, 0 for a generator
-    that ties with everything. Source: BurakCanBiner/SonicDiffusion@36be618 evaluation.py; the formula of FlowBind and
-    MUNI.
+    Chance is slightly below 1/2, and 0 for a generator that ties with everything.
+
+    Source: BurakCanBiner/SonicDiffusion@36be618 evaluation.py; also the formula of FlowBind and MUNI.
+
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio or true frame, in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+        pool: (K, d) embeddings to compare with, used as stored: rows are not scaled. By default all clips'
+            counterparts, the own one included; it ties with itself, so the score is at most (M - 1) / M.
+
+    Returns:
+        (N,) scores from 0 to 1; NaN for an empty pool.
+
+    Raises:
+        ValueError: As `family`, and for a pool of another width.
     """
     if pool is None:
         return family(images, counterparts, owner).winrate_inclusive
@@ -83,35 +111,87 @@ def winrate_inclusive(
 
 
 def winrate_crossclass(images: ArrayLike, counterparts: ArrayLike, owner: ArrayLike, classes: ArrayLike) -> Array:
-    """`winrate` against clips of other classes only: the exact expectation of drawing one at random, ties half.
+    """`winrate` against the clips of other classes only, ties half.
 
-    In 0..1, chance 1/2. Saturates as soon as the class is right. Undefined where all clips are of one class. Source
-    of the pool: Seagle27/GenAIProject@1c42101 evaluation.py (there one random draw, averaged over 20, ties lost).
+    This is the exact expectation of comparing with one clip of another class, drawn at random. Chance is 1/2. The score
+    saturates as soon as the class is right.
+
+    Source of the pool: Seagle27/GenAIProject@1c42101 evaluation.py (there one random draw, averaged over 20, ties
+    lost).
+
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio or true frame, in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+        classes: (M,) int, the class of each clip.
+
+    Returns:
+        (N,) scores from 0 to 1; NaN where all clips are of one class.
+
+    Raises:
+        ValueError: As `family`.
     """
     return family(images, counterparts, owner, classes).winrate_crossclass
 
 
 def winrate_sameclass(images: ArrayLike, counterparts: ArrayLike, owner: ArrayLike, classes: ArrayLike) -> Array:
-    """`winrate` against the other clips of the same class, ties half: did it hear more than the class?
+    """`winrate` against the other clips of the same class, ties half: whether more than the class was recognised.
 
-    In 0..1, chance 1/2, which is also what an image made from the class name alone gets. Undefined (NaN) for a class
-    of one clip.
+    Chance is 1/2, which is also the score of an image made from the class name alone.
+
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio or true frame, in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+        classes: (M,) int, the class of each clip.
+
+    Returns:
+        (N,) scores from 0 to 1; NaN for a class of one clip.
+
+    Raises:
+        ValueError: As `family`.
     """
     return family(images, counterparts, owner, classes).winrate_sameclass
 
 
 def cosine(images: ArrayLike, counterparts: ArrayLike, owner: ArrayLike) -> Array:
-    """Cosine between the image and its own counterpart, -1..1. Its scale is the encoder pair's: no chance level."""
+    """Cosine between the image and its own counterpart.
+
+    Its scale is that of the pair of encoders, so there is no chance level.
+
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio or true frame, in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+
+    Returns:
+        (N,) scores from -1 to 1.
+
+    Raises:
+        ValueError: As `family`.
+    """
     return family(images, counterparts, owner).cosine
 
 
 def zscore(images: ArrayLike, counterparts: ArrayLike, owner: ArrayLike) -> Array:
-    """The pair's cosine in standard deviations from that of all *other clips'* images with the same counterpart.
+    """The pair's cosine in standard deviations from those of all *other clips'* images with the same counterpart.
 
         score_i = (cos(x_i, c_own) - mean_k cos(x_k, c_own)) / std_k cos(x_k, c_own),   k: images of other clips
 
-    Here the image varies and the audio stays. Population standard deviation; chance 0, unbounded. Undefined where the
-    other images are fewer than two or all equally similar. Source: alxzzhou/MACS@433b1ad evaluation/ais.py.
+    Here the image varies and the counterpart is fixed. The standard deviation is that of the population; chance is 0.
+
+    Source: alxzzhou/MACS@433b1ad evaluation/ais.py.
+
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio or true frame, in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+
+    Returns:
+        (N,) scores, unbounded; NaN where the other images are fewer than two or all equally similar.
+
+    Raises:
+        ValueError: As `family`.
     """
     return family(images, counterparts, owner).z
 
@@ -121,9 +201,21 @@ def arccos(images: ArrayLike, counterparts: ArrayLike, owner: ArrayLike) -> Arra
 
         score_i = 1 - arccos(clip(cos(x_i, c_own) - mean_{j != own} cos(x_i, c_j), -1, 1)) / pi
 
-    In 0..1, chance 1/2; undefined for a single clip. Source: AlfredoBaione/Music_to_figurative_art@11583d7
-    AIS_complete.py, which takes the arccos of the mean difference (for differences below 0.3 the two agree to 0.2 of
-    a point in 100).
+    Chance is 1/2.
+
+    Source: AlfredoBaione/Music_to_figurative_art@11583d7 AIS_complete.py, which takes the arccos of the mean difference
+    (for differences below 0.3 the two agree to 0.2 of a point in 100).
+
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio or true frame, in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+
+    Returns:
+        (N,) scores from 0 to 1; NaN for a single clip.
+
+    Raises:
+        ValueError: As `family`.
     """
     return family(images, counterparts, owner).arccos
 
@@ -136,9 +228,18 @@ def family(
     *,
     block_bytes: int = BLOCK_BYTES,
 ) -> Family:
-    """All scores at once, in one pass over blocks of the (N, M) cosines of at most `block_bytes` bytes each.
+    """Compute all scores in one pass over blocks of the (N, M) cosines.
 
-    Without `classes` all clips count as one class. Results do not depend on `block_bytes`.
+    Args:
+        images: (N, d) embeddings of the generated images; a clip may own several.
+        counterparts: (M, d) embedding of each clip's audio (AIS) or true frame (IIS), in the same space.
+        owner: (N,) int, the clip of each image: an index into `counterparts`.
+        classes: (M,) int, the class of each clip; by default all clips are of one class.
+        block_bytes: Most bytes of a block of cosines. Scores do not depend on it.
+
+    Raises:
+        ValueError: An embedding has length zero or is not finite, shapes do not fit together, or an owner lies outside
+            the clips.
     """
     x, c, index = _checked(images, counterparts, owner)
     clips = len(c)
@@ -189,18 +290,26 @@ def family(
 
 
 def _share(balance: Array, pool: NDArray[np.intp]) -> Array:
-    """Wins plus half the ties as a share of the pool, from wins minus losses; NaN for an empty pool."""
+    """Return wins plus half the ties as a share of the pool, from wins minus losses; NaN for an empty pool."""
     return np.where(pool > 0, (pool + balance) / (2.0 * np.maximum(pool, 1)), np.nan)
 
 
 def blocks(rows: int, columns: int, block_bytes: int = BLOCK_BYTES) -> list[slice]:
-    """Slices over `rows` such that a float64 block of `columns` columns fits `block_bytes` (at least one row)."""
+    """Return slices over `rows`, at least one row each, whose float64 blocks of `columns` columns fit `block_bytes`."""
     step = max(1, block_bytes // (8 * max(1, columns)))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 def matrix(values: ArrayLike, name: str) -> Array:
-    """`values` as a finite (n, d) float64 matrix; raises `ValueError` that says which row is not."""
+    """Return `values` as a finite (n, d) float64 matrix.
+
+    Args:
+        values: Rows of numbers.
+        name: What the values are, for the error message.
+
+    Raises:
+        ValueError: `values` is not a matrix, or a row is not finite; the message gives the first such row.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:
         raise ValueError(f"{name}: expected a matrix of one row each, got shape {array.shape}")
@@ -211,9 +320,17 @@ def matrix(values: ArrayLike, name: str) -> Array:
 
 
 def unit(values: ArrayLike, name: str) -> Array:
-    """`values` with rows scaled to unit length in float64; raises `ValueError` that names a row of length zero."""
+    """Return `values` as a float64 matrix with rows scaled to unit length.
+
+    Args:
+        values: Rows of numbers.
+        name: What the values are, for the error message.
+
+    Raises:
+        ValueError: As `matrix`, and for a row of length zero.
+    """
     array = matrix(values, name)
-    # Dividing by the largest entry first keeps very small and very large rows from vanishing or overflowing squared.
+    # Dividing by the largest entry first keeps the squares of very small and very large rows within range.
     largest = np.abs(array).max(axis=1, keepdims=True, initial=0.0)
     if len(zero := np.flatnonzero(largest == 0.0)):
         raise ValueError(f"{name}: row {zero[0]} has length zero ({len(zero)} such rows); embed those items again")
@@ -223,7 +340,17 @@ def unit(values: ArrayLike, name: str) -> Array:
 
 
 def indices(values: ArrayLike, name: str, length: int, below: int | None = None) -> NDArray[np.intp]:
-    """`values` as `length` integers, each in [0, below) where that is given; raises `ValueError` otherwise."""
+    """Return `values` as an array of `length` integers.
+
+    Args:
+        values: The integers.
+        name: What they are, for the error message.
+        length: How many there must be.
+        below: Upper bound of the values, exclusive; the lower bound is then 0. None leaves them unbounded.
+
+    Raises:
+        ValueError: `values` are not `length` integers, or one lies outside the range.
+    """
     array = np.asarray(values)
     if array.shape != (length,) or not (np.issubdtype(array.dtype, np.integer) or array.size == 0):
         raise ValueError(f"{name}: expected {length} integers, got {array.dtype} of shape {array.shape}")

@@ -1,7 +1,7 @@
-"""How sure is a mean over clips: intervals and tests. The clip is the unit, however many images it has.
+"""Intervals and significance tests for means over clips. The clip is the unit, however many images it has.
 
-Everything is seeded, computed in float64 and in blocks, so memory does not grow with the number of draws. NaN marks a
-clip without a score.
+Everything is seeded and computed in float64 and in blocks, so that memory does not grow with the number of draws. NaN
+marks a clip without a score.
 """
 
 from __future__ import annotations
@@ -20,7 +20,19 @@ Interval = tuple[float, float]
 
 
 def per_clip(scores: ArrayLike, owner: ArrayLike, clips: int) -> Array:
-    """Mean score of each clip's images, (clips,); images without a score do not count, NaN where none is left."""
+    """Average the scores of each clip's images.
+
+    Args:
+        scores: (N,) score of each image; NaN for none.
+        owner: (N,) int, the clip of each image.
+        clips: Number of clips.
+
+    Returns:
+        (clips,) float64 means over the images that have a score; NaN where none has.
+
+    Raises:
+        ValueError: `owner` has another length than `scores`, or points outside the clips.
+    """
     values = np.asarray(scores, dtype=np.float64)
     index = indices(owner, "owner", len(values), clips)
     scored = ~np.isnan(values)
@@ -30,7 +42,10 @@ def per_clip(scores: ArrayLike, owner: ArrayLike, clips: int) -> Array:
 
 
 def mean(values: ArrayLike) -> float:
-    """Mean of the clips that have a score, correctly rounded, so it does not depend on their order; NaN for none."""
+    """Mean of the clips that have a score; NaN for none.
+
+    It is correctly rounded, so that it does not depend on the order of the clips.
+    """
     kept = _kept(values)
     return math.fsum(kept) / len(kept) if len(kept) else math.nan
 
@@ -40,7 +55,17 @@ def bootstrap_interval(
 ) -> Interval | None:
     """Percentile interval of the mean over clips, from resampling clips with replacement.
 
-    `values` is (M,), one per clip (`per_clip`). None for fewer than two clips or no resamples: unknown is not zero.
+    Args:
+        values: (M,) score of each clip, as from `per_clip`; NaN for none.
+        level: Confidence level, between 0 and 1.
+        resamples: Number of draws.
+        seed: Seed of the draws.
+
+    Returns:
+        Lower and upper end; None for fewer than two scores or for no resamples, since unknown is not zero.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1.
     """
     return bootstrap_intervals(_kept(values)[:, None], level=level, resamples=resamples, seed=seed)[0]
 
@@ -48,7 +73,20 @@ def bootstrap_interval(
 def bootstrap_intervals(
     values: ArrayLike, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> list[Interval | None]:
-    """`bootstrap_interval` of each column of (M, K), with the draws shared by columns that score the same clips."""
+    """`bootstrap_interval` of each column, with draws shared by columns that score the same clips.
+
+    Args:
+        values: (M, K) scores of the clips, one column per interval; NaN for none.
+        level: Confidence level, between 0 and 1.
+        resamples: Number of draws.
+        seed: Seed of the draws.
+
+    Returns:
+        K intervals, each as from `bootstrap_interval`.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1.
+    """
     columns, level = np.asarray(values, dtype=np.float64), _checked_level(level)
     intervals: list[Interval | None] = [None] * columns.shape[1]
     together: dict[bytes, list[int]] = {}
@@ -67,7 +105,7 @@ def bootstrap_intervals(
 
 
 def _resampled_means(values: Array, resamples: int, rng: np.random.Generator) -> Array:
-    """(resamples, K) means of (M, K) `values` over clips drawn with replacement."""
+    """Return (resamples, K) means of (M, K) `values` over clips drawn with replacement."""
     clips = len(values)
     # Half of the time goes into drawing; narrow integers are drawn several at a time.
     width = np.uint16 if clips <= 1 << 16 else np.uint32
@@ -78,7 +116,7 @@ def _resampled_means(values: Array, resamples: int, rng: np.random.Generator) ->
         if values.shape[1] == 1:
             means[rows] = values[drawn, 0].mean(axis=1)[:, None]
             continue
-        # How often each clip was drawn says it all, and is used for every column.
+        # How often each clip was drawn determines the means of all columns.
         places = drawn + np.arange(0, count * clips, clips)[:, None]
         often = np.bincount(places.ravel(), minlength=count * clips).reshape(count, clips)
         means[rows] = often.astype(np.float64) @ values / clips
@@ -94,12 +132,28 @@ def half_sample_interval(
     resamples: int = 32,
     seed: int = 0,
 ) -> Interval | None:
-    """Interval of a statistic of a whole set, such as a distance between sets: value -+ z * std over random halves.
+    """Interval of a statistic of a whole set, such as a distance between sets, from random halves of the clips.
 
-    `statistic` takes sorted indices of half of the clips. Resampling with replacement would repeat clips, which drives
-    a Fréchet distance far up; halves drawn without replacement scatter as much as the full statistic does, whatever
-    bias fewer samples have. The normal quantile needs few draws. None for fewer than four clips or two resamples.
+        value -+ z * std of the statistic over halves drawn without replacement
+
+    Resampling with replacement would repeat clips, which increases a Fréchet distance strongly; halves scatter as much
+    as the full statistic does, whatever bias fewer samples have. The normal quantile z needs few draws.
+
     Source: the delete-half jackknife (Shao and Wu 1989).
+
+    Args:
+        statistic: Function of the sorted indices of half of the clips.
+        clips: Number of clips.
+        value: The statistic of all clips.
+        level: Confidence level, between 0 and 1.
+        resamples: Number of halves.
+        seed: Seed of the draws.
+
+    Returns:
+        Lower and upper end; None for fewer than four clips or two resamples.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1.
     """
     if clips < 4 or resamples < 2:
         return None
@@ -111,8 +165,14 @@ def half_sample_interval(
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two methods compared: difference a - b of the means with its 95 % interval, two-sided p value, and the number of
-    units (clips or runs) of the smaller side.
+    """Difference between two methods, a - b.
+
+    Attributes:
+        difference: Difference of the means.
+        low: Lower end of its 95 % interval; None where there is no interval.
+        high: Upper end of its 95 % interval; None where there is no interval.
+        p_value: Two-sided p value.
+        n: Number of units (clips or runs) on the smaller side.
     """
 
     difference: float
@@ -123,13 +183,23 @@ class Comparison:
 
 
 def paired_permutation_test(a: ArrayLike, b: ArrayLike, *, resamples: int = 9999, seed: int = 0) -> Comparison:
-    """Could the mean difference of two methods over the same clips be chance? Signs of the differences are flipped at
-    random.
+    """Test whether the mean difference of two methods over the same clips may be chance, by flipping signs at random.
 
-    `a`, `b` are (M,) scores per clip; clips that lack one of them are left out, none left raises `ValueError`. The p
-    value is the share of flips, the observed one included, whose mean is at least as far from 0; all 2^n flips are
-    counted where that is no more work than drawing. Assumes that under no difference the two scores of a clip are
-    exchangeable.
+    The p value is the share of flips, the observed one included, whose mean is at least as far from 0. All 2^n flips
+    are counted where that is no more work than drawing. The test assumes that under no difference the two scores of a
+    clip are exchangeable.
+
+    Args:
+        a: (M,) score of each clip from one method; NaN for none.
+        b: (M,) score of each clip from the other method, in the same order; NaN for none.
+        resamples: Number of random flips.
+        seed: Seed of the flips and of the interval.
+
+    Returns:
+        The comparison over the clips that have both scores.
+
+    Raises:
+        ValueError: Shapes differ, or no clip has both scores.
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 1:
@@ -144,9 +214,18 @@ def paired_permutation_test(a: ArrayLike, b: ArrayLike, *, resamples: int = 9999
 
 
 def sign_flip_p_values(differences: ArrayLike, *, resamples: int = 9999, seed: int = 0) -> Array:
-    """p value of `paired_permutation_test` for each column of differences (M, K), all with the same flips; (K,).
+    """Return the p value of `paired_permutation_test` for each column of differences, all with the same flips.
 
-    Many comparisons cost little more than one. A clip that a column lacks (NaN) moves no sum of it, whatever its sign.
+    Many comparisons cost little more than one. A clip that a column lacks (NaN) does not change its sum, whatever its
+    sign.
+
+    Args:
+        differences: (M, K) differences of the clips' scores, one column per comparison.
+        resamples: Number of random flips.
+        seed: Seed of the flips.
+
+    Returns:
+        (K,) p values.
     """
     columns = np.nan_to_num(np.asarray(differences, dtype=np.float64), nan=0.0)
     clips = len(columns)
@@ -168,10 +247,21 @@ def sign_flip_p_values(differences: ArrayLike, *, resamples: int = 9999, seed: i
 
 
 def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison | None:
-    """Could the difference of two methods' means over runs be chance? Welch's t test, unequal variances.
+    """Test whether the difference of two methods' means over runs may be chance: Welch's t test, unequal variances.
 
-    `a`, `b` hold one value a run, for what has no score per clip (a distance of sets). None for fewer than two runs on
-    a side, or where no run differs from its sisters: there is no scatter to judge by.
+    It serves metrics without a score per clip, such as distances between sets.
+
+    Args:
+        a: Value of each run of one method.
+        b: Value of each run of the other method.
+        level: Confidence level of the interval, between 0 and 1.
+
+    Returns:
+        The comparison; None for fewer than two runs on a side, or where the runs of neither method differ, so that
+        there is no scatter to judge by.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1.
     """
     first, second = _kept(a), _kept(b)
     if min(len(first), len(second)) < 2:
@@ -179,7 +269,7 @@ def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison
     parts = [np.var(runs, ddof=1) / len(runs) for runs in (first, second)]
     if not (error := math.sqrt(sum(parts))):
         return None
-    # Of scipy only what it takes: all of scipy.stats would take as long to import as a table takes to print.
+    # Not scipy.stats: importing it would take as long as printing a table.
     from scipy.special import stdtr, stdtrit
 
     freedom = sum(parts) ** 2 / sum(
@@ -192,10 +282,17 @@ def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p values adjusted for their number (Holm 1979), in the given order: at 5 %, all hold together with 95 %.
+    """Adjust p values for their number (Holm 1979), so that at 5 % all conclusions hold together with 95 % confidence.
 
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
+    Args:
+        p_values: The p values of a family of tests.
+
+    Returns:
+        The adjusted p values, in the given order.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
     """
     adjusted, reached = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):

@@ -1,0 +1,1 @@
+"""Frozen audio and image encoders that methods and scorers use."""

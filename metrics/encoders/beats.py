@@ -1,7 +1,7 @@
-"""BEATs: the audio encoder whose features AudioToken turns into a token.
+"""BEATs: the audio encoder whose features AudioToken maps to a token.
 
-Source: microsoft/unilm BEATs in the copy of guyyariv/AudioToken@ab7d280 (Chen et al., 2023). Parameter names are
-those of the published checkpoints, so they load without renaming.
+Source: microsoft/unilm BEATs in the copy of guyyariv/AudioToken@ab7d280 (Chen et al., 2023). Parameter names are those
+of the published checkpoints, so they load without renaming.
 """
 
 from __future__ import annotations
@@ -39,10 +39,38 @@ _OPTIONAL = {
 class BEATsConfig:
     """Sizes and regularisers of a BEATs encoder, named as in the `cfg` entry of the published checkpoints.
 
-    The defaults are the model AudioToken loads (12 layers, width 768, 527 AudioSet classes) with everything that
-    acts in training only (dropouts, layerdrop, gradient decay) switched off. `layer_wise_gradient_decay_ratio`
-    multiplies the gradient once a layer on its way back. `finetuned_model` says whether there is a classifier head.
-    Raises ValueError for sizes that do not fit together and for architectures that no published checkpoint uses.
+    The defaults are the model that AudioToken loads (12 layers, width 768, 527 AudioSet classes) with everything that
+    acts in training only (dropouts, layerdrop, gradient decay) switched off.
+
+    Args:
+        encoder_layers: Number of transformer layers.
+        encoder_embed_dim: Width D of the transformer; a multiple of the heads and of `conv_pos_groups`.
+        encoder_ffn_embed_dim: Width of the feed-forward layers.
+        encoder_attention_heads: Number of attention heads.
+        activation_fn: Activation of the feed-forward layers; only "gelu" is supported.
+        dropout: Dropout after the positional convolution, attention and feed-forward layers.
+        attention_dropout: Dropout of the attention weights.
+        activation_dropout: Dropout after the activation of the feed-forward layers.
+        encoder_layerdrop: Probability of skipping a layer in training.
+        dropout_input: Dropout of the projected patch tokens.
+        layer_norm_first: Pre-norm layers; only False is supported.
+        conv_bias: Whether the patch embedding has a bias.
+        conv_pos: Kernel size of the positional convolution.
+        conv_pos_groups: Groups of the positional convolution.
+        relative_position_embedding: Relative position bias; only True is supported.
+        num_buckets: Rows of the table of relative positions.
+        max_distance: Distance in tokens beyond which all positions share a row.
+        gru_rel_pos: Gated position bias; only True is supported.
+        deep_norm: Whether residual connections are scaled, and layers initialised, as in DeepNorm.
+        input_patch_size: Side of a patch of the filterbank, a divisor of the 128 mel bins.
+        layer_wise_gradient_decay_ratio: Factor of the gradient, once per layer on its way back.
+        embed_dim: Width of the patch embedding.
+        finetuned_model: Whether there is a classifier head.
+        predictor_dropout: Dropout before the classifier head.
+        predictor_class: Number of classes of the head.
+
+    Raises:
+        ValueError: Sizes do not fit together, or no published checkpoint uses the architecture.
     """
 
     encoder_layers: int = 12
@@ -96,10 +124,14 @@ class BEATsConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BEATsConfig:
-        """The configuration held by a checkpoint's `cfg`; fields that act in training only may be absent.
+        """Create the configuration from a checkpoint's `cfg`; fields that act in training only may be missing.
 
-        Raises ValueError that lists every unknown field and every absent one that shapes the encoder: guessing either
-        could give another model without a word.
+        Args:
+            values: The fields by name.
+
+        Raises:
+            ValueError: Fields are unknown, or missing although they shape the encoder; the message lists all of them. A
+                guess could silently give another model.
         """
         known = {field.name for field in fields(cls)}
         for fault, names in (("unknown", set(values) - known), ("absent", known - set(values) - _OPTIONAL)):
@@ -110,11 +142,13 @@ class BEATsConfig:
 
 @dataclass(frozen=True)
 class BEATsOutput:
-    """What one pass of BEATs gives, for B clips of T tokens and width D.
+    """Output of BEATs for B clips of T tokens and width D; token `8 t + m` belongs to time patch t and mel patch m.
 
-    `layers`: outputs (B, T, D) of the requested layers, in the order asked for. `last`: that of the last layer.
-    `logits`: (B, classes), the mean over tokens, or None without a classifier head. `padding_mask`: (B, T), true for
-    padding, or None when no mask was given. Token `8 t + m` belongs to time patch t and mel patch m.
+    Attributes:
+        layers: Outputs (B, T, D) of the requested layers, in the order requested.
+        last: Output (B, T, D) of the last layer.
+        logits: Mean over tokens of the class logits, (B, classes); None without a classifier head.
+        padding_mask: (B, T) bool, true for padding; None when no mask was given.
     """
 
     layers: tuple[Tensor, ...]
@@ -124,14 +158,17 @@ class BEATsOutput:
 
     @property
     def probabilities(self) -> Tensor | None:
-        """Class probabilities (B, classes): the sigmoid of the mean logit, or None without a classifier head."""
+        """Class probabilities (B, classes): the sigmoid of the mean logit; None without a classifier head."""
         return None if self.logits is None else self.logits.sigmoid()
 
 
 class BEATs(nn.Module):
-    """The whole encoder: filterbank, 16 x 16 patches, transformer and, if `finetuned_model`, a classifier head.
+    """BEATs: filterbank, 16 x 16 patches, transformer and, if `finetuned_model`, a classifier head.
 
-    Fresh weights are those of BEATs' own initialisation, so the network can also be trained from nothing.
+    New parameters follow BEATs' own initialisation, so the network can also be trained from scratch.
+
+    Args:
+        config: Sizes of the network.
     """
 
     def __init__(self, config: BEATsConfig) -> None:
@@ -149,10 +186,18 @@ class BEATs(nn.Module):
         self.predictor = nn.Linear(config.encoder_embed_dim, config.predictor_class) if config.finetuned_model else None
 
     def preprocess(self, waveform: Tensor) -> Tensor:
-        """Normalised filterbank (B, frames, 128) of 16 kHz waveforms (B, samples) in [-1, 1].
+        """Return the normalised filterbank `(x - 15.41663) / (2 * 6.55582)` of waveforms.
 
-        `(x - 15.41663) / (2 * 6.55582)` of the log-mel energies of the waveform on the 16-bit scale; float32 (or
-        float64 for a float64 waveform). Raises ValueError for fewer than 400 samples.
+        x are the log-mel energies of the waveform on the 16-bit scale.
+
+        Args:
+            waveform: (B, samples) at 16 kHz, in [-1, 1].
+
+        Returns:
+            (B, frames, 128) float32, or float64 for a float64 waveform.
+
+        Raises:
+            ValueError: The waveform has fewer than 400 samples, or another number of dimensions.
         """
         if waveform.ndim != 2:
             raise ValueError(f"BEATs takes waveforms of shape (batch, samples), not {tuple(waveform.shape)}")
@@ -160,9 +205,18 @@ class BEATs(nn.Module):
         return (log_mel_filterbank(waveform.to(dtype) * 2**15) - FILTERBANK_MEAN) / (2 * FILTERBANK_STD)
 
     def patch_tokens(self, filterbank: Tensor) -> Tensor:
-        """Normalised patch tokens (B, T, embed_dim) of a filterbank (B, frames, 128), mel patches running fastest.
+        """Return the normalised patch tokens of a filterbank, with mel patches varying fastest.
 
-        An incomplete last patch of frames is dropped, so `T = frames // 16 * 8`. Raises ValueError if none is left.
+        An incomplete last patch of frames is dropped, so `T = frames // 16 * 8`.
+
+        Args:
+            filterbank: (B, frames, 128), as from `preprocess`.
+
+        Returns:
+            (B, T, embed_dim) tokens.
+
+        Raises:
+            ValueError: There are too few frames for one patch.
         """
         patch = self.config.input_patch_size
         if filterbank.shape[1] < patch:
@@ -174,9 +228,14 @@ class BEATs(nn.Module):
         return self.layer_norm(grid.flatten(2).transpose(1, 2))
 
     def encoder_input(self, patch_tokens: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """What the first layer receives (B, T, D): patch tokens projected, given positions and normalised.
+        """Return the input of the first layer: patch tokens projected, with positions added, normalised.
 
-        `padding_mask` (B, T) sets padded tokens to 0 before the positional convolution can spread them.
+        Args:
+            patch_tokens: (B, T, embed_dim), as from `patch_tokens`.
+            padding_mask: (B, T) bool. Padded tokens are set to 0 before the positional convolution can spread them.
+
+        Returns:
+            (B, T, D) tokens.
         """
         tokens = patch_tokens if self.post_extract_proj is None else self.post_extract_proj(patch_tokens)
         tokens = F.dropout(tokens, self.config.dropout_input, self.training)
@@ -189,15 +248,20 @@ class BEATs(nn.Module):
         from_filterbank: Tensor | None = None,
         layers: Sequence[int] = (),
     ) -> BEATsOutput:
-        """Encode waveforms (B, samples), 16 kHz in [-1, 1], or instead of them a filterbank that `preprocess` gave.
+        """Encode waveforms, or the filterbank that `preprocess` computed from them.
 
-        `padding_mask`: bool, true for padding, (B, samples), or (B, frames) with `from_filterbank`. It is reduced to
-        tokens by cutting it into equal runs, as the reference does, so it is not aligned with the time patches.
-        `layers`: the layers whose outputs to return, counted from 1. Without any padding, clips of a batch do not
-        influence each other.
+        Without padding, clips of a batch do not influence each other.
 
-        Raises ValueError for a layer that the model lacks, for too short a clip, for a clip that is padding
-        throughout, and unless exactly one of `waveform` and `from_filterbank` is given.
+        Args:
+            waveform: (B, samples) at 16 kHz, in [-1, 1].
+            padding_mask: Bool, true for padding: (B, samples), or (B, frames) with `from_filterbank`. It is reduced to
+                tokens by splitting it into equal runs, as in the reference, so it is not aligned with the time patches.
+            from_filterbank: (B, frames, 128), in place of `waveform`.
+            layers: Layers whose outputs to return, counted from 1.
+
+        Raises:
+            ValueError: The model has no such layer, a clip is too short or is padding throughout, or not exactly one of
+                `waveform` and `from_filterbank` is given.
         """
         absent = [layer for layer in layers if not 1 <= layer <= self.config.encoder_layers]
         if absent:
@@ -223,13 +287,24 @@ class BEATs(nn.Module):
         padding_mask: Tensor | None = None,
         from_filterbank: Tensor | None = None,
     ) -> Tensor:
-        """Outputs of several layers side by side: (B, T, len(layers) * D), what AudioToken gives its embedder.
+        """Return the outputs of several layers joined along the channels: the features of AudioToken's embedder.
 
-        Layers are counted from 1. Raises ValueError for a layer that the model lacks, and as `forward` does.
         Source: guyyariv/AudioToken@ab7d280, `BEATs.extract_features(...)[1]`.
+
+        Args:
+            waveform: (B, samples) at 16 kHz, in [-1, 1].
+            layers: Layers to join, counted from 1.
+            padding_mask: As in `forward`.
+            from_filterbank: As in `forward`.
+
+        Returns:
+            (B, T, len(layers) * D) features.
+
+        Raises:
+            ValueError: `layers` is empty, and as `forward`.
         """
         if not layers:
-            raise ValueError("no BEATs layer asked for: name at least one")
+            raise ValueError("no BEATs layer requested: name at least one")
         return torch.cat(self(waveform, padding_mask, from_filterbank, layers).layers, dim=-1)
 
     def logits(
@@ -238,9 +313,17 @@ class BEATs(nn.Module):
         padding_mask: Tensor | None = None,
         from_filterbank: Tensor | None = None,
     ) -> Tensor:
-        """Class logits (B, classes): the mean over tokens of the head's logits; their sigmoid is the probability.
+        """Return the class logits (B, classes): the mean over tokens of the head's logits.
 
-        Train a tagger with binary cross-entropy on these. Raises ValueError without a head, and as `forward` does.
+        Their sigmoid is the probability; train a tagger with binary cross-entropy on them.
+
+        Args:
+            waveform: (B, samples) at 16 kHz, in [-1, 1].
+            padding_mask: As in `forward`.
+            from_filterbank: As in `forward`.
+
+        Raises:
+            ValueError: The model has no classifier head, and as `forward`.
         """
         if self.predictor is None:
             raise ValueError("this BEATs model has no classifier head: its finetuned_model is false")
@@ -266,7 +349,11 @@ class BEATs(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
-    """Positional convolution and post-norm layers; all layers share the table of relative positions."""
+    """Positional convolution and post-norm layers; all layers share the table of relative positions.
+
+    Args:
+        config: Sizes of the network.
+    """
 
     def __init__(self, config: BEATsConfig) -> None:
         super().__init__()
@@ -278,14 +365,19 @@ class TransformerEncoder(nn.Module):
             layer.self_attn.relative_attention_bias = self._layers()[0].self_attn.relative_attention_bias
 
     def embed(self, tokens: Tensor, padding_mask: Tensor | None) -> Tensor:
-        """Tokens (B, T, D) with the padded ones zeroed, positions added, normalised."""
+        """Zero the padded tokens (B, T, D), add positions and normalise."""
         if padding_mask is not None:
             tokens = tokens.masked_fill(padding_mask.unsqueeze(-1), 0)
         tokens = self.layer_norm(tokens + self.pos_conv(tokens))
         return F.dropout(tokens, self.config.dropout, self.training)
 
     def forward(self, tokens: Tensor, padding_mask: Tensor | None = None) -> list[Tensor]:
-        """Outputs (B, T, D) of all layers for the embedded tokens; a layer dropped in training passes its input on."""
+        """Return the outputs (B, T, D) of all layers; a layer dropped in training passes its input on.
+
+        Args:
+            tokens: (B, T, D), as from `embed`.
+            padding_mask: (B, T) bool, true for padding.
+        """
         bias = self._layers()[0].self_attn.position_bias(tokens.shape[1])
         decay = self.config.layer_wise_gradient_decay_ratio
         outputs = []
@@ -303,7 +395,11 @@ class TransformerEncoder(nn.Module):
 
 
 class PositionalConv(nn.Module):
-    """Grouped convolution over tokens whose weight is `g * v / |v|`, normed separately at each kernel tap."""
+    """Grouped convolution over tokens with weight `g * v / |v|`, normalised separately at each kernel tap.
+
+    Args:
+        config: Sizes of the network.
+    """
 
     def __init__(self, config: BEATsConfig) -> None:
         super().__init__()
@@ -315,7 +411,7 @@ class PositionalConv(nn.Module):
         self.weight_v = nn.Parameter(weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D), GELU included. An even kernel gives one output too many, which is dropped."""
+        """Convolve (B, T, D) and apply GELU; of an even kernel the surplus last output is dropped."""
         weight = self.weight_g * self.weight_v / _tap_norm(self.weight_v)
         kernel = weight.shape[-1]
         out = F.conv1d(tokens.transpose(1, 2), weight, self.bias, padding=kernel // 2, groups=self.groups)
@@ -323,7 +419,13 @@ class PositionalConv(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """`x = LN(alpha x + attention(x))`, `x = LN(alpha x + ffn(x))`, with `alpha = (2 layers)**0.25` under deep norm."""
+    """Post-norm transformer layer: `x = LN(alpha x + attention(x))`, `x = LN(alpha x + ffn(x))`.
+
+    `alpha` is `(2 layers)**0.25` under deep norm, and 1 otherwise.
+
+    Args:
+        config: Sizes of the network.
+    """
 
     def __init__(self, config: BEATsConfig) -> None:
         super().__init__()
@@ -337,7 +439,16 @@ class TransformerLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor, bias: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D); `bias` (1, heads, T, T) is the position bias before this layer's gate."""
+        """Apply the layer.
+
+        Args:
+            tokens: (B, T, D).
+            bias: (1, heads, T, T) position bias before this layer's gate.
+            padding_mask: (B, T) bool, true for padding.
+
+        Returns:
+            (B, T, D) tokens.
+        """
         attention = F.dropout(self.self_attn(tokens, bias, padding_mask), self.config.dropout, self.training)
         tokens = self.self_attn_layer_norm(self.alpha * tokens + attention)
         hidden = F.dropout(F.gelu(self.fc1(tokens)), self.config.activation_dropout, self.training)
@@ -346,7 +457,11 @@ class TransformerLayer(nn.Module):
 
 
 class GatedAttention(nn.Module):
-    """Self-attention with relative position bias, scaled for each query and head by `a (b * grep_a - 1) + 2`."""
+    """Self-attention whose relative position bias is scaled by `a (b * grep_a - 1) + 2` for each query and head.
+
+    Args:
+        config: Sizes of the network.
+    """
 
     def __init__(self, config: BEATsConfig) -> None:
         super().__init__()
@@ -364,7 +479,7 @@ class GatedAttention(nn.Module):
         self.grep_linear = _linear(width // heads, 8, None)
 
     def position_bias(self, length: int) -> Tensor:
-        """Bias (1, heads, T, T) of each query (row) for each key (column), from the table of relative positions."""
+        """Return the bias (1, heads, T, T) of each query (row) for each key (column) from the table of positions."""
         position = torch.arange(length, device=self.relative_attention_bias.weight.device)
         buckets = relative_position_bucket(
             position[None, :] - position[:, None], self.config.num_buckets, self.config.max_distance
@@ -372,7 +487,16 @@ class GatedAttention(nn.Module):
         return self.relative_attention_bias(buckets).permute(2, 0, 1).unsqueeze(0)
 
     def forward(self, tokens: Tensor, bias: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D); keys that `padding_mask` (B, T) marks are not attended to."""
+        """Attend to all tokens but the padded ones.
+
+        Args:
+            tokens: (B, T, D).
+            bias: (1, heads, T, T), as from `position_bias`.
+            padding_mask: (B, T) bool, true for keys that are not attended to.
+
+        Returns:
+            (B, T, D) tokens.
+        """
         query, key, value = (self._heads(project(tokens)) for project in (self.q_proj, self.k_proj, self.v_proj))
         a, b = self.grep_linear(query).unflatten(-1, (2, 4)).sum(-1).sigmoid().split(1, dim=-1)
         mask = (a * (b * self.grep_a - 1) + 2) * bias
@@ -387,24 +511,43 @@ class GatedAttention(nn.Module):
 
 
 def relative_position_bucket(relative: Tensor, buckets: int = 320, max_distance: int = 800) -> Tensor:
-    """Row of the bias table for each relative position (key minus query), as an integer tensor of the same shape.
+    """Return the row of the bias table for each relative position.
 
     The upper half of the table is for keys after the query. Distances below a quarter of the table have a row each;
-    beyond, rows are spaced logarithmically up to `max_distance`, and all further distances share the last one.
+    beyond, rows are spaced logarithmically up to `max_distance`, and all larger distances share the last one.
+
+    Args:
+        relative: Positions of keys minus those of queries, integers of any shape.
+        buckets: Rows of the table.
+        max_distance: Distance of the last row.
+
+    Returns:
+        Integers of the shape of `relative`.
     """
     half = buckets // 2
     exact = half // 2
     distance = relative.abs()
-    # float32 in this order of operations: the row of a distance on a boundary hangs on the rounding.
+    # float32 in this order of operations: the row of a distance on a boundary depends on the rounding.
     far = torch.log(distance.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (half - exact)
     row = torch.where(distance < exact, distance, (exact + far.long()).clamp(max=half - 1))
     return row + half * (relative > 0)
 
 
 def reduce_padding_mask(mask: Tensor, length: int) -> Tensor:
-    """A mask (B, n) reduced to (B, length): equal runs of `n // length` entries, padded if all entries of a run are.
+    """Reduce a padding mask to `length` entries.
 
-    The last `n % length` entries are dropped. Raises ValueError for a mask shorter than `length`.
+    Each entry covers a run of `n // length` entries, and is padding if all of them are. The last `n % length` entries
+    are dropped.
+
+    Args:
+        mask: (B, n) bool, true for padding.
+        length: Number of entries to reduce to.
+
+    Returns:
+        (B, length) bool.
+
+    Raises:
+        ValueError: The mask is shorter than `length`.
     """
     if mask.ndim != 2 or mask.shape[1] < length:
         raise ValueError(f"a padding mask of shape {tuple(mask.shape)} cannot cover {length} frames or tokens")
@@ -412,10 +555,17 @@ def reduce_padding_mask(mask: Tensor, length: int) -> Tensor:
 
 
 def load_beats(path: str | Path) -> BEATs:
-    """A published BEATs checkpoint (`{"cfg": ..., "model": ...}`), in eval mode on the CPU.
+    """Load a published BEATs checkpoint (`{"cfg": ..., "model": ...}`) in eval mode on the CPU.
 
-    The sizes come from its own `cfg`. Raises FileNotFoundError without the file and ValueError for anything that is
-    not such a checkpoint: other entries, unknown configuration fields, missing, surplus or wrongly shaped parameters.
+    The sizes come from its own `cfg`.
+
+    Args:
+        path: The checkpoint.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a BEATs checkpoint: other entries, unknown configuration fields, or missing,
+            unexpected or wrongly shaped parameters.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -436,7 +586,7 @@ def _tap_norm(weight: Tensor) -> Tensor:
 
 
 def _residual_gain(config: BEATsConfig) -> float | None:
-    """Xavier gain of the layers that feed a residual sum: deep norm needs them small, the deeper the smaller."""
+    """Return the Xavier gain of layers that feed a residual sum; under deep norm it falls with the depth."""
     return (8 * config.encoder_layers) ** -0.25 if config.deep_norm else None
 
 

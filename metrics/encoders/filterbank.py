@@ -1,4 +1,4 @@
-"""Log-mel filterbank energies as Kaldi computes them: the audio front end of BEATs and of ImageBind."""
+"""Log-mel filterbank energies as computed by Kaldi: the audio front end of BEATs and ImageBind."""
 
 from __future__ import annotations
 
@@ -23,19 +23,26 @@ FLOOR = torch.finfo(torch.float32).eps
 
 
 def frame_count(samples: int) -> int:
-    """Number of filterbank frames of a waveform, `1 + (samples - 400) // 160`; 0 when it is shorter than one frame."""
+    """Return the number of filterbank frames, `1 + (samples - 400) // 160`; 0 for less than one frame."""
     return 1 + (samples - FRAME) // HOP if samples >= FRAME else 0
 
 
 # Windows and filters are computed in the precision of the waveform, not in float64 and rounded: quiet bins beside loud
-# ones hold the rounding of the window, and a deep encoder carries it on (differences of 1e-3 in BEATs features).
+# ones contain the rounding of the window, and a deep encoder propagates it (differences of 1e-3 in BEATs features).
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
 def analysis_window(kind: Window = "povey", dtype: torch.dtype = torch.float32, device: str = "cpu") -> Tensor:
-    """The symmetric analysis window of one 400-sample frame.
+    """Return the symmetric analysis window of a frame of 400 samples.
 
-    `hann` is the Hann window, `povey` the same raised to 0.85 (it does not reach zero as abruptly at its ends).
-    Raises ValueError for another kind. The tensor is cached: do not write to it.
+    The tensor is cached: do not write to it.
+
+    Args:
+        kind: "hann" for the Hann window, "povey" for its power 0.85, which reaches zero less abruptly at its ends.
+        dtype: Type of the tensor, and precision of the computation.
+        device: Device of the tensor.
+
+    Raises:
+        ValueError: `kind` is unknown.
     """
     if kind not in ("povey", "hann"):
         raise ValueError(f"unknown filterbank window {kind!r}: use 'povey' or 'hann'")
@@ -46,11 +53,16 @@ def analysis_window(kind: Window = "povey", dtype: torch.dtype = torch.float32, 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
 def mel_banks(bins: int = BINS, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Tensor:
-    """Triangular mel filters (bins, 257): the weight of every bin of the 512-point spectrum in every filter.
+    """Return triangular mel filters (bins, 257): the weight of each bin of the 512-point spectrum in each filter.
 
-    The triangles are equally wide on the scale `1127 ln(1 + f / 700)` between 20 and 8000 Hz, linear on that scale
-    and of height 1. With 128 filters the fourth lies between two spectrum bins and is empty. The tensor is cached:
-    do not write to it.
+    The triangles have height 1, are linear and equally wide on the scale `1127 ln(1 + f / 700)`, and lie between 20 and
+    8000 Hz. With 128 filters the fourth lies between two spectrum bins and is empty. The tensor is cached: do not write
+    to it.
+
+    Args:
+        bins: Number of filters.
+        dtype: Type of the tensor, and precision of the computation.
+        device: Device of the tensor.
     """
     mel = _mel(torch.arange(FFT // 2 + 1, dtype=dtype) * (SAMPLE_RATE / FFT))
     low, high = (float(_mel(torch.tensor(edge, dtype=torch.float64))) for edge in (LOW_HZ, HIGH_HZ))
@@ -62,17 +74,30 @@ def mel_banks(bins: int = BINS, dtype: torch.dtype = torch.float32, device: str 
 
 
 def log_mel_filterbank(waveform: Tensor, window: Window = "povey", bins: int = BINS) -> Tensor:
-    """Kaldi-compatible log-mel energies of 16 kHz mono waveforms.
+    """Compute Kaldi-compatible log-mel energies of 16 kHz mono waveforms.
 
-    Frames of 400 samples every 160, none reaching past an edge; each frame loses its mean, is pre-emphasised
-    (`x[t] - 0.97 x[t-1]`, the first sample being its own predecessor), windowed and turned into a 512-point power
-    spectrum, which the mel filters sum. The result is the natural logarithm, floored at `ln 2**-23`. No dither.
-
-    `waveform`: (..., samples), in whatever scale the caller's normalisation expects.
-    Returns (..., `1 + (samples - 400) // 160`, bins), in float64 for a float64 waveform, else in float32, computed
-    in that precision even inside autocast. Raises ValueError for fewer than 400 samples.
+    Frames have 400 samples, start every 160 samples and do not reach past an edge. Each frame has its mean removed, is
+    pre-emphasised (`x[t] - 0.97 x[t-1]`, the first sample being its own predecessor), windowed and transformed to a
+    512-point power spectrum, which the mel filters sum. The result is the natural logarithm, floored at `ln 2**-23`.
+    There is no dither.
 
     Source: kaldi feat/feature-fbank, with the settings of microsoft/unilm BEATs and facebookresearch/ImageBind.
+
+    Args:
+        waveform: (..., samples), on the scale that the caller's normalisation expects.
+        window: Window of a frame; see `analysis_window`.
+        bins: Number of mel filters.
+
+    Returns:
+        (..., `1 + (samples - 400) // 160`, bins), float64 for a float64 waveform and float32 otherwise, computed in
+        that precision even under autocast.
+
+    Raises:
+        ValueError: The waveform has fewer than 400 samples.
+
+    Example:
+        >>> log_mel_filterbank(torch.zeros(2, 16_000)).shape
+        torch.Size([2, 98, 128])
     """
     samples = waveform.shape[-1]
     if samples < FRAME:

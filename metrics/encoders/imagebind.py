@@ -1,8 +1,8 @@
-"""ImageBind: sounds, pictures and words in one space, each heard, seen and read by a transformer of its own.
+"""ImageBind: audio, images and texts in one embedding space, each encoded by a transformer of its own.
 
 Source: facebookresearch/ImageBind@53680b0 (Girdhar et al., 2023), with the clip spacing of the pytorchvideo that it
 pins (facebookresearch/pytorchvideo@6cdc929). Parameter names are those of `imagebind_huge.pth`, so it loads without
-renaming. Depth, thermal and motion are left out, and so is stochastic depth, which acts in training only.
+renaming. Depth, thermal and motion are omitted, and so is stochastic depth, which acts in training only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FILTERBANK_STD = 9.138
 IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
 IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
 
-# The published file holds three more modalities, for which nothing here has a use.
+# The published file holds three more modalities, which nothing here uses.
 IGNORED_PREFIXES = tuple(
     f"modality_{part}.{modality}."
     for part in ("preprocessors", "trunks", "heads", "postprocessors")
@@ -38,7 +38,13 @@ IGNORED_PREFIXES = tuple(
 
 @dataclass(frozen=True)
 class Tower:
-    """Size of one transformer: `width` of a token, number of `blocks`, attention `heads`."""
+    """Size of one transformer.
+
+    Args:
+        width: Width of a token, a multiple of `heads`.
+        blocks: Number of blocks.
+        heads: Number of attention heads.
+    """
 
     width: int
     blocks: int
@@ -49,10 +55,24 @@ class Tower:
 class ImageBindConfig:
     """Sizes of an ImageBind; the defaults are those of the published `imagebind_huge`.
 
-    `embed_dim` is the width of the common space. A picture has `image_size` pixels a side and patches of `image_patch`,
-    and is repeated over `frames` frames; a text has `context` ids below `vocabulary`; a clip of sound has `mel_bins`
-    times `target_frames` values and square patches of `audio_patch` every `audio_stride`. Raises ValueError for sizes
-    that do not fit together.
+    Args:
+        embed_dim: Width of the common space.
+        vision: Size of the image tower.
+        text: Size of the text tower.
+        audio: Size of the audio tower.
+        image_size: Side of an image in pixels.
+        image_patch: Side of an image's patch in pixels, a divisor of `image_size`.
+        frames: Number of video frames that an image is repeated over.
+        vocabulary: Number of token ids.
+        context: Number of ids of a text.
+        audio_patch: Side of an audio clip's square patch.
+        audio_stride: Distance between audio patches.
+        mel_bins: Number of mel bins of an audio clip.
+        target_frames: Number of filterbank frames of an audio clip.
+        mlp_ratio: Width of the feed-forward layers over the width of a token.
+
+    Raises:
+        ValueError: Sizes do not fit together.
     """
 
     embed_dim: int = 1024
@@ -88,7 +108,7 @@ class ImageBindConfig:
 
     @property
     def audio_grid(self) -> tuple[int, int]:
-        """Patches of a clip of sound: (along the mel bins, over time), (12, 19) in the published model."""
+        """Number of patches of an audio clip (along the mel bins, over time): (12, 19) in the published model."""
         mel, time = (
             (length - self.audio_patch) // self.audio_stride + 1 for length in (self.mel_bins, self.target_frames)
         )
@@ -96,10 +116,13 @@ class ImageBindConfig:
 
 
 class ImageBind(nn.Module):
-    """Vision, text and audio of ImageBind.
+    """Image, text and audio towers of ImageBind.
 
-    Embeddings of a picture are of unit length; those of a text and of a clip of sound are that times a temperature
-    which is part of the model (20 for sounds). Cosines are what compares modalities.
+    Image embeddings have unit length; those of texts and audio clips are scaled by a temperature that is part of the
+    model (20 for audio). Modalities are compared by cosine.
+
+    Args:
+        config: Sizes of the network; by default those of the published one.
     """
 
     def __init__(self, config: ImageBindConfig | None = None) -> None:
@@ -147,14 +170,21 @@ class ImageBind(nn.Module):
         )
 
     def preprocess(self, waveform: Tensor) -> Tensor:
-        """What the audio tower hears of waveforms (B, samples), 16 kHz in [-1, 1]: (B, 3, 1, mel, frames).
+        """Return the audio tower's input for waveforms: three clips of 2 s (`clip_ranges`) of each.
 
-        Three clips of 2 s (`clip_ranges`) of each: minus their mean, log-mel energies with a Hann window, zeros up to
-        `target_frames` (198 frames become 204), and only then `(x + 4.268) / 9.138`. As in the reference, a clip's mean
-        is taken out of the waveform itself, so that a later clip which overlaps it hears samples already shifted, which
-        moves some normalised values by 0.1 and more.
+        Each clip has its mean removed and becomes log-mel energies with a Hann window, padded with zeros to
+        `target_frames` (198 frames become 204) and only then normalised, `(x + 4.268) / 9.138`. As in the reference, a
+        clip's mean is removed from the waveform itself, so that a later, overlapping clip is computed from shifted
+        samples, which moves some normalised values by 0.1 and more.
 
-        float32, or float64 for a float64 waveform. Raises ValueError for fewer than 400 samples.
+        Args:
+            waveform: (B, samples) at 16 kHz, in [-1, 1].
+
+        Returns:
+            (B, 3, 1, mel, frames) float32, or float64 for a float64 waveform.
+
+        Raises:
+            ValueError: The waveform has fewer than 400 samples, or another number of dimensions.
         """
         if waveform.ndim != 2:
             raise ValueError(f"ImageBind takes waveforms of shape (batch, samples), not {tuple(waveform.shape)}")
@@ -169,33 +199,54 @@ class ImageBind(nn.Module):
         return torch.stack(clips, 1).unsqueeze(2)
 
     def audio_tokens(self, clips: Tensor) -> Tensor:
-        """Output of the audio trunk, before the head, for clips (N, 1, mel, frames) that `preprocess` gave.
+        """Return the audio trunk's output, before the head.
 
-        (N, 1 + patches, width): the class token, then the patches with time running fastest (`config.audio_grid`).
-        Raises ValueError for clips of another size.
+        Args:
+            clips: (N, 1, mel, frames), as from `preprocess`.
+
+        Returns:
+            (N, 1 + patches, width): the class token, then the patches with time varying fastest (`config.audio_grid`).
+
+        Raises:
+            ValueError: Clips have another size.
         """
         expected = (1, self.config.mel_bins, self.config.target_frames)
         if clips.shape[1:] != expected:
-            raise ValueError(f"every clip for ImageBind is {expected}, not {tuple(clips.shape[1:])}")
+            raise ValueError(f"ImageBind takes audio clips of shape {expected}, not {tuple(clips.shape[1:])}")
         return self._run("audio", clips)
 
     def encode_clips(self, clips: Tensor) -> Tensor:
-        """Embeddings (N, embed_dim) of length 20 of the clips (N, 1, mel, frames) that `preprocess` gave."""
+        """Return embeddings (N, embed_dim) of length 20 of the clips (N, 1, mel, frames) that `preprocess` returned."""
         return self._finish("audio", self.audio_tokens(clips))
 
     def encode_audio(self, waveform: Tensor) -> Tensor:
-        """Embeddings (B, embed_dim) of waveforms (B, samples), 16 kHz in [-1, 1]: the mean of their three clips'.
+        """Return the embeddings of waveforms: the mean over their three clips.
 
-        A mean of vectors of length 20 is shorter than 20, the more so the more the clips differ. Raises ValueError for
-        fewer than 400 samples.
+        A mean of vectors of length 20 is shorter than 20, the more so the more the clips differ.
+
+        Args:
+            waveform: (B, samples) at 16 kHz, in [-1, 1].
+
+        Returns:
+            (B, embed_dim) embeddings.
+
+        Raises:
+            ValueError: The waveform has fewer than 400 samples.
         """
         clips = self.preprocess(waveform)
         return self.encode_clips(clips.flatten(0, 1)).unflatten(0, clips.shape[:2]).mean(1)
 
     def extract_features(self, waveform: Tensor) -> Tensor:
-        """Patches out of the audio trunk, averaged over the mel bins, the three clips one after another: (B, T, width).
+        """Return the audio trunk's patches averaged over the mel bins, the three clips one after another.
 
-        T is 3 x 19 in the published model: a step every 0.1 s of each clip. Raises ValueError as `encode_audio`.
+        Args:
+            waveform: (B, samples) at 16 kHz, in [-1, 1].
+
+        Returns:
+            (B, T, width) features. T is 3 x 19 in the published model, a step every 0.1 s of each clip.
+
+        Raises:
+            ValueError: As `encode_audio`.
         """
         clips = self.preprocess(waveform)
         patches = self.audio_tokens(clips.flatten(0, 1))[:, 1:]
@@ -203,21 +254,28 @@ class ImageBind(nn.Module):
         return over_time.unflatten(0, clips.shape[:2]).flatten(1, 2)
 
     def encode_images(self, pictures: Tensor) -> Tensor:
-        """Unit embeddings (B, embed_dim) of pictures (B, 3, image_size, image_size).
+        """Return unit embeddings (B, embed_dim) of images.
 
-        Pictures are in [0, 1], minus `IMAGE_MEAN`, over `IMAGE_STD`. Raises ValueError for pictures of another size.
+        Args:
+            pictures: (B, 3, image_size, image_size), in [0, 1] minus `IMAGE_MEAN`, divided by `IMAGE_STD`.
+
+        Raises:
+            ValueError: Images have another size.
         """
         side = self.config.image_size
         if pictures.shape[1:] != (3, side, side):
-            raise ValueError(
-                f"every picture for ImageBind has shape {(3, side, side)}, not {tuple(pictures.shape[1:])}"
-            )
+            raise ValueError(f"ImageBind takes images of shape {(3, side, side)}, not {tuple(pictures.shape[1:])}")
         return self._finish("vision", self._run("vision", pictures))
 
     def encode_texts(self, ids: Tensor) -> Tensor:
-        """Embeddings (B, embed_dim) of texts as CLIP's ids (B, context), times the learned temperature.
+        """Return embeddings (B, embed_dim) of texts, scaled by the learned temperature.
 
-        The largest id of a row is taken for its end of text, as in CLIP. Raises ValueError for another context.
+        Args:
+            ids: (B, context) ids from CLIP's tokenizer. The largest id of a row is taken as its end of text, as in
+                CLIP.
+
+        Raises:
+            ValueError: `ids` have another length than `context`.
         """
         if ids.ndim != 2 or ids.shape[1] != self.config.context:
             raise ValueError(f"ImageBind takes ids of shape (batch, {self.config.context}), not {tuple(ids.shape)}")
@@ -234,18 +292,28 @@ class ImageBind(nn.Module):
 
 
 class Repeat(nn.Module):
-    """A picture (B, 3, H, W) as a film of equal frames: (B, 3, frames, H, W)."""
+    """Repeat an image (B, 3, H, W) as equal frames of a video, (B, 3, frames, H, W).
+
+    Args:
+        frames: Number of frames.
+    """
 
     def __init__(self, frames: int) -> None:
         super().__init__()
         self.frames = frames
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """Return a view (B, 3, frames, H, W) of images (B, 3, H, W)."""
         return pictures.unsqueeze(2).expand(-1, -1, self.frames, -1, -1)
 
 
 class Stem(nn.Module):
-    """Patches as tokens (B, patches, width), normalised if there is a `norm_layer`."""
+    """Patch projection to tokens (B, patches, width), optionally normalised.
+
+    Args:
+        proj: Convolution from the input to a grid of patches.
+        norm_layer: Norm of the tokens, or None.
+    """
 
     def __init__(self, proj: nn.Module, norm_layer: nn.Module | None = None) -> None:
         super().__init__()
@@ -253,12 +321,19 @@ class Stem(nn.Module):
         self.norm_layer = norm_layer
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the tokens (B, patches, width) of an image, video or spectrogram."""
         tokens = self.proj(x).flatten(2).transpose(1, 2)
         return tokens if self.norm_layer is None else self.norm_layer(tokens)
 
 
 class PatchTokens(nn.Module):
-    """A class token and the patches of a picture or spectrogram, with learned positions: (B, 1 + patches, width)."""
+    """Class token and patches of an image or spectrogram with learned positions, (B, 1 + patches, width).
+
+    Args:
+        stem: Patch projection.
+        patches: Number of patches.
+        width: Width of a token.
+    """
 
     def __init__(self, stem: Stem, patches: int, width: int) -> None:
         super().__init__()
@@ -269,12 +344,19 @@ class PatchTokens(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the class token and the patches of `x` with positions added."""
         tokens = self.rgbt_stem(x)
         return torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], 1) + self.pos_embedding_helper["pos_embed"]
 
 
 class TextTokens(nn.Module):
-    """Embedded ids with learned positions (B, context, width), and the causal mask (context, context)."""
+    """Token embeddings with learned positions, (B, context, width), and the causal mask, (context, context).
+
+    Args:
+        vocabulary: Number of token ids.
+        context: Number of ids of a text.
+        width: Width of a token.
+    """
 
     mask: Tensor
 
@@ -286,11 +368,19 @@ class TextTokens(nn.Module):
         nn.init.normal_(self.token_embedding.weight, std=0.02)
 
     def forward(self, ids: Tensor) -> Tensor:
+        """Return the embeddings (B, context, width) of ids (B, context), with positions added."""
         return self.token_embedding(ids) + self.pos_embed
 
 
 class Trunk(nn.Module):
-    """Pre-norm blocks; `norm_first` normalises what enters them, `bias_kv`: see `Attention`."""
+    """Pre-norm transformer blocks.
+
+    Args:
+        tower: Size of the transformer.
+        mlp_ratio: Width of the feed-forward layers over the width of a token.
+        norm_first: Whether to normalise the input of the first block.
+        bias_kv: Whether attention has a learned key and value; see `Attention`.
+    """
 
     def __init__(self, tower: Tower, mlp_ratio: int, norm_first: bool = False, bias_kv: bool = False) -> None:
         super().__init__()
@@ -298,7 +388,7 @@ class Trunk(nn.Module):
         self.blocks = nn.ModuleList(Block(tower.width, tower.heads, mlp_ratio, bias_kv) for _ in range(tower.blocks))
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T, width) -> (B, T, width); `mask` (T, T) is added to the attention scores."""
+        """Apply the blocks to (B, T, width); `mask` (T, T) is added to the attention scores."""
         if self.pre_transformer_layer is not None:
             tokens = self.pre_transformer_layer(tokens)
         for block in self.blocks:
@@ -307,7 +397,14 @@ class Trunk(nn.Module):
 
 
 class Block(nn.Module):
-    """`x += attention(LN(x))`, `x += mlp(LN(x))`."""
+    """Pre-norm block: `x += attention(LN(x))`, `x += mlp(LN(x))`.
+
+    Args:
+        width: Width of a token.
+        heads: Number of attention heads.
+        mlp_ratio: Width of the feed-forward layer over the width of a token.
+        bias_kv: Whether attention has a learned key and value; see `Attention`.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, bias_kv: bool) -> None:
         super().__init__()
@@ -317,12 +414,19 @@ class Block(nn.Module):
         self.norm_2 = nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        """Apply the block to (B, T, width); `mask` (T, T) is added to the attention scores."""
         tokens = tokens + self.attn(self.norm_1(tokens), mask)
         return tokens + self.mlp(self.norm_2(tokens))
 
 
 class Attention(nn.Module):
-    """Multi-head attention named as torch's; with `bias_kv` every query also sees a learned key and value."""
+    """Multi-head attention with the parameter names of torch's.
+
+    Args:
+        width: Width of a token.
+        heads: Number of attention heads.
+        bias_kv: Whether every query also attends to a learned key and value.
+    """
 
     bias_k: nn.Parameter | None
     bias_v: nn.Parameter | None
@@ -338,6 +442,7 @@ class Attention(nn.Module):
         self.out_proj = _linear(width, width)
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend from each token of (B, T, width) to all; `mask` (T, T) is added to the attention scores."""
         query, key, value = F.linear(tokens, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         if self.bias_k is not None and self.bias_v is not None:
             key, value = (
@@ -351,7 +456,12 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Linear, GELU, linear."""
+    """Linear, GELU, linear.
+
+    Args:
+        width: Width of input and output.
+        hidden: Width of the hidden layer.
+    """
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -359,36 +469,50 @@ class MLP(nn.Module):
         self.fc2 = _linear(hidden, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Apply the layers to the last dimension."""
         return self.fc2(F.gelu(self.fc1(tokens)))
 
 
 class First(nn.Module):
-    """The first token: (B, T, width) -> (B, width)."""
+    """First token of a sequence: (B, T, width) -> (B, width)."""
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Return the first token (B, width)."""
         return tokens[:, 0]
 
 
 class EndHead(nn.Module):
-    """Norm and projection of the token at a text's end: (B, width) -> (B, embed_dim)."""
+    """Norm and projection of a text's end token: (B, width) -> (B, embed_dim).
+
+    Args:
+        width: Width of a token.
+        embed_dim: Width of the embedding.
+    """
 
     def __init__(self, width: int, embed_dim: int) -> None:
         super().__init__()
         self.proj = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, embed_dim, bias=False))
 
     def forward(self, token: Tensor) -> Tensor:
+        """Return the embedding (B, embed_dim) of the end token (B, width)."""
         return self.proj(token)
 
 
 class UnitLength(nn.Module):
-    """x / |x|."""
+    """Scaling to unit length: x / |x|."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scale the last dimension to unit length."""
         return F.normalize(x, dim=-1)
 
 
 class Temperature(nn.Module):
-    """Multiplies by `exp(log_logit_scale)`, at most 100; a parameter if `learnable`, else a constant of the model."""
+    """Multiplication by `exp(log_logit_scale)`, at most 100.
+
+    Args:
+        initial: Initial factor.
+        learnable: Whether the logarithm is a parameter rather than a constant of the model.
+    """
 
     log_logit_scale: Tensor
 
@@ -401,14 +525,19 @@ class Temperature(nn.Module):
             self.register_buffer("log_logit_scale", value)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return `x` times the factor."""
         return self.log_logit_scale.exp().clamp(max=100) * x
 
 
 def clip_ranges(samples: int) -> list[tuple[int, int]]:
-    """First sample and end of the three 2 s clips of a sound of `samples` samples at 16 kHz; an end may lie past it.
+    """Return the first sample and the end of the three 2 s clips of a waveform; an end may lie past the waveform's.
 
-    They start at 0, (d - 2) / 2 and d - 2 seconds, all at 0 when d <= 2. Times are exact fractions of the duration
-    *as a binary floating-point number*, truncated to samples, so a clip can start one sample early.
+    For a duration of d seconds, clips start at 0, (d - 2) / 2 and d - 2 seconds, all at 0 when d <= 2. Times are exact
+    fractions of the duration *as a binary floating-point number*, truncated to samples, so a clip can start one sample
+    early.
+
+    Args:
+        samples: Length of the waveform in samples at 16 kHz.
     """
     last = max(Fraction(samples / SAMPLE_RATE) - CLIP_SECONDS, Fraction(0))
     starts = [last * clip / (CLIPS - 1) for clip in range(CLIPS)]
@@ -416,14 +545,24 @@ def clip_ranges(samples: int) -> list[tuple[int, int]]:
 
 
 def resample(waveform: Tensor, rate: int) -> Tensor:
-    """(..., samples) at `rate` -> (..., ceil(samples * 16000 / rate)), float32, as the published front end does it.
+    """Resample a waveform to 16 kHz as the published front end does.
 
     A Hann-windowed sinc of six zero crossings with roll-off 0.99, its kernel computed in float32 (torchaudio's
-    default). The benchmark resamples its sounds when it opens them (with soxr); this is for equal numbers with
-    published ones from files of another rate. Raises ValueError for a rate that is not positive.
+    default). The benchmark resamples audio with soxr when it reads it; this function reproduces published numbers from
+    files of another rate.
+
+    Args:
+        waveform: (..., samples) at `rate`.
+        rate: Sampling rate in Hz.
+
+    Returns:
+        (..., ceil(samples * 16000 / rate)) float32.
+
+    Raises:
+        ValueError: `rate` is not positive.
     """
     if rate < 1:
-        raise ValueError(f"a sample rate of {rate} is impossible: give samples a second")
+        raise ValueError(f"a sampling rate of {rate} is not positive: give samples per second")
     divisor = math.gcd(rate, SAMPLE_RATE)
     old, new = rate // divisor, SAMPLE_RATE // divisor
     wave = waveform.float()
@@ -442,10 +581,18 @@ def resample(waveform: Tensor, rate: int) -> Tensor:
 
 
 def load_imagebind(path: str | Path, config: ImageBindConfig | None = None) -> ImageBind:
-    """The published `imagebind_huge.pth`, or a safetensors file of the same names, in eval mode on the CPU.
+    """Load the published `imagebind_huge.pth`, or a safetensors file of the same names, in eval mode on the CPU.
 
-    What it holds of depth, thermal and motion is left out. Raises FileNotFoundError without the file, and ValueError,
-    with the list, for missing, surplus or wrongly shaped parameters.
+    Parameters of depth, thermal and motion are ignored.
+
+    Args:
+        path: The file; the suffix `.safetensors` tells its format.
+        config: Sizes of the network; by default those of the published one.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a checkpoint of this network; the message lists missing, unexpected and wrongly
+            shaped parameters.
     """
     path = Path(path)
     try:
@@ -460,12 +607,12 @@ def load_imagebind(path: str | Path, config: ImageBindConfig | None = None) -> I
     ):
         raise ValueError(f"{path} is not an ImageBind checkpoint: it does not hold parameters by name")
     state = {name: value for name, value in stored.items() if not name.startswith(IGNORED_PREFIXES)}
-    with torch.device("meta"):  # the published model has 1.2 billion parameters: they are not made twice
+    with torch.device("meta"):  # The published model has 1.2 billion parameters, which are not allocated twice.
         model = ImageBind(config)
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"{path} is not the ImageBind asked for: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is not the requested ImageBind: {' '.join(str(error).split())}") from error
     return model.float().eval()
 
 

@@ -1,4 +1,4 @@
-"""Encoders that put sounds, pictures and words into one space, as methods use them: one interface for all of them."""
+"""Encoders of audio, images and texts into one embedding space, behind the interface that methods use."""
 
 from __future__ import annotations
 
@@ -19,36 +19,62 @@ if TYPE_CHECKING:
 
 
 class JointEncoder(Protocol):
-    """Sounds, pictures and words as unit vectors whose cosines compare them, and a sound's features over time.
+    """Encoder of audio, images and texts into one space of unit vectors, compared by cosine.
 
-    `width` is that of the embeddings, `feature_width` that of the features. A row depends on no other row of its call,
-    not even by rounding. Results lie on the encoder's device, without gradients.
+    It also returns features of audio over time.
+
+    A row depends on no other row of its call, not even by rounding. Results are on the encoder's device, without
+    gradients.
     """
 
     width: int
+    """Width of the embeddings."""
     feature_width: int
+    """Width of the features."""
 
     def embed_audio(self, waveforms: Tensor) -> Tensor:
-        """Waveforms (B, samples), 16 kHz in [-1, 1] -> (B, width). Raises ValueError for too short ones."""
+        """Return unit embeddings (B, width) of waveforms.
+
+        Args:
+            waveforms: (B, samples) at 16 kHz, in [-1, 1].
+
+        Raises:
+            ValueError: The waveforms are too short.
+        """
 
     def embed_images(self, images: Sequence[Image]) -> Tensor:
-        """Pictures of any size -> (B, width); the preprocessing is the encoder's own."""
+        """Return unit embeddings (B, width) of images of any size, with the encoder's own preprocessing."""
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> (B, width)."""
+        """Return unit embeddings (B, width) of texts."""
 
     def extract_features(self, waveforms: Tensor) -> Tensor:
-        """The network's last features over time, before pooling (B, T, feature_width): what stands in BEATs' place.
+        """Return the network's last features over time, before pooling, as an alternative to those of BEATs.
 
-        Unlike embeddings these may differ in rounding with the number of waveforms. Raises ValueError as `embed_audio`.
+        Unlike embeddings, these may differ in rounding with the number of waveforms.
+
+        Args:
+            waveforms: (B, samples) at 16 kHz, in [-1, 1].
+
+        Returns:
+            (B, T, feature_width) features.
+
+        Raises:
+            ValueError: As `embed_audio`.
         """
 
 
 class Wav2CLIPEncoder(nn.Module):
-    """Sounds by Wav2CLIP; pictures and words by the CLIP from whose image tower it was distilled.
+    """Wav2CLIP for audio, and the CLIP whose image tower it was distilled from for images and texts.
 
-    Features: the last convolution's map averaged over the frequency bins. Raises ValueError for a Wav2CLIP that
-    standardises over the whole call, under which no row would be its own.
+    Features are the last convolution's output averaged over the frequency bins.
+
+    Args:
+        wav2clip: The audio encoder, which standardises each clip by itself.
+        clip: The image and text encoder.
+
+    Raises:
+        ValueError: `wav2clip` standardises over the whole call, so that rows would depend on each other.
     """
 
     def __init__(self, wav2clip: Wav2CLIP, clip: CLIPScorer) -> None:
@@ -64,30 +90,39 @@ class Wav2CLIPEncoder(nn.Module):
 
     @torch.no_grad()
     def embed_audio(self, waveforms: Tensor) -> Tensor:
+        """Return unit embeddings (B, width) of waveforms (B, samples) by Wav2CLIP."""
         return _unit([self.wav2clip(wave[None]) for wave in waveforms.to(_device(self))], self.width)
 
     @torch.no_grad()
     def embed_images(self, images: Sequence[Image]) -> Tensor:
+        """Return unit embeddings (B, width) of images by CLIP."""
         rows = [torch.from_numpy(self.clip.embed_images(images)).to(_device(self))] if images else []
         return _unit(rows, self.width)
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return unit embeddings (B, width) of texts by CLIP."""
         rows = [torch.from_numpy(self.clip.embed_texts(texts)).to(_device(self))] if texts else []
         return _unit(rows, self.width)
 
     @torch.no_grad()
     def extract_features(self, waveforms: Tensor) -> Tensor:
+        """Return the last convolution's output (B, T, feature_width), averaged over the frequency bins."""
         return self.wav2clip.extract_features(waveforms.to(_device(self)))
 
 
 class ImageBindEncoder(nn.Module):
-    """Sounds, pictures and words by ImageBind: each by its own tower of `model`.
+    """ImageBind for audio, images and texts, each encoded by its own tower.
 
-    `tokenize` maps texts to ids (n, context); by default CLIP's own, padded with id 0, which the published model takes.
-    Pictures get a short side of the model's size (bicubic), a centre crop, CLIP's mean and deviation, and are embedded
-    in batches of `batch_size`, padded to that size. Features: the patches out of the audio trunk averaged over the
-    mel bins, the three clips one after another.
+    Images are resized so that the short side has the model's size (bicubic), cropped to the centre, normalised with
+    CLIP's mean and standard deviation, and encoded in batches padded to `batch_size`. Features are the audio trunk's
+    patches averaged over the mel bins, the three clips one after another.
+
+    Args:
+        model: The network.
+        tokenize: Map from texts to ids (n, context); by default CLIP's own tokenizer, padded with id 0, as the
+            published model expects.
+        batch_size: Number of images per batch.
     """
 
     def __init__(
@@ -103,10 +138,12 @@ class ImageBindEncoder(nn.Module):
 
     @torch.no_grad()
     def embed_audio(self, waveforms: Tensor) -> Tensor:
+        """Return unit embeddings (B, width) of waveforms (B, samples) by the audio tower."""
         return _unit([self.model.encode_audio(wave[None]) for wave in waveforms.to(_device(self))], self.width)
 
     @torch.no_grad()
     def embed_images(self, images: Sequence[Image]) -> Tensor:
+        """Return unit embeddings (B, width) of images by the image tower."""
         rows = []
         for start in range(0, len(images), self.batch_size):
             batch = torch.stack([self.transform(image) for image in images[start : start + self.batch_size]])
@@ -116,10 +153,12 @@ class ImageBindEncoder(nn.Module):
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return unit embeddings (B, width) of texts by the text tower."""
         return _unit([self.model.encode_texts(self.tokenize([text]).to(_device(self))) for text in texts], self.width)
 
     @torch.no_grad()
     def extract_features(self, waveforms: Tensor) -> Tensor:
+        """Return the audio trunk's patches (B, T, feature_width), averaged over the mel bins."""
         return self.model.extract_features(waveforms.to(_device(self)))
 
 

@@ -1,7 +1,7 @@
 """Wav2CLIP: an audio encoder into the space of CLIP ViT-B/32 image embeddings.
 
-Source: descriptinc/lyrebird-wav2clip@1864b39 (Wu et al., 2022). Parameter names are those of the published
-checkpoint, so it loads without renaming.
+Source: descriptinc/lyrebird-wav2clip@1864b39 (Wu et al., 2022). Parameter names are those of the published checkpoint,
+so it loads without renaming.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ Standardise = Literal["clip", "batch"]
 FFT = 512
 HOP = 353
 LOG_OFFSET = 1e-7
-# What else a checkpoint of the published pre-training may hold: the image side and the temperatures of the losses.
+# A checkpoint of the published pre-training may also hold the image side and the temperatures of the losses.
 IGNORED_PREFIXES = ("image_transform.", "loss_fn.", "loss_fn_i.", "loss_fn_a.")
 
 
 class Wav2CLIP(nn.Module):
-    """Spectrogram, one-channel ResNet-18 and a two-layer head: waveforms to embeddings, not of unit length.
+    """Spectrogram, one-channel ResNet-18 and two-layer head: waveforms to embeddings, not normalised.
 
-    `width`: channels of the first stage (64 in the published model; the pooled vector has eight times as many).
-    `embed_dim`: size of the embedding. `standardise`: "clip" gives every clip its own mean and standard deviation,
-    so an embedding does not depend on its neighbours; "batch" takes those of the whole call, as the published code
-    does. Both agree for one clip at a time. No sample rate is enforced: the published model was trained at 16 kHz.
+    No sampling rate is enforced; the published model was trained at 16 kHz.
+
+    Args:
+        width: Channels of the first stage, 64 in the published model; the pooled vector has eight times as many.
+        embed_dim: Width of the embedding.
+        standardise: "clip" standardises every clip by its own mean and standard deviation, so that an embedding does
+            not depend on its neighbours; "batch" by those of the whole call, as the published code does. Both agree for
+            one clip at a time.
+
+    Raises:
+        ValueError: `standardise` is unknown.
     """
 
     def __init__(self, width: int = 64, embed_dim: int = 512, standardise: Standardise = "clip") -> None:
@@ -41,13 +48,20 @@ class Wav2CLIP(nn.Module):
         self.audio_transform = Head(8 * width, embed_dim)
 
     def network_input(self, waveform: Tensor) -> Tensor:
-        """What the first convolution receives: (B, 1, 257, 1 + samples // 353), float32.
+        """Return the input of the first convolution: the standardised log spectrogram.
 
-        Natural logarithm of (power spectrogram + 1e-7), standardised: minus the mean, divided by the standard
-        deviation (n - 1 kind) of the clip or of the call. A clip (or call) whose log spectrogram is constant, so a
-        silent one, has no standard deviation; its input is defined as all zeros.
+        The natural logarithm of (power spectrogram + 1e-7), minus the mean, divided by the standard deviation (with n -
+        1) of the clip or of the call. A clip (or call) whose log spectrogram is constant, such as a silent one, has no
+        standard deviation; its input is defined as all zeros.
 
-        `waveform`: (B, samples). Raises ValueError for 256 samples or fewer, which cannot be reflect-padded.
+        Args:
+            waveform: (B, samples).
+
+        Returns:
+            (B, 1, 257, 1 + samples // 353) float32.
+
+        Raises:
+            ValueError: The waveform has 256 samples or fewer, which cannot be reflect-padded.
         """
         if waveform.ndim != 2:
             raise ValueError(f"Wav2CLIP takes waveforms of shape (batch, samples), not {tuple(waveform.shape)}")
@@ -65,25 +79,46 @@ class Wav2CLIP(nn.Module):
             return x.masked_fill(constant, 0.0).unsqueeze(1)
 
     def pooled(self, waveform: Tensor) -> Tensor:
-        """ResNet output before the head, averaged over bins and frames: (B, 8 * width), non-negative."""
+        """Return the ResNet's output before the head, averaged over bins and frames: (B, 8 * width), non-negative."""
         return self.audio_encoder(self.network_input(waveform))
 
     def extract_features(self, waveform: Tensor) -> Tensor:
-        """The last convolution's output averaged over bins: (B, T, 8 * width), a step every 0.7 s at 16 kHz.
+        """Return the last convolution's output averaged over bins: (B, T, 8 * width), a step every 0.7 s at 16 kHz.
 
-        Raises ValueError as `network_input`.
+        Args:
+            waveform: (B, samples) in [-1, 1].
+
+        Raises:
+            ValueError: As `network_input`.
         """
         return self.audio_encoder.maps(self.network_input(waveform)).mean(2).mT
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings (B, embed_dim) of waveforms (B, samples) in [-1, 1]. Raises ValueError as `network_input`."""
+        """Return embeddings (B, embed_dim) of waveforms.
+
+        Args:
+            waveform: (B, samples) in [-1, 1].
+
+        Raises:
+            ValueError: As `network_input`.
+        """
         return self.audio_transform(self.pooled(waveform))
 
     def embed_frames(self, waveform: Tensor, frame_length: int, hop_length: int) -> Tensor:
-        """Embeddings (B, embed_dim, frames) of the `1 + (samples - frame_length) // hop_length` unpadded frames.
+        """Return embeddings of the frames of waveforms.
 
-        Every frame is a clip of one call: under "clip" it is standardised alone, under "batch" with all the others.
-        Raises ValueError if the waveform is shorter than one frame.
+        Every frame is a clip of one call: under "clip" it is standardised by itself, under "batch" with all others.
+
+        Args:
+            waveform: (B, samples) in [-1, 1].
+            frame_length: Samples of a frame.
+            hop_length: Samples between the starts of frames.
+
+        Returns:
+            (B, embed_dim, frames) for the `1 + (samples - frame_length) // hop_length` unpadded frames.
+
+        Raises:
+            ValueError: The waveform is shorter than one frame.
         """
         if waveform.shape[-1] < frame_length:
             raise ValueError(f"the waveform has {waveform.shape[-1]} samples, fewer than one frame of {frame_length}")
@@ -92,7 +127,11 @@ class Wav2CLIP(nn.Module):
 
 
 class SpectrogramResNet(nn.Module):
-    """ResNet-18 on one channel, together with the spectrogram whose window the checkpoint stores."""
+    """ResNet-18 on one channel, together with the spectrogram whose window the checkpoint stores.
+
+    Args:
+        width: Channels of the first stage.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -109,19 +148,26 @@ class SpectrogramResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def maps(self, x: Tensor) -> Tensor:
-        """(B, 1, bins, frames) -> (B, 8 * width, bins', frames'), both reduced by 32, rounded up."""
+        """Return the output of the last stage.
+
+        Args:
+            x: (B, 1, bins, frames).
+
+        Returns:
+            (B, 8 * width, bins', frames'), both sides reduced by 32 and rounded up.
+        """
         x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
         return x
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, bins, frames) -> (B, 8 * width)."""
+        """Return the pooled output: (B, 1, bins, frames) -> (B, 8 * width)."""
         return self.maps(x).mean((2, 3))
 
 
 class PowerSpectrogram(nn.Module):
-    """Squared magnitudes of a centred, reflect-padded 512-point transform every 353 samples, periodic Hann window."""
+    """Squared magnitudes of a centred, reflect-padded 512-point STFT every 353 samples, with a periodic Hann window."""
 
     window: Tensor
 
@@ -130,13 +176,19 @@ class PowerSpectrogram(nn.Module):
         self.register_buffer("window", torch.hann_window(FFT))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(B, samples) -> (B, 257, 1 + samples // 353)."""
+        """Return the spectrogram: (B, samples) -> (B, 257, 1 + samples // 353)."""
         window = self.window.float()
         return torch.stft(waveform, FFT, HOP, window=window, return_complex=True).abs().square()
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes."""
+    """Two 3 x 3 convolutions and a shortcut, which is a 1 x 1 convolution where the shape changes.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the first convolution.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -151,13 +203,19 @@ class BasicBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output: (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
 class Head(nn.Module):
-    """Linear, ReLU, dropout, linear."""
+    """Linear, ReLU, dropout, linear.
+
+    Args:
+        inputs: Width of the input.
+        outputs: Width of the hidden layer and of the output.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -166,15 +224,24 @@ class Head(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the output: (B, inputs) -> (B, outputs)."""
         return self.sequential(x)
 
 
 def load_wav2clip(path: str | Path, standardise: Standardise = "clip") -> Wav2CLIP:
-    """The published Wav2CLIP.pt, in eval mode on the CPU; see `Wav2CLIP` for `standardise`.
+    """Load the published Wav2CLIP.pt in eval mode on the CPU.
 
-    Its parameters may lie at the top of the file or under `state_dict`; releases of the package read one or the other.
-    Raises FileNotFoundError without the file and ValueError, with a list, for missing, surplus or wrongly shaped
-    parameters; what only the pre-training used (image side, losses) is left out silently.
+    Its parameters may be at the top of the file or under `state_dict`; releases of the package read one or the other.
+    Parameters that only pre-training uses (image side, losses) are ignored.
+
+    Args:
+        path: The checkpoint.
+        standardise: As in `Wav2CLIP`.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not the published Wav2CLIP; the message lists missing, unexpected and wrongly shaped
+            parameters.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

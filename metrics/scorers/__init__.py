@@ -1,1 +1,1 @@
-"""Frozen networks with their weights' hash and their own preprocessing, as things that embed or classify."""
+"""Frozen networks that embed or classify, each with its own preprocessing and the hash of its weights."""

@@ -1,4 +1,4 @@
-"""What a scorer is: an encoder, the hash of its weights, and the preprocessing that travels with them."""
+"""Interfaces of scorers: encoders with the hash of their weights and their own preprocessing."""
 
 from __future__ import annotations
 
@@ -13,35 +13,60 @@ if TYPE_CHECKING:
 
 
 class Scorer(ABC):
-    """`name` is what tables and records call it; `sha256` identifies weights and preprocessing together."""
+    """Base of all scorers."""
 
     name: str
+    """Name in tables and records."""
     sha256: str
+    """Hash that identifies weights and preprocessing together."""
 
 
 class ImageScorer(Scorer):
-    """Embeds pictures."""
+    """Scorer that embeds images."""
 
     batch_size: int = 64
+    """Number of images that the network gets at once."""
 
     @abstractmethod
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
-        """RGB pictures of any size -> float32 (n, d), not normalised. A picture's row does not depend on the others."""
+        """Return embeddings of images, where each row depends on its own image only.
+
+        Args:
+            images: RGB images of any size.
+
+        Returns:
+            float32 (n, d), not normalised.
+        """
 
 
 class TextScorer(Scorer):
-    """Embeds texts into the space of an image scorer."""
+    """Scorer that embeds texts into the space of an image scorer."""
 
     @abstractmethod
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> float32 (n, d), not normalised."""
+        """Return embeddings of texts.
+
+        Args:
+            texts: Texts, such as class labels.
+
+        Returns:
+            float32 (n, d), not normalised.
+        """
 
 
 class AudioScorer(Scorer):
-    """Embeds sounds; `rate` is the sampling rate it expects."""
+    """Scorer that embeds audio."""
 
     rate: int = 16_000
+    """Sampling rate that it expects, in Hz."""
 
     @abstractmethod
     def embed_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Mono float32 waveforms in [-1, 1] at `rate` -> float32 (n, d). A clip's row does not depend on the others."""
+        """Return embeddings of audio, where each row depends on its own waveform only.
+
+        Args:
+            waveforms: Mono float32 waveforms in [-1, 1] at `rate`.
+
+        Returns:
+            float32 (n, d).
+        """

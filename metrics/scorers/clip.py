@@ -19,10 +19,18 @@ from metrics.preprocessing import Preprocessing
 
 
 class CLIPScorer(ImageScorer, TextScorer):
-    """An open_clip model in eval mode and single precision.
+    """open_clip model in eval mode and single precision.
 
-    `tokenize` maps texts to ids (n, context). Images are embedded in batches of `batch_size`, padded to that size, so
-    that a picture meets the same arithmetic whatever stands beside it.
+    Images are embedded in batches padded to `batch_size`, so that the arithmetic of an image does not depend on its
+    neighbours.
+
+    Args:
+        name: Name in tables and records.
+        sha256: Hash of weights and preprocessing.
+        model: The network; it is put in eval mode and frozen.
+        preprocessing: Preprocessing of images.
+        tokenize: Map from texts to ids (n, context).
+        device: Device to run on.
     """
 
     def __init__(
@@ -41,6 +49,7 @@ class CLIPScorer(ImageScorer, TextScorer):
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
+        """Return float32 embeddings (n, d) of images by the image tower, not normalised."""
         rows = []
         for start in range(0, len(images), self.batch_size):
             batch = torch.stack([self.transform(image) for image in images[start : start + self.batch_size]])
@@ -51,16 +60,27 @@ class CLIPScorer(ImageScorer, TextScorer):
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        # one at a time: a label's embedding must not depend on the label set
+        """Return float32 embeddings (n, d) of texts by the text tower, not normalised."""
+        # One at a time: a label's embedding must not depend on the label set.
         rows = [self.model.encode_text(self.tokenize([text]).to(self.device)).float().cpu() for text in texts]
         return torch.cat(rows).numpy()
 
 
 def load_openai_clip(name: str, sha256: str, architecture: str, path: Path, device: str = "cpu") -> CLIPScorer:
-    """One of OpenAI's CLIPs from open_clip's file of its parameters, with OpenAI's preprocessing and tokenizer.
+    """Load one of OpenAI's CLIPs from open_clip's file of its parameters, with OpenAI's preprocessing and tokenizer.
 
-    `architecture` is open_clip's name of it ("ViT-B-32-quickgelu"). Nothing is downloaded, nothing unpickled. Raises
-    ValueError that lists missing, surplus and wrongly shaped parameters.
+    Nothing is downloaded or unpickled.
+
+    Args:
+        name: Name in tables and records.
+        sha256: Hash of weights and preprocessing.
+        architecture: open_clip's name of the architecture, such as "ViT-B-32-quickgelu".
+        path: The file.
+        device: Device to run on.
+
+    Raises:
+        ValueError: The file is not a checkpoint of this architecture; the message lists missing, unexpected and wrongly
+            shaped parameters.
     """
     import open_clip
 

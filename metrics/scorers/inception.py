@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
-"""The file of torch-fidelity's release v0.2.0; other ports of Inception-v3 give other distances."""
+"""File of torch-fidelity's release v0.2.0; other ports of Inception-v3 give other distances."""
 
 DETAILS: dict[str, Any] = {
     "extractor": "torch-fidelity inception-v3-compat, layer 2048",
@@ -26,14 +26,14 @@ DETAILS: dict[str, Any] = {
     "batch_size": 1,
     "precision": "float32",
 }
-"""What features depend on besides the pictures and the weights; a record holds it beside the values."""
+"""Settings that features depend on besides images and weights; a record stores them beside the values."""
 
 
 def find_weights() -> Path | None:
-    """torch-fidelity's Inception-v3 weights on this machine, or None.
+    """Return the path of torch-fidelity's Inception-v3 weights on this machine, or None.
 
-    Looked for in the folder that the environment's BENCH_WEIGHTS names (or `inception` in it), then where
-    torch-fidelity keeps them.
+    Searched are the folder that the environment variable BENCH_WEIGHTS names (first `inception` in it), then the cache
+    folder of torch-fidelity.
     """
     own = os.environ.get("BENCH_WEIGHTS")
     folders = [Path(own).expanduser() / "inception", Path(own).expanduser()] if own else []
@@ -42,10 +42,17 @@ def find_weights() -> Path | None:
 
 
 class InceptionScorer(ImageScorer):
-    """The 2048 features of torch-fidelity's Inception-v3, which resizes uint8 pictures itself (bilinear, 299 px).
+    """The 2048 features of torch-fidelity's Inception-v3, which resizes uint8 images itself (bilinear, 299 px).
 
-    Pictures go through one at a time, in single precision: they may differ in size, and none depends on its
-    neighbours. Raises ValueError for a file that is damaged, or whose parameters are not this network's, with a list.
+    Images are embedded one at a time, in single precision: they may differ in size, and none depends on its neighbours.
+
+    Args:
+        weights: torch-fidelity's file.
+        sha256: Hash of weights and preprocessing.
+        device: Device to run on.
+
+    Raises:
+        ValueError: The file is damaged, or its parameters are not those of this network; the message lists them.
     """
 
     batch_size = 1
@@ -66,6 +73,7 @@ class InceptionScorer(ImageScorer):
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
+        """Return float32 features (n, 2048) of RGB images of any size."""
         rows = []
         for image in images:
             pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
@@ -74,7 +82,7 @@ class InceptionScorer(ImageScorer):
 
 
 def _tensors_only(path: Path) -> io.BytesIO:
-    """The tensors of a PyTorch file, written anew: torch-fidelity unpickles what it is given, whatever that holds."""
+    """Return the tensors of a PyTorch file as a new file: torch-fidelity unpickles whatever a file holds."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     buffer = io.BytesIO()
     torch.save(state, buffer)
