@@ -48,6 +48,31 @@ class MethodCard(BaseModel):
     notes: str | None = None
     """What else bears on its numbers."""
 
+    def __init__(self, **values: Any) -> None:
+        # A bad card is noted, not raised: it must not make the other classes of a file, or a package, unusable.
+        try:
+            super().__init__(**values)
+        except ValidationError:
+            object.__setattr__(self, "__dict__", dict(values))
+            object.__setattr__(self, "__pydantic_fields_set__", set(values))
+            object.__setattr__(self, "__pydantic_extra__", None)
+            object.__setattr__(self, "__pydantic_private__", None)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with the card, a line a field."""
+        try:
+            MethodCard.__pydantic_validator__.validate_python(dict(self.__dict__))
+        except ValidationError as error:
+            return [_card_problem(one) for one in error.errors()]
+        return []
+
+
+def _card_problem(error: Any) -> str:
+    name = ".".join(map(str, error["loc"]))
+    value = "" if error["type"] == "missing" else f", not {error['input']!r}"
+    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}{value}"
+
 
 class MethodSettings(BaseModel):
     """Base of a method's settings: plain values with defaults, each with a docstring.

@@ -47,6 +47,8 @@ def why_no_method(found: object) -> str | None:
         return "is not a subclass of benchmark.Method: name a class that is one"
     if not isinstance(getattr(found, "card", None), MethodCard):
         return "has no card: give the class a `card = MethodCard(...)`"
+    if problems := found.card.problems:
+        return f"has a bad card: {'; '.join(problems)}"
     return None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.media.audio import fit_length
 from benchmark.utils.env import PACKAGE
-from benchmark.utils.errors import unknown
+from benchmark.utils.errors import UserError, unknown
 from benchmark.utils.files import digest
 from benchmark.utils.models import FrozenModel
 from benchmark.utils.toml import read_toml, validated
@@ -223,6 +224,11 @@ def load_suite(name: str) -> Suite:
     Raises:
         UserError: The name is unknown (with the nearest names), or the file is broken (with line and value).
     """
+    base, derived, part = name.partition("+")
+    if derived and base in suite_names():
+        of_some = re.fullmatch(r"\d+of\d+", part)
+        how = "where only some clips are prepared, that suite is used" if of_some else "add --data FILE.csv"
+        raise UserError(f"suite {name!r} is derived from {base!r} and cannot be asked for: use --suite {base}; {how}")
     if name not in suite_names():
         raise unknown("suite", name, suite_names())
     return validated(Suite, _read(name), FOLDER / f"{name}.toml")

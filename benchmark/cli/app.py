@@ -52,7 +52,7 @@ app.add_typer(mini_app, name="mini")
 def _root(
     context: typer.Context,
     debug: Debug = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", metavar="", help="Print the version.")] = False,
 ) -> None:
     if version:
         import benchmark

@@ -28,9 +28,14 @@ def table(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="ID", help="A column; repeatable. The first one ranks.")
     ] = None,
-    all_metrics: Annotated[bool, typer.Option("--all-metrics", help="A column for every metric of the suite.")] = False,
+    all_metrics: Annotated[
+        bool, typer.Option("--all-metrics", metavar="", help="A column for every metric of the suite.")
+    ] = False,
     literature: Annotated[
-        bool, typer.Option("--literature", help="Published numbers below it; with --metric, those of that very metric.")
+        bool,
+        typer.Option(
+            "--literature", metavar="", help="Published numbers below it; with --metric, those of that very metric."
+        ),
     ] = False,
 ) -> None:
     """The board of a suite: the packaged records and your own runs."""
@@ -83,7 +88,9 @@ def paper(options: BoardOptions) -> None:
 
 def publish(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of complete runs.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of another result.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", metavar="", help="Put it in the place of another result.")
+    ] = False,
     results: Annotated[
         Path | None, typer.Option(metavar="DIR", help="\\[default: results/ of the checkout]", show_default=False)
     ] = None,

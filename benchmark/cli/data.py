@@ -102,8 +102,10 @@ class ExportOptions:
     split: Annotated[SplitName, typer.Option(metavar="NAME", help="train, validation or test.")] = SplitName.test
     data: Data = None
     limit: Limit = None
-    labels: Annotated[bool, typer.Option("--labels", help="Also each clip's label, as a column.")] = False
-    frames: Annotated[bool, typer.Option("--frames", help="Also each clip's true frame, below frames/.")] = False
+    labels: Annotated[bool, typer.Option("--labels", metavar="", help="Also each clip's label, as a column.")] = False
+    frames: Annotated[
+        bool, typer.Option("--frames", metavar="", help="Also each clip's true frame, below frames/.")
+    ] = False
 
 
 def export(

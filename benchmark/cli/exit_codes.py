@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from typing import Any
 
@@ -50,6 +51,8 @@ def explain(error: BaseException) -> int:
 
 def _usage(error: Any) -> str:
     message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error,", ":")
+    if surplus := re.search(r"unexpected extra argument\S* \((true|false|yes|no|on|off|0|1)\)", message, re.I):
+        message += f": an option that is on or off takes no value, leave out {surplus[1]!r}"
     found = getattr(error.__cause__, "errors", None)
     if found is not None and (value := repr(found()[0].get("input"))) not in message:
         message += f", not {value}"

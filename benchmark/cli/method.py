@@ -20,7 +20,8 @@ def new_method(
         typer.Option("--output", "-o", metavar="DIR", help="A new folder. \\[default: NAME, here]"),
     ] = None,
     generator: Annotated[
-        bool, typer.Option("--generator", help="It draws pictures itself instead of conditioning the backbone.")
+        bool,
+        typer.Option("--generator", metavar="", help="It draws pictures itself instead of conditioning the backbone."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

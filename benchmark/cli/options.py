@@ -39,9 +39,11 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the method; repeatable. `bench show NAME`."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON, and nothing else, to stdout.")]
 # Read by `main` from the command line; declared where it may stand, so that help shows it.
-Debug = Annotated[bool, typer.Option("--debug", help="On an error show the traceback; let libraries speak.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", metavar="", help="On an error show the traceback; let libraries speak.")
+]
 MethodName = Annotated[
     str,
     typer.Option("--method", "-m", metavar="NAME", help="A method, or path/to/file.py:Class. `bench list methods`."),
@@ -84,7 +86,9 @@ class RunOptions:
     device: Device = "auto"
     runs: Runs = None
     set_: Set = None
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without the manifest's bad rows.")] = False
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", metavar="", help="Go on without the manifest's bad rows.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,7 @@ class DryRunOptions:
         bool,
         typer.Option(
             "--dry-run",
+            metavar="",
             help="Keep nothing: make the run in small, with random weights where the suite's are released ones, and "
             "print what the whole would take on this device.",
         ),

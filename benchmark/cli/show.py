@@ -10,7 +10,7 @@ import typer
 
 from benchmark.cli import describe, output
 from benchmark.cli.exit_codes import say
-from benchmark.cli.options import AsJson, SuiteName
+from benchmark.cli.options import AsJson, SuiteName, refuse
 from benchmark.utils.progress import Console
 from benchmark.utils.terminal import print_table
 
@@ -54,6 +54,8 @@ def show(
 
     with output.stdout_is_for_results():
         found = describe.find(name, suite)
+    if isinstance(found, RunRecord) or "settings_on" not in found:
+        refuse("is for the settings of a method", "suite")
     if isinstance(found, RunRecord):
         output.print_record(found) if not as_json else sys.stdout.write(found.to_json())
     elif as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -225,6 +226,19 @@ def _check_files(folder: Path, rows: Sequence[_Row], progress: Progress | None) 
     return checked
 
 
+def _foreign(value: str) -> str | None:
+    """The way out for a value that is no path of this system; None for one that may be."""
+    if value.startswith("~"):
+        return "'~' is not expanded: write the whole path, or one relative to the manifest"
+    if re.match(r"(?i)file://", value):
+        return "is a file:// address: write the path alone"
+    if re.match(r"(?i)[a-z][a-z0-9+.-]*://", value):
+        return "is an address, and nothing is downloaded: get the file first and give its path"
+    if os.sep != "\\" and (re.match(r"[A-Za-z]:[\\/]", value) or "\\" in value):
+        return "is a Windows path: write it with '/', relative to the manifest"
+    return None
+
+
 def _check_file(folder: Path, column: str, value: str) -> _Checked:
     file = folder / value
     silent = False
@@ -234,6 +248,8 @@ def _check_file(folder: Path, column: str, value: str) -> _Checked:
         else:
             load_image(file)
     except (AudioError, ImageError) as error:
+        if not file.exists() and (hint := _foreign(value)):
+            return _Checked(reason=f"{column} {value!r} does not exist: {hint}")
         return _Checked(reason=f"{column} {value!r} {error.reason}: {error.fix} or remove the row")
     return _Checked(sha256=sha256_of(file), silent=silent)
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import model_validator
 
 from benchmark.leaderboard.tables import DASH, Sheet, latex, markdown, rich_table
 from benchmark.records.store import packaged_results
-from benchmark.utils.errors import UserError
+from benchmark.utils.errors import UserError, unknown
+from benchmark.utils.models import FrozenModel
+from benchmark.utils.toml import read_toml, validated
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,10 +31,8 @@ FILE = "literature.toml"
 FAMILIES = ("ais", "iis", "aic", "fid", "kid")
 
 
-class Published(BaseModel):
+class Published(FrozenModel):
     """Base of what is read from the files of published facts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class PublishedColumn(Published):
@@ -169,7 +168,11 @@ class Literature(Published):
         return self
 
     def table(self, name: str) -> PublishedTable:
-        return next(table for table in self.tables if table.id == name)
+        """Return the table called `name`. Raises UserError with the nearest names for an unknown one."""
+        for table in self.tables:
+            if table.id == name:
+                return table
+        raise unknown("published table", name, [table.id for table in self.tables])
 
     def sheets(self, only: Sequence[str] | None = None) -> list[Sheet]:
         """The tables that hold one of the metric ids in `only`, with no other columns; all without it.
@@ -210,16 +213,8 @@ def load_published(model: type[T], name: str, path: Path | None = None) -> T:
         if (folder := packaged_results()) is None:
             raise UserError(f"results/{name} is not in this installation: install audio2image-bench again")
         file = folder / name
-    try:
-        # As decimals, so that a number keeps the digits that were printed.
-        return model.model_validate(tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal))
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{file}: not TOML: {error}") from error
-    except ValidationError as error:
-        problems = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
-        raise UserError([f"{file}: {place}: {message}" for place, message in problems]) from error
+    # As decimals, so that a number keeps the digits that were printed.
+    return validated(model, read_toml(file, parse_float=Decimal), file)
 
 
 def to_csv(literature: Literature, only: Sequence[str] | None = None) -> str:

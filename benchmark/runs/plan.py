@@ -66,7 +66,8 @@ class Plan:
         base = load_suite(request.suite)
         method = find_method(request.method) if isinstance(request.method, str) else request.method
         _check(request, method)
-        settings = with_budget(make_settings(method, request.settings), base)
+        with calling(method, "Settings"):
+            settings = with_budget(make_settings(method, request.settings), base)
         manifest = None if request.data is None else _manifest(request.data, request.skip_bad, ui)
         base = resolve(base)
         if manifest is not None:

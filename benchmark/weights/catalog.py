@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from benchmark.utils.errors import unknown
+from benchmark.utils.models import FrozenModel
+from benchmark.utils.toml import read_toml, validated
 
 if TYPE_CHECKING:
     pass
@@ -19,11 +18,7 @@ MANIFEST = Path(__file__).with_name("weights.toml")
 HUB = "hf://"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class File(_Frozen):
+class File(FrozenModel):
     """One file of a network."""
 
     name: str
@@ -34,7 +29,7 @@ class File(_Frozen):
     """Its length in bytes, where that is known."""
 
 
-class Network(_Frozen):
+class Network(FrozenModel):
     """An entry of weights.toml, whose comments say what each field means."""
 
     name: str
@@ -89,9 +84,7 @@ class HubAddress(NamedTuple):
 
 @cache
 def _read(path: Path) -> dict[str, Network]:
-    with open(path, "rb") as file:
-        listed = tomllib.load(file)
-    return {name: Network(name=name, **entry) for name, entry in listed.items()}
+    return {name: validated(Network, {"name": name, **entry}, path) for name, entry in read_toml(path).items()}
 
 
 def networks() -> dict[str, Network]:

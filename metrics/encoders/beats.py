@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metrics.encoders.filterbank import BINS, FRAME, HOP, log_mel_filterbank
+from metrics.tensor_files import check_finite, read_tensors
 
 AUDIOTOKEN_LAYERS = (4, 8, 12)
 FILTERBANK_MEAN = 15.41663
@@ -567,12 +567,10 @@ def load_beats(path: str | Path) -> BEATs:
         ValueError: The file is not a BEATs checkpoint: other entries, unknown configuration fields, or missing,
             unexpected or wrongly shaped parameters.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is not a BEATs checkpoint: {' '.join(str(error).split())}") from error
+    checkpoint = read_tensors(path, "a BEATs checkpoint")
     if not isinstance(checkpoint, dict) or not {"cfg", "model"} <= set(checkpoint):
         raise ValueError(f"{path} is not a BEATs checkpoint: it has no 'cfg' and 'model' entries")
+    check_finite(checkpoint["model"], path)
     model = BEATs(BEATsConfig.from_dict(checkpoint["cfg"]))
     try:
         model.load_state_dict(checkpoint["model"])

@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metrics.encoders.filterbank import BINS, SAMPLE_RATE, log_mel_filterbank
+from metrics.tensor_files import check_finite, read_tensors
 
 CLIPS = 3
 CLIP_SECONDS = 2
@@ -596,17 +596,15 @@ def load_imagebind(path: str | Path, config: ImageBindConfig | None = None) -> I
     """
     path = Path(path)
     try:
-        if path.suffix == ".safetensors":
-            stored = load_file(path)
-        else:
-            stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, SafetensorError) as error:
+        stored = load_file(path) if path.suffix == ".safetensors" else read_tensors(path, "an ImageBind checkpoint")
+    except SafetensorError as error:
         raise ValueError(f"{path} is not an ImageBind checkpoint: {' '.join(str(error).split())}") from error
     if not isinstance(stored, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in stored.items()
     ):
         raise ValueError(f"{path} is not an ImageBind checkpoint: it does not hold parameters by name")
     state = {name: value for name, value in stored.items() if not name.startswith(IGNORED_PREFIXES)}
+    check_finite(state, path)
     with torch.device("meta"):  # The published model has 1.2 billion parameters, which are not allocated twice.
         model = ImageBind(config)
     try:

@@ -7,12 +7,13 @@ so it loads without renaming.
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from metrics.tensor_files import check_finite, read_tensors
 
 Standardise = Literal["clip", "batch"]
 
@@ -243,14 +244,12 @@ def load_wav2clip(path: str | Path, standardise: Standardise = "clip") -> Wav2CL
         ValueError: The file is not the published Wav2CLIP; the message lists missing, unexpected and wrongly shaped
             parameters.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is not a Wav2CLIP checkpoint: {' '.join(str(error).split())}") from error
+    checkpoint = read_tensors(path, "a Wav2CLIP checkpoint")
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{path} is not a Wav2CLIP checkpoint: it holds a {type(checkpoint).__name__}, not parameters")
     parameters = checkpoint.get("state_dict", checkpoint)
     state = {name: value for name, value in parameters.items() if not name.startswith(IGNORED_PREFIXES)}
+    check_finite(state, path)
     model = Wav2CLIP(standardise=standardise)
     try:
         model.load_state_dict(state)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from metrics.scorers.base import ImageScorer, TextScorer
+from metrics.tensor_files import check_finite, one_line
 
 if TYPE_CHECKING:
     from open_clip import CLIP
@@ -87,8 +88,13 @@ def load_openai_clip(name: str, sha256: str, architecture: str, path: Path, devi
     model = open_clip.create_model(architecture, pretrained=None, precision="fp32")
     try:
         open_clip.load_checkpoint(model, str(path), strict=True, weights_only=True, device="cpu")
-    except (RuntimeError, UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is not a CLIP {architecture}: {' '.join(str(error).split())}") from error
+    except UnpicklingError as error:
+        raise ValueError(
+            f"{path} is not a CLIP {architecture}: it is damaged, or holds more than tensors, which is never executed"
+        ) from error
+    except (RuntimeError, EOFError) as error:
+        raise ValueError(f"{path} is not a CLIP {architecture}: {one_line(error)}") from error
+    check_finite(model.state_dict(), path)
     size = model.visual.image_size
     preprocessing = Preprocessing(
         size[0] if isinstance(size, tuple) else size, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD

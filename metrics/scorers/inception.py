@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from metrics.scorers.base import ImageScorer
+from metrics.tensor_files import check_finite, one_line, read_tensors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,18 +26,6 @@ DETAILS: dict[str, Any] = {
     "precision": "float32",
 }
 """Settings that features depend on besides images and weights; a record stores them beside the values."""
-
-
-def find_weights() -> Path | None:
-    """Return the path of torch-fidelity's Inception-v3 weights on this machine, or None.
-
-    Searched are the folder that the environment variable BENCH_WEIGHTS names (first `inception` in it), then the cache
-    folder of torch-fidelity.
-    """
-    own = os.environ.get("BENCH_WEIGHTS")
-    folders = [Path(own).expanduser() / "inception", Path(own).expanduser()] if own else []
-    paths = [folder / WEIGHTS for folder in [*folders, Path(torch.hub.get_dir()) / "checkpoints"]]
-    return next((path for path in paths if path.is_file()), None)
 
 
 class InceptionScorer(ImageScorer):
@@ -65,10 +52,8 @@ class InceptionScorer(ImageScorer):
             self.model = FeatureExtractorInceptionV3(
                 "inception-v3-compat", ["2048"], feature_extractor_weights_path=_tensors_only(weights)
             )
-        except (RuntimeError, UnpicklingError, EOFError, ValueError) as error:
-            raise ValueError(
-                f"{weights} is not torch-fidelity's Inception-v3: {' '.join(str(error).split())}"
-            ) from error
+        except (RuntimeError, EOFError, AttributeError) as error:
+            raise ValueError(f"{weights} is not torch-fidelity's Inception-v3: {one_line(error)}") from error
         self.model.to(device).eval()
 
     @torch.inference_mode()
@@ -83,7 +68,9 @@ class InceptionScorer(ImageScorer):
 
 def _tensors_only(path: Path) -> io.BytesIO:
     """Return the tensors of a PyTorch file as a new file: torch-fidelity unpickles whatever a file holds."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_tensors(path, "torch-fidelity's Inception-v3")
+    if isinstance(state, dict):
+        check_finite(state, path)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.seek(0)

@@ -94,13 +94,22 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_where_the_weights_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+def test_one_place_decides_where_the_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scoring finds them where `bench fetch` puts them and `bench doctor` looks for them."""
+    from benchmark.runs.embeddings import find_inception
+    from benchmark.weights import catalog, locate
+
+    one = catalog.network("inception")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BENCH_WEIGHTS", raising=False)
-    assert inception.find_weights() is None
-    places = [tmp_path / "hub" / "checkpoints", tmp_path / "own", tmp_path / "own" / "inception"]
+    assert find_inception() is None
+    places = [locate.target(one), tmp_path / "own", tmp_path / "own" / "inception"]
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path / "own"))
-    for place in places:  # from the last to the first
+    assert locate.target(one) == places[-1]
+    for number, place in enumerate(places):  # from the last to the first
         place.mkdir(parents=True)
-        (place / inception.WEIGHTS).write_bytes(b"")
-        assert inception.find_weights() == place / inception.WEIGHTS
+        (place / one.files[0].name).write_bytes(bytes([number]))
+        found = find_inception()
+        assert found is not None and found[0] == place / inception.WEIGHTS == locate.located(one) / one.files[0].name
+        assert found[1] == locate.hash_at(one, place)

@@ -1,0 +1,57 @@
+"""Reading released checkpoints: tensors and plain values only, never unpickled, every number finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def read_tensors(path: str | Path, what: str) -> Any:
+    """Return the contents of a PyTorch file, on the CPU.
+
+    Args:
+        path: The file.
+        what: What it should be, for messages: "a BEATs checkpoint".
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        ValueError: It is damaged, or holds anything but tensors and plain values, which would have to be executed.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        # PyTorch's own text advises to load it all the same, which would run whatever the file holds.
+        raise ValueError(
+            f"{path} is not {what}: it is damaged, or holds more than tensors and plain values, which is never executed"
+        ) from error
+    except (RuntimeError, EOFError) as error:
+        raise ValueError(f"{path} is not {what}: {one_line(error)}") from error
+
+
+def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
+    """Raise ValueError, naming the parameters, where a tensor of `state` holds NaN or infinite values.
+
+    Attention masks are left out: minus infinity is their business.
+    """
+    bad = [
+        name
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+        and value.is_floating_point()
+        and not name.endswith("mask")
+        and not bool(torch.isfinite(value).all())
+    ]
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise ValueError(f"{path} holds NaN or infinite values in {', '.join(bad[:3])}{more}: get the file again")
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's text in one line, without PyTorch's advice to unpickle."""
+    text = " ".join(str(error).split())
+    return text.partition("weights_only")[0].rpartition(". ")[0] if "weights_only" in text else text
