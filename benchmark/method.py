@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmark.utils.errors import UserError
+from benchmark.utils.models import FrozenModel
 
 if TYPE_CHECKING:
     import torch
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
 Sight = Literal["audio", "label", "label list", "frame", "other clips", "unknown"]
 
 
-class MethodCard(BaseModel):
-    """What a reader of the table must know of a method."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class _CardFields(FrozenModel):
+    """The fields of a card, checked."""
 
     name: str
     """The name it is found by and that tables show."""
@@ -48,8 +47,15 @@ class MethodCard(BaseModel):
     notes: str | None = None
     """What else bears on its numbers."""
 
+
+class MethodCard(_CardFields):
+    """What a reader of the table must know of a method.
+
+    A card with wrong values can be made, so that it does not make the other classes of a file unusable; `problems`
+    says what is wrong, and the method is refused when it is asked for.
+    """
+
     def __init__(self, **values: Any) -> None:
-        # A bad card is noted, not raised: it must not make the other classes of a file, or a package, unusable.
         try:
             super().__init__(**values)
         except ValidationError:
@@ -62,7 +68,7 @@ class MethodCard(BaseModel):
     def problems(self) -> list[str]:
         """What is wrong with the card, a line a field."""
         try:
-            MethodCard.__pydantic_validator__.validate_python(dict(self.__dict__))
+            _CardFields.model_validate(dict(self.__dict__))
         except ValidationError as error:
             return [_card_problem(one) for one in error.errors()]
         return []
@@ -74,14 +80,12 @@ def _card_problem(error: Any) -> str:
     return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}{value}"
 
 
-class MethodSettings(BaseModel):
+class MethodSettings(FrozenModel):
     """Base of a method's settings: plain values with defaults, each with a docstring.
 
     A value of None is the suite's training budget's, or stands for not being set: it enters no identity, so a setting
     that is added later with this default leaves older results valid.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     @property
     def trains(self) -> bool:
