@@ -191,6 +191,7 @@ class ConditioningMethod(Method):
         """Conditioning of `clips`; row i depends on clip i alone."""
 
     def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
+        """Sample the suite's backbone with the conditioning of `clips`."""
         return self.run.backbone.sample(self.condition(clips).prompt_embeds, seeds)
 
 

@@ -38,9 +38,11 @@ class Column:
 
     @property
     def header(self) -> str:
+        """The heading, with an arrow that says which way is better."""
         return f"{self.title} {ARROWS[self.direction]}".rstrip()
 
     def show(self, value: float | None) -> str:
+        """Return a value with the column's digits; a dash for none."""
         return DASH if value is None else f"{value:.{self.digits}f}"
 
 
@@ -68,16 +70,18 @@ class Cell:
 
     @property
     def mark(self) -> str:
+        """A dagger where the difference from the best is not significant."""
         return TIED if self.tied else ""
 
     def spread(self, column: Column) -> str:
-        """``± std`` over seeds and ``[low, high]`` over clips, what there is of them."""
+        """Return `± std` over seeds and `[low, high]` over clips, each where it is known."""
         parts = [] if self.std is None else [f"± {column.show(self.std)}"]
         if self.low is not None and self.high is not None:
             parts.append(f"[{column.show(self.low)}, {column.show(self.high)}]")
         return " ".join(parts)
 
     def show(self, column: Column) -> str:
+        """Return value, mark and spread as the table shows them."""
         return f"{column.show(self.value)}{self.mark} {self.spread(column)}".rstrip()
 
 
@@ -91,6 +95,7 @@ class Fit:
 
     @classmethod
     def of(cls, costs: Sequence[Cost]) -> Fit:
+        """Return what fitting cost over the runs of a row."""
         steps = [cost.fit_steps for cost in costs if cost.fit_steps is not None]
         seconds = [cost.fit_seconds for cost in costs if cost.fit_seconds is not None]
         parameters = [cost.trainable_parameters for cost in costs if cost.trainable_parameters is not None]
@@ -100,7 +105,8 @@ class Fit:
         )
 
     def show(self) -> str:
-        """
+        """Return the cost in words.
+
         >>> Fit(600, 439.66, 169_891).show()
         '600 steps, 7.3 min, 0.17 M'
         """
@@ -143,19 +149,22 @@ class Row:
 
     @property
     def label(self) -> str:
+        """The method with what tells its settings apart, and why it has no rank."""
         extra = ", ".join(part for part in (self.variant, self.unranked or "") if part)
         return f"{self.method} ({extra})" if extra else self.method
 
     @property
     def shown_seeds(self) -> str:
+        """The number of seeds; "fixed" for a method without randomness."""
         return str(len(self.seeds)) if self.seeds else "fixed"
 
     @property
     def shown_where(self) -> str:
+        """Where the records lie, with a star where copies differ."""
         return f"{self.where} *" if self.differs else self.where
 
     def sample(self, metric: str) -> Sample | None:
-        """The metric as it enters a comparison; None where the row has no value."""
+        """Return the metric as it enters a comparison; None where the row has no value."""
         cell = self.cells[metric]
         if cell.value is None:
             return None
@@ -181,6 +190,7 @@ class Board:
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """All that stands below the table."""
         return self.remarks + self.legend
 
     @property
@@ -195,14 +205,17 @@ class Board:
 
     @property
     def has_chance(self) -> bool:
+        """Whether the chance level of a column is known."""
         return any(column.chance is not None for column in self.columns)
 
     @property
     def has_fit(self) -> bool:
+        """Whether a row was fitted."""
         return any(row.fit != Fit() for row in self.rows)
 
     @property
     def title(self) -> str:
+        """Suite, version and the beginning of the fingerprint."""
         version = "" if self.version is None else f" {self.version}"
         return f"{self.suite}{version}" + (f" ({self.fingerprint[:8]})" if self.fingerprint else "")
 

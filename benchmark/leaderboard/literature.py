@@ -49,6 +49,7 @@ class PublishedColumn(Published):
 
     @property
     def header(self) -> str:
+        """The published name, this project's id where it is another, and which way is better."""
         known = "" if self.id.startswith("other:") or self.id == self.published else f" = {self.id}"
         return f"{self.published}{known} {'↑' if self.direction == 'up' else '↓'}"
 
@@ -83,6 +84,7 @@ class PublishedRow(Published):
     """What else bears on it."""
 
     def show(self, column: str) -> str:
+        """Return a number with the digits that were printed; a dash for none."""
         spread = f" ± {self.std[column]}" if column in self.std else ""
         return f"{self.values[column]}{spread}" if column in self.values else DASH
 

@@ -109,6 +109,7 @@ class Entry:
 
     @property
     def shown_order(self) -> str:
+        """Whether the order is the published one, and which rows stand on the other side."""
         if self.same_order is None:
             return DASH
         return "yes" if self.same_order else f"no: {', '.join(self.crossed)}"
@@ -141,6 +142,7 @@ class Paper:
 
     @property
     def title(self) -> str:
+        """Which table, published and measured on what."""
         return f"{self.table.title}: published on {self.table.data}, measured on {self.board.title}"
 
 

@@ -76,6 +76,7 @@ def markdown_notes(notes: Sequence[str]) -> str:
 
 
 def escape_markdown(text: str) -> str:
+    """Return `text` with what Markdown would take for markup escaped."""
     return re.sub(r"([\\`*<>|]|(?<!\w)_|_(?!\w)|\](?=\())", r"\\\1", text)
 
 
@@ -158,6 +159,7 @@ _LATEX = {
 
 
 def escape_latex(text: str) -> str:
+    """Return `text` with LaTeX's special characters escaped, and symbols as commands."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 

@@ -95,7 +95,7 @@ class Folder:
             lock.release()
 
     def step_done(self, step: str, identity: str, reuse: Reuse = Reuse.MATCHING) -> bool:
-        """Whether `step` was finished with this `identity` and what it made is still there."""
+        """Return whether `step` was finished with this `identity` and its output still exists."""
         state = self._state(step)
         return (
             reuse is Reuse.MATCHING
@@ -130,7 +130,7 @@ class Folder:
         return {"done": "done", "begun": "begun"}.get(str(self._state(step).get("state")), "not begun")  # type: ignore[return-value]
 
     def payload(self, step: str) -> dict[str, Any]:
-        """What `mark_done` was given for `step`; empty if the step is not done."""
+        """Return the payload that `mark_done` was given for `step`; empty if the step is not done."""
         payload: dict[str, Any] = self._state(step).get("payload", {})
         return payload
 
@@ -156,14 +156,17 @@ class RunFolder(Folder):
 
     @property
     def record_path(self) -> Path:
+        """The record's file."""
         return self.path / "record.json"
 
     @property
     def scores_path(self) -> Path:
+        """The file of per-clip scores."""
         return self.path / "scores.parquet"
 
     @property
     def images(self) -> Path:
+        """The folder of images."""
         return self.path / "images"
 
     def image_paths(self, clip_ids: Sequence[str], per_clip: int = 1) -> dict[tuple[str, int], Path]:
@@ -209,15 +212,15 @@ class Store:
         return RunFolder(self.root / _safe(suite) / _safe(method) / run_name(seed, limit, changed))
 
     def fit(self, suite: str, name: str, identity: str) -> Folder:
-        """The folder of a fit, shared by all runs whose fit has this `identity` (a hex digest)."""
+        """Return the folder of a fit, shared by all runs whose fit has this `identity` (a hex digest)."""
         return Folder(self.root / _safe(suite) / f"{_safe(name)}-{identity[:8]}")
 
     def suites(self) -> list[str]:
-        """Names of the suite folders that are here."""
+        """Return the names of the suite folders."""
         return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
 
     def records(self, suite: str) -> Found:
-        """Every record of the suite's runs here, finished or not; what was set aside is left out.
+        """Return every record of a suite's runs, finished or not; what was set aside is left out.
 
         `suite` is a name, which a derived suite may share with others of other clips, or a `suite_folder`.
         """
@@ -226,7 +229,7 @@ class Store:
 
 
 def packaged_results() -> Path | None:
-    """Folder of the committed records, one folder a suite: inside the wheel, or `results/` of the checkout."""
+    """Return the folder of the committed records, one folder a suite: in the wheel, or `results/` of the checkout."""
     if (PACKAGE / "_results").is_dir():
         return PACKAGE / "_results"
     # Beside an installed package lie other people's folders: only a checkout has a project file there.
@@ -236,7 +239,7 @@ def packaged_results() -> Path | None:
 
 
 def packaged_records(suite: str) -> Found:
-    """The committed records of a suite; other files there (tables, published numbers) are passed over."""
+    """Return the committed records of a suite; other files there (tables, published numbers) are ignored."""
     results = packaged_results()
     if results is None:
         return Found([], [])
