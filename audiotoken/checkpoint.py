@@ -1,4 +1,7 @@
-"""Embedders and training states on disk. Nothing is unpickled, everything appears whole or not at all."""
+"""Checkpoints of embedders, LoRAs and training states.
+
+Files are written atomically, and reading never unpickles objects.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,22 @@ from audiotoken.embedder import Embedder
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json, save_atomic
 
-# One key for all of the metadata: safetensors writes several in random order, and equal embedders shall be equal files.
+# One key for all metadata: safetensors writes several in random order, but equal embedders must be equal files.
 _METADATA = "audiotoken"
 _UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, SafetensorError)
 
 
 def save_embedder(path: Path, embedder: Embedder, metadata: Mapping[str, str]) -> None:
-    """Write `embedder`'s parameters to `path` (safetensors) with `metadata`; equal contents give equal bytes."""
+    """Write an embedder's parameters in safetensors format; equal contents give equal bytes.
+
+    Args:
+        path: File to write.
+        embedder: The embedder.
+        metadata: Texts stored beside the parameters; see `read_metadata`.
+
+    Raises:
+        TypeError: A value of `metadata` is not a string.
+    """
     for key, value in metadata.items():
         if not isinstance(value, str):
             raise TypeError(f"metadata {key!r} is a {type(value).__name__}: safetensors holds text only")
@@ -34,17 +46,24 @@ def save_embedder(path: Path, embedder: Embedder, metadata: Mapping[str, str]) -
 
 
 def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = False) -> Embedder:
-    """The embedder stored at `path`, float32, on the CPU, in eval mode; its sizes are read from the tensors.
+    """Load an embedder in float32, on the CPU, in eval mode.
 
-    Reads what `save_embedder` wrote, and the released `embedder_learned_embeds.bin` (a PyTorch file; only its tensors
-    are read). The keyword arguments are `Embedder`'s. The global random state is not touched.
-    Raises UserError listing every missing, unexpected, wrongly shaped or not finite parameter, or if the file cannot be
-    read.
+    Reads files of `save_embedder` and the released `embedder_learned_embeds.bin`, a PyTorch file of which only the
+    tensors are read. The embedder's sizes follow from the tensors. The global random state is not changed.
+
+    Args:
+        path: File to read.
+        dropout: As in `Embedder`.
+        official_dropout: As in `Embedder`.
+
+    Raises:
+        UserError: The file cannot be read, or parameters are missing, unexpected, wrongly shaped or not finite; the
+            error lists them all.
     """
     state = _read_tensors(path)
     problems = _problems(state)
     if problems:
-        raise UserError([f"{path} is no embedder's checkpoint: {problem}" for problem in problems])
+        raise UserError([f"{path} is not an embedder checkpoint: {problem}" for problem in problems])
     sizes = _sizes(state)
     assert sizes is not None
     with torch.device("meta"):
@@ -54,12 +73,22 @@ def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = 
 
 
 def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
-    """A LoRA's down (rank, inputs) and up (outputs, rank) of each linear layer.
+    """Load the LoRA of each attention projection of a U-Net.
 
-    Keys are names of modules of `unet` ("down_blocks.0....attn1.to_q", "....to_out.0"); the layer's weight grows by
-    `up @ down`. Reads what `lora.save_lora` wrote, and the released `lora_layers_learned_embeds.bin`: the state of
-    diffusers' LoRA attention processors (guyyariv/AudioToken@b42a374 train.py). Raises UserError listing every
-    missing, unexpected, wrongly shaped or not finite parameter, or if the file cannot be read.
+    Reads files of `lora.save_lora` and the released `lora_layers_learned_embeds.bin`, the state of diffusers' LoRA
+    attention processors (guyyariv/AudioToken@b42a374 train.py).
+
+    Args:
+        path: File to read.
+        unet: U-Net that the LoRA must fit.
+
+    Returns:
+        Matrices down (rank, inputs) and up (outputs, rank) by the name of a module of `unet`
+        ("down_blocks.0....attn1.to_q", "....to_out.0"). The LoRA adds `up @ down` to the module's weight.
+
+    Raises:
+        UserError: The file cannot be read, or parameters are missing, unexpected, wrongly shaped or not finite; the
+            error lists them all.
     """
     state = _read_tensors(path)
     ours = any(".lora_A." in key for key in state)
@@ -81,20 +110,24 @@ def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
             elif down.shape != (up.shape[-1], inputs) or up.shape != (outputs, len(down)):
                 problems.append(
                     f"{keys[0]} and its up have shapes {tuple(down.shape)} and {tuple(up.shape)}, "
-                    f"(rank, {inputs}) and ({outputs}, rank) fit this U-Net"
+                    f"expected (rank, {inputs}) and ({outputs}, rank) for this U-Net"
                 )
             elif not (down.isfinite().all() and up.isfinite().all()):
-                problems.append(f"{keys[0]} or its up holds numbers that are not finite")
+                problems.append(f"{keys[0]} or its up holds values that are not finite")
             else:
                 layers[f"{name}.{linear}"] = down.float(), up.float()
     problems += [f"{key} is unexpected" for key in state]
     if problems:
-        raise UserError([f"{path} is no LoRA of this U-Net: {problem}" for problem in problems])
+        raise UserError([f"{path} is not a LoRA of this U-Net: {problem}" for problem in problems])
     return layers
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata given to `save_embedder`; empty for a file that has none."""
+    """Return the metadata that `save_embedder` stored; empty for a file without.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     if not _is_safetensors(path):
         return {}
     with _reading(path), safe_open(path, framework="pt") as file:
@@ -102,15 +135,20 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a training state (of the optimizer, the step, the random generators) to `path`.
+    """Write a training state: of the optimiser, the step, the random generators.
 
-    Mappings, lists and tuples of tensors, numbers, text, bytes, booleans and None, nested at will: what `load_state`
-    can read without unpickling. Raises TypeError naming the place of anything else.
+    Args:
+        path: File to write.
+        state: Mappings, lists and tuples of tensors, numbers, strings, bytes, booleans and None, nested to any depth:
+            what `load_state` can read without unpickling objects.
+
+    Raises:
+        TypeError: `state` holds a value of another type; the message names its place.
     """
     plain = _plain(state, "state")
 
     def write(temporary: Path) -> None:
-        # A file object, for PyTorch puts a file's own name into the file: equal states should be equal files.
+        # A file object: PyTorch writes a file's own name into the file, but equal states should be equal files.
         with open(temporary, "wb") as file:
             torch.save(plain, file)
 
@@ -118,16 +156,20 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """What `save_state` wrote, tensors on the CPU. Raises UserError if the file is missing or damaged."""
+    """Load a training state written by `save_state`, with tensors on the CPU.
+
+    Raises:
+        UserError: The file is missing or damaged, or is not a training state.
+    """
     with _reading(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict):
-        raise UserError(f"{path} is no training state: it holds a {type(state).__name__}; delete it to start afresh")
+        raise UserError(f"{path} is not a training state: it holds a {type(state).__name__}; delete it to start again")
     return state
 
 
 def _sizes(state: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
-    """Input, output and hidden size of the embedder that `state` is of; None where it cannot be one."""
+    """Return the input, output and hidden size of an embedder's `state`; None where it cannot be one."""
     first, second = state.get("fc1.weight"), state.get("fc2.weight")
     if second is None or second.ndim != 2:
         return None
@@ -137,7 +179,7 @@ def _sizes(state: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
 
 
 def _problems(state: Mapping[str, Tensor]) -> list[str]:
-    """One line for every parameter of `state` that keeps it from being an embedder's."""
+    """Return one line for every parameter that prevents `state` from being an embedder's."""
     sizes = _sizes(state)
     input_size, output_size, hidden_size = sizes or (1, 1, 1)
     with torch.device("meta"):
@@ -150,11 +192,13 @@ def _problems(state: Mapping[str, Tensor]) -> list[str]:
             continue
         if sizes is None:
             if name == "fc2.weight":
-                problems.append(f"{name} has shape {tuple(value.shape)}, not (output size, hidden size)")
+                problems.append(f"{name} has shape {tuple(value.shape)}, expected (output size, hidden size)")
         elif value.shape != parameter.shape:
-            problems.append(f"{name} has shape {tuple(value.shape)}, {tuple(parameter.shape)} fits the others")
+            problems.append(
+                f"{name} has shape {tuple(value.shape)}, expected {tuple(parameter.shape)} to fit the others"
+            )
         elif not value.isfinite().all():
-            problems.append(f"{name} holds numbers that are not finite")
+            problems.append(f"{name} holds values that are not finite")
     return problems
 
 
@@ -164,25 +208,25 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} is no checkpoint: it does not hold named tensors")
+        raise UserError(f"{path} is not a checkpoint: it does not hold named tensors")
     return state
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether the file begins as safetensors do: eight bytes of length, then JSON. The suffix is not trusted."""
+    """Return whether the file begins as safetensors do, regardless of its suffix: eight bytes of length, then JSON."""
     with _reading(path), open(path, "rb") as file:
         return file.read(9)[8:] == b"{"
 
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turns what goes wrong with a file into one line for the user."""
+    """Turn errors of reading a file into a `UserError` of one line."""
     try:
         yield
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except _UNREADABLE as error:
-        # The library's own words are left out: PyTorch's advise to unpickle the file.
+        # Without the library's message: PyTorch's recommends unpickling the file.
         raise UserError(f"{path} cannot be read: it is damaged, or not a file of named tensors") from error
 
 

@@ -1,7 +1,7 @@
-"""`python -m audiotoken.convert`: a trained embedder becomes a pipeline that can be shared.
+"""Convert a trained embedder to a diffusers pipeline that can be shared: `python -m audiotoken.convert`.
 
-The embedder is that of a fit of this benchmark, or the released `embedder_learned_embeds.bin`; the frozen networks
-around it are those of a suite, or files.
+The embedder is from a fit of this benchmark, or the released `embedder_learned_embeds.bin`; the frozen networks around
+it are those of a suite, or files.
 """
 
 from __future__ import annotations
@@ -19,19 +19,25 @@ if TYPE_CHECKING:
     from audiotoken.pipeline import AudioTokenPipeline, TokenEmbedder
 
 METHODS = ("audiotoken", "audiotoken-cl", "audiotoken-lora")
-"""Methods whose fit is an embedder over BEATs, the last one with a LoRA beside it, and nothing else."""
+"""Methods whose fit consists of an embedder over BEATs (the last one with a LoRA beside it) and nothing else."""
 
 
 def from_suite(
     embedder: Path, suite: str | None = None, official_dropout: bool | None = None, lora: Path | None = None
 ) -> AudioTokenPipeline:
-    """A pipeline of an embedder (a fit's folder, or a file) and the frozen networks and settings of its suite.
+    """Create a pipeline of an embedder and the frozen networks and settings of its suite.
 
-    It makes the pictures that `bench` makes: bit by bit in single precision on the same device, with one CPU generator
-    a picture, seeded like the benchmark's, and batches of the same size. `suite` is needed where the file does not
-    name one. `official_dropout` is as in the fit unless it is given. `lora` is the U-Net's LoRA; that of a fit lies
-    beside its embedder, and need not be named. Raises UserError for a fit of another method and for files that do not
-    fit.
+    It generates the images that `bench` generates: bit by bit in single precision on the same device, with one CPU
+    generator per image, seeded as in the benchmark, and batches of the same size.
+
+    Args:
+        embedder: Folder of a fit, or file of an embedder.
+        suite: Name of the suite; by default the one that the file names.
+        official_dropout: Whether dropout stays on at inference; by default as in the fit.
+        lora: LoRA of the U-Net; by default the one beside the embedder of a fit that has one.
+
+    Raises:
+        UserError: The fit is of another method, no suite is known, or files cannot be read or do not fit together.
     """
     from audiotoken.checkpoint import read_metadata
     from audiotoken.features import encoder_of
@@ -42,10 +48,10 @@ def from_suite(
     file = _file(embedder)
     metadata = read_metadata(file)
     if (method := metadata.get("method", METHODS[0])) not in METHODS:
-        raise UserError(f"{file} is a fit of method {method!r}: only {', '.join(METHODS)} become pipelines")
+        raise UserError(f"{file} is a fit of method {method!r}: only {', '.join(METHODS)} can be converted")
     name = suite or metadata.get("suite")
     if name is None:
-        raise UserError(f"{file} does not say which suite it was made for: give --suite, or --beats and --base")
+        raise UserError(f"{file} does not name its suite: give --suite, or --beats and --base")
     protocol = load_suite(name)
     part = _token_embedder(file, official_dropout)
     made = AudioTokenPipeline(
@@ -71,13 +77,23 @@ def from_released(
     lora: Path | None = None,
     **settings: Any,
 ) -> AudioTokenPipeline:
-    """A pipeline of an embedder (`embedder_learned_embeds.bin`, or a fit's), a BEATs checkpoint and Stable Diffusion.
+    """Create a pipeline of an embedder, a BEATs checkpoint and Stable Diffusion.
 
-    `base` is a folder or a repository ("repository@revision" pins it) in diffusers' layout; its safety checker is left
-    out, as it is in the benchmark. `official_dropout` is as in the fit, and off for the released embedder, unless it
-    is given. `lora` is the U-Net's LoRA (`lora_layers_learned_embeds.bin`; that of a fit lies beside its embedder).
-    `settings` are AudioTokenPipeline's. Only tensors are read of the files. Raises UserError with the list of all
-    missing, unexpected and wrongly shaped parameters, and for widths that do not fit.
+    Only tensors are read from the files. The safety checker is omitted, as in the benchmark.
+
+    Args:
+        embedder: The released `embedder_learned_embeds.bin`, or a fit's folder or file.
+        beats: BEATs checkpoint.
+        base: Stable Diffusion in diffusers' layout: a folder or a repository ("repository@revision" pins it).
+        official_dropout: Whether dropout stays on at inference; by default as in the fit, and off for the released
+            embedder.
+        lora: LoRA of the U-Net, such as the released `lora_layers_learned_embeds.bin`; by default the one beside the
+            embedder of a fit that has one.
+        **settings: Arguments of `AudioTokenPipeline`.
+
+    Raises:
+        UserError: Files cannot be read, widths do not fit together, or parameters are missing, unexpected or wrongly
+            shaped; the error lists them all.
     """
     from diffusers import StableDiffusionPipeline
 
@@ -102,7 +118,7 @@ def from_released(
 
 
 def _token_embedder(file: Path, official_dropout: bool | None) -> TokenEmbedder:
-    """The embedder of `file`, with its dropout left on at inference as it was in its fit, unless told otherwise."""
+    """Return the embedder of `file`; by default its dropout at inference is as in its fit."""
     from audiotoken.checkpoint import load_embedder, read_metadata
     from audiotoken.pipeline import TokenEmbedder
 
@@ -112,7 +128,7 @@ def _token_embedder(file: Path, official_dropout: bool | None) -> TokenEmbedder:
 
 
 def _with_lora(pipeline: AudioTokenPipeline, embedder: Path, lora: Path | None) -> AudioTokenPipeline:
-    """`pipeline` with the LoRA that is named, or that lies beside a fit's embedder."""
+    """Return `pipeline` with the given LoRA, or with the one beside a fit's embedder."""
     from audiotoken.checkpoint import read_metadata
     from audiotoken.lora import FILE, load_lora_into
 
@@ -128,15 +144,13 @@ def _file(embedder: Path) -> Path:
 
 
 def convert(
-    embedder: Annotated[Path, typer.Argument(help="Folder of a fit, or an embedder's file (.safetensors, .bin).")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the pipeline; it must not exist yet.")],
-    suite: Annotated[str | None, typer.Option(help="Take this suite's networks. \\[default: the fit's suite]")] = None,
-    beats: Annotated[Path | None, typer.Option(help="Take this BEATs checkpoint (.pt); with --base.")] = None,
-    base: Annotated[
-        str | None, typer.Option(help="Take this Stable Diffusion: folder, or repository@revision.")
-    ] = None,
+    embedder: Annotated[Path, typer.Argument(help="Folder of a fit, or file of an embedder (.safetensors, .bin).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the pipeline to; it must not exist.")],
+    suite: Annotated[str | None, typer.Option(help="Suite whose networks to use. \\[default: the fit's suite]")] = None,
+    beats: Annotated[Path | None, typer.Option(help="BEATs checkpoint to use (.pt); requires --base.")] = None,
+    base: Annotated[str | None, typer.Option(help="Stable Diffusion to use: a folder, or repository@revision.")] = None,
     lora: Annotated[
-        Path | None, typer.Option(help="Take this LoRA of the U-Net (.safetensors, .bin). \\[default: the fit's]")
+        Path | None, typer.Option(help="LoRA of the U-Net to use (.safetensors, .bin). \\[default: the fit's]")
     ] = None,
     embedder_only: Annotated[
         bool, typer.Option("--embedder-only", help="Write the embedder and a reference to --base: 35 MB, not 4 GB.")
@@ -146,17 +160,17 @@ def convert(
         typer.Option(
             "--official-dropout/--no-official-dropout",
             show_default=False,
-            help="Leave the embedder's dropout on, as the released code does. \\[default: as in the fit]",
+            help="Keep the embedder's dropout on at inference, as the released code does. \\[default: as in the fit]",
         ),
     ] = None,
 ) -> None:
-    """Make a pipeline of a trained embedder."""
+    """Convert a trained embedder to a diffusers pipeline."""
     if output.exists():
-        raise UserError(f"-o {output} exists: name a folder that does not, or remove it")
+        raise UserError(f"-o {output} already exists: choose another folder, or remove it")
     if beats is not None and base is None:
-        raise UserError("--beats needs --base: give both, or neither for the networks of a suite")
+        raise UserError("--beats needs --base: give both, or neither to use the networks of a suite")
     if embedder_only and base is None:
-        raise UserError("--embedder-only needs --base: the Stable Diffusion that the share refers to")
+        raise UserError("--embedder-only needs --base: the Stable Diffusion to refer to")
     if base is not None and beats is not None:
         pipeline = from_released(embedder, beats, base, official_dropout, lora)
     else:
@@ -170,7 +184,11 @@ def convert(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 done, 1 failed, 2 wrong use."""
+    """Run the command line.
+
+    Returns:
+        The exit code: 0 for success, 1 for a failure, 2 for wrong usage.
+    """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(convert)
     try:

@@ -1,6 +1,6 @@
-"""The embedder: features of a sound over time -> one vector that a text encoder reads as a word.
+"""The embedder: maps features of audio over time to one vector that a text encoder reads as a word.
 
-The only thing that AudioToken trains (paper, section 3). Parameters have the names of the released weights
+It is the only part that AudioToken trains (paper, section 3). Parameters have the names of the released weights
 (guyyariv/AudioToken@ab7d280, `output/embedder_learned_embeds.bin`).
 """
 
@@ -15,17 +15,28 @@ from torch import Tensor, nn
 
 
 class Rows(NamedTuple):
-    """Some rows of a batch: what is drawn for them is drawn for the whole batch, so that it does not depend on who
-    else works on the rest."""
+    """Rows of a batch that are processed together.
+
+    Random values are drawn for the whole batch, so that they do not depend on how it is split over processes.
+    """
 
     generator: torch.Generator
+    """Generator of the random values."""
     of: int
-    """Rows of the batch."""
+    """Number of rows of the batch."""
     taken: slice
-    """Those that are here."""
+    """Rows of the batch that are present."""
 
     def draw(self, function: Callable[..., Tensor], shape: Sequence[int]) -> Tensor:
-        """`function((of, *shape), generator=...)` of the rows that are here: (rows, *shape)."""
+        """Draw values for the batch and return those of the rows taken.
+
+        Args:
+            function: Random function of torch, such as `torch.rand`.
+            shape: Shape of a row's values.
+
+        Returns:
+            (rows, *shape) values.
+        """
         return function((self.of, *shape), generator=self.generator, device=self.generator.device)[self.taken]
 
 
@@ -33,23 +44,27 @@ Generators = torch.Generator | Sequence[torch.Generator] | Rows
 
 
 class Potentials(NamedTuple):
-    """What the embedder computes on its way to the token; T is time, D the token's size."""
+    """Intermediate values of the embedder; T is time, D the size of the token."""
 
     hidden: Tensor
-    """(B, T, D): the projected frames that the token is a weighted sum of."""
+    """(B, T, D) projected features, of which the token is a weighted sum over time."""
     unary: Tensor
-    """(B, T): how much a frame matters by itself."""
+    """(B, T) importance of each time step by itself."""
     self_potential: Tensor
-    """(B, T) in [-1, 1]: how much a frame agrees with the whole clip."""
+    """(B, T) agreement of each time step with the whole clip, in [-1, 1]."""
     attention: Tensor
-    """(B, T): weights of the frames, non-negative, summing to 1 over time."""
+    """(B, T) weights of the time steps, non-negative, summing to 1."""
 
 
 class Dropout(nn.Module):
     """Dropout that can stay active in eval mode and can draw from given generators.
 
-    With one generator a row (its device may differ from the input's) a row's mask does not depend on the other rows;
-    with `Rows`, on whether the others are here.
+    Args:
+        p: Probability of dropping a value.
+        always: Whether dropout is also active in eval mode.
+
+    Raises:
+        ValueError: `p` is not in [0, 1).
     """
 
     def __init__(self, p: float, always: bool) -> None:
@@ -60,6 +75,17 @@ class Dropout(nn.Module):
         self.always = always
 
     def forward(self, x: Tensor, generator: Generators | None = None) -> Tensor:
+        """Apply dropout where it is active.
+
+        Args:
+            x: (B, ...) values.
+            generator: Generator of the mask: one for the batch; one per row, on any device, so that a row's mask does
+                not depend on other rows; or `Rows`, so that it does not depend on which of them are present. By default
+                torch's global generator.
+
+        Raises:
+            ValueError: The number of generators is not that of rows.
+        """
         if self.p == 0 or not (self.training or self.always):
             return x
         if generator is None:
@@ -75,6 +101,7 @@ class Dropout(nn.Module):
         return x * (draw.to(x.device) >= self.p) / (1 - self.p)
 
     def extra_repr(self) -> str:
+        """Return the arguments that the module's repr shows."""
         return f"p={self.p}, always={self.always}"
 
 
@@ -87,13 +114,20 @@ class Embedder(nn.Module):
         attention = softmax over i of (a unary(i) + b self(i))
         token = sum over i of attention(i) hidden(i)
 
-    `input_size` is the audio encoder's width (2304 for BEATs: 3 layers of 768), `output_size` the text encoder's (768
-    for Stable Diffusion 1, 1024 for 2), `hidden_size` that of the layer between them (`input_size` unless given, as in
-    the paper). T may differ from call to call; with T = 1 there is nothing to pool, and the token is `hidden`. The
-    pooling is computed in float32 or better, and the token has that type, also under autocast.
+    T may differ from call to call; with T = 1 there is nothing to pool, and the token is `hidden`. The pooling is
+    computed in float32 or better, and the token has that type, also under autocast.
 
-    `dropout` acts on the unary branch while training. The released code leaves it on in eval mode too, so that the
-    same sound gives another token each time; `official_dropout=True` does the same.
+    Args:
+        input_size: Width of the audio encoder's features (2304 for BEATs: 3 layers of 768).
+        output_size: Width of the text encoder (768 for Stable Diffusion 1, 1024 for 2).
+        hidden_size: Width of the layer between them; by default `input_size`, as in the paper.
+        dropout: Probability of dropout on the unary branch.
+        official_dropout: Whether dropout stays on in eval mode, as in the released code, so that the same audio gives
+            another token each time.
+
+    Example:
+        >>> Embedder(input_size=12, output_size=6)(torch.zeros(2, 5, 12)).shape
+        torch.Size([2, 6])
     """
 
     def __init__(
@@ -114,17 +148,32 @@ class Embedder(nn.Module):
         self.fga = _Attention(output_size, Dropout(dropout, always=official_dropout))
 
     def forward(self, features: Tensor, generator: Generators | None = None) -> Tensor:
-        """Token (B, output_size) of `features` (B, T, input_size).
+        """Return the token of each clip.
 
-        `generator` (one, one a row, or `Rows`) draws the dropout's mask where dropout is active.
-        Raises ValueError for features of another shape or without a frame.
+        Args:
+            features: (B, T, input_size), T at least 1.
+            generator: Generator of the dropout's mask where dropout is active: one, one per row, or `Rows`.
+
+        Returns:
+            (B, output_size) tokens.
+
+        Raises:
+            ValueError: Features have another shape, or no time step.
         """
         hidden, _, _, attention = self.potentials(features, generator)
-        # Not a matrix product: autocast would round the sum to half precision.
+        # Not a matrix product, whose sum autocast would round to half precision.
         return (attention.unsqueeze(-1) * hidden).sum(dim=1)
 
     def potentials(self, features: Tensor, generator: Generators | None = None) -> Potentials:
-        """The intermediate values of `forward`, with the same arguments."""
+        """Return the intermediate values of `forward`, whose arguments it takes.
+
+        Args:
+            features: (B, T, input_size), T at least 1.
+            generator: As in `forward`.
+
+        Raises:
+            ValueError: As `forward`.
+        """
         if features.ndim != 3 or features.shape[1] == 0 or features.shape[2] != self.input_size:
             raise ValueError(
                 f"features have shape {tuple(features.shape)}, "
@@ -138,7 +187,7 @@ class Embedder(nn.Module):
 class _Attention(nn.Module):
     """Factor-graph attention with one modality: a unary and a self potential, mixed by two weights.
 
-    The lists of one and the kernel-1 convolutions are there for the names and shapes of the released parameters.
+    Lists of one module and kernel-1 convolutions match the names and shapes of the released parameters.
     """
 
     def __init__(self, size: int, dropout: Dropout) -> None:
@@ -180,10 +229,10 @@ class _SelfPotential(nn.Module):
 
 
 def _pointwise(convolution: nn.Conv1d, x: Tensor) -> Tensor:
-    """A kernel-1 convolution of (B, T, channels), channels last, as the linear map that it is."""
+    """Apply a kernel-1 convolution to (B, T, channels), channels last, as the linear map that it is."""
     return F.linear(x, convolution.weight.squeeze(-1), convolution.bias)
 
 
 def wide(x: Tensor) -> Tensor:
-    """`x` in float32, or as it is where that is more precise."""
+    """Return `x` in float32, or as it is where that is more precise."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,4 +1,4 @@
-"""What is frozen is computed once: features and latents of the training clips."""
+"""Inputs of training that frozen networks compute once: features of the audio and latents of the frames."""
 
 from __future__ import annotations
 
@@ -26,12 +26,22 @@ if TYPE_CHECKING:
 
 FEATURES_VERSION = 1
 HEARD_TOGETHER = 8
+"""Number of training clips per pass of the encoder."""
 STORED_BYTES = 2 * 2**30
-"""Features of more clips than fit into this are computed anew whenever a clip is met."""
+"""Largest size of stored features; those of larger training sets are computed again whenever a clip is used."""
 
 
 def encoder_of(suite: Suite, network: str, device: str) -> Any:
-    """The frozen encoder `network` of the suite. Raises UserError if it has none of that name."""
+    """Return a frozen encoder of the suite.
+
+    Args:
+        suite: The suite.
+        network: Name of the encoder in the suite.
+        device: Device to load it to.
+
+    Raises:
+        UserError: The suite has no encoder of that name.
+    """
     name = f"{suite.base}/{network}"
     if name not in ENCODERS or network not in suite.encoders:
         known = ", ".join(sorted(suite.encoders)) or "none"
@@ -40,14 +50,19 @@ def encoder_of(suite: Suite, network: str, device: str) -> Any:
 
 
 class Sense(ABC):
-    """How a frozen network perceives a clip: features over time, which are what the embedder gets.
+    """Features of a clip over time, computed by a frozen network: the input of the embedder.
 
-    Called, it takes one clip at a time, so that no neighbour's rounding gets into a test clip's token; `together` is
-    faster and serves the training clips.
+    A call encodes one clip at a time, so that a test clip's token does not depend on its neighbours, not even by
+    rounding. `together` is faster and serves the training clips.
+
+    Args:
+        encoder: The frozen network.
+        suite: Suite whose preparation of audio and frames applies.
+        device: Device of the features.
     """
 
     task: ClassVar[str]
-    """What goes on while the training clips are perceived."""
+    """Title of the progress bar while training clips are encoded."""
 
     def __init__(self, encoder: Any, suite: Suite, device: str) -> None:
         self.encoder, self.suite, self.device = encoder, suite, device
@@ -55,53 +70,64 @@ class Sense(ABC):
     @property
     @abstractmethod
     def preparation(self) -> list[Any]:
-        """What features depend on besides the network's weights and the clips, as plain values."""
+        """Plain values that features depend on besides the network's weights and the clips."""
 
     @torch.inference_mode()
     def __call__(self, clips: Sequence[Clip]) -> Tensor:
-        """(B, T, width), in single precision."""
+        """Return features (B, T, width) of clips in single precision, encoding one at a time."""
         return torch.cat([self.together([clip]) for clip in clips])
 
     @abstractmethod
     def together(self, clips: Sequence[Clip]) -> Tensor:
-        """The same in one pass of the network."""
+        """Return features (B, T, width) of clips from one pass of the network."""
 
     @abstractmethod
     def of_samples(self, samples: Sequence[Sample]) -> Tensor:
-        """The same of what a stream of training examples gives."""
+        """Return features (B, T, width) of examples from a training stream."""
 
 
 class Listener(Sense):
-    """The sound's features over time, by the encoder's `extract_features` (waveforms (B, samples) -> (B, T, width)).
+    """Features of the audio over time, by the encoder's `extract_features` (waveforms (B, samples) -> (B, T, width)).
 
-    With BEATs they are what AudioToken uses: the outputs of its layers 4, 8 and 12, joined along the channels.
+    With BEATs these are AudioToken's features: the outputs of layers 4, 8 and 12, joined along the channels.
     """
 
-    task = "listening to the training clips"
+    task = "encoding the training audio"
 
     @property
     def preparation(self) -> list[Any]:
+        """Length of the audio in samples, and the rule for clips of another length."""
         return [self.suite.samples, self.suite.data.length]
 
     def waves(self, clips: Sequence[Clip]) -> Tensor:
-        """The sounds as the suite gives them: (B, samples)."""
+        """Return the audio of clips as the suite prepares it: (B, samples)."""
         return torch.from_numpy(np.stack([self.suite.sound(clip) for clip in clips])).to(self.device)
 
     def together(self, clips: Sequence[Clip]) -> Tensor:
+        """Return features (B, T, width) of the clips' audio from one pass of the network."""
         return self.hear(self.waves(clips))
 
     def of_samples(self, samples: Sequence[Sample]) -> Tensor:
+        """Return features (B, T, width) of the audio of examples from a training stream."""
         return self.hear(torch.from_numpy(np.stack([sample.sound for sample in samples])).to(self.device))
 
     @torch.inference_mode()
     def hear(self, waves: Tensor) -> Tensor:
-        """Waveforms (B, samples) -> (B, T, width)."""
+        """Return features (B, T, width) of waveforms (B, samples)."""
         features: Tensor = self.encoder.extract_features(waves)
         return features.float()
 
 
 class Features:
-    """Features of a training set by position: stored in half precision, or streamed where they would not fit."""
+    """Features of a training set by position: stored in half precision, or streamed where they exceed `STORED_BYTES`.
+
+    Args:
+        sense: Source of the features.
+        clips: The training clips.
+        weights: Hash of the network's weights.
+        cache: Folder for stored features, which later fits use again.
+        ui: Progress and messages.
+    """
 
     def __init__(self, sense: Sense, clips: ClipSet, weights: str, cache: Path, ui: UI) -> None:
         self.sense, self.clips, self.device = sense, clips, sense.device
@@ -109,7 +135,9 @@ class Features:
         self.width = first.shape[-1]
         self.stored: np.ndarray | None = None
         if len(clips) * first.numel() * 2 > STORED_BYTES:
-            ui.say(f"features of {len(clips)} clips do not fit into {STORED_BYTES / 2**30:.0f} GB: they are streamed")
+            ui.say(
+                f"features of {len(clips)} clips exceed {STORED_BYTES / 2**30:.0f} GB: they are streamed, not stored"
+            )
             return
         key = digest(
             [FEATURES_VERSION, weights, clips.identity, device_type(sense.device), "float32", *sense.preparation]
@@ -129,17 +157,23 @@ class Features:
         self.stored = np.load(path, mmap_mode="r")
 
     def __call__(self, positions: Sequence[int]) -> Tensor:
-        """(B, T, width) of the clips at `positions`."""
+        """Return features (B, T, width) of the clips at `positions`."""
         if self.stored is None:
-            # a clone, as what inference mode made cannot be differentiated through
+            # A clone, because autograd refuses tensors created in inference mode.
             return self.sense.together([self.clips[position] for position in positions]).clone()
         return torch.from_numpy(self.stored[np.asarray(positions)].astype(np.float32)).to(self.device)
 
 
 def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the scaled latents of the clips' frames: (n, 4, h, w) each.
+    """Return mean and standard deviation of the scaled latents of the clips' frames, (n, 4, h, w) each.
 
     Several processes share the work.
+
+    Args:
+        backbone: Backbone whose VAE encodes the frames.
+        clips: The training clips.
+        ui: Progress.
+        batch_size: Number of frames per pass of the VAE.
     """
     spec = backbone.suite.backbone
     encoded = []

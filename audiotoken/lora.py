@@ -1,9 +1,9 @@
-"""LoRA of the U-Net's attention, as AudioToken's repository offers it beside the embedder.
+"""LoRA of the U-Net's attention, which AudioToken's repository offers beside the embedder.
 
 Each of the projections to_q, to_k, to_v and to_out of every attention, self and cross, becomes W + up @ down of a low
-rank (Hu et al., 2106.09685); `down` starts at N(0, 1 / rank^2), `up` at zero, so that training starts at the U-Net as
-it was. These are the layers, rank, start and scale of diffusers' LoRAAttnProcessor at its defaults, which
-guyyariv/AudioToken@b42a374 uses (modules/AudioToken/AudioToken.py); here they are PEFT's.
+rank (Hu et al., 2106.09685). `down` starts at N(0, 1 / rank^2) and `up` at zero, so that training starts from the
+unchanged U-Net. Layers, rank, start and scale are those of diffusers' LoRAAttnProcessor at its defaults, which
+guyyariv/AudioToken@b42a374 uses (modules/AudioToken/AudioToken.py); the implementation is PEFT's.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 ADAPTER = "audiotoken"
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 FILE = "pytorch_lora_weights.safetensors"
-"""The name that diffusers' `load_lora_weights` looks for in a folder."""
+"""File name that diffusers' `load_lora_weights` expects in a folder."""
 
 
 def with_own_unet(backbone: Backbone) -> Backbone:
-    """`backbone` around a U-Net of other modules over the same tensors: what is added to it stays in it.
+    """Return `backbone` around a U-Net with modules of its own over the same tensors, so that a LoRA stays in it.
 
-    It takes no memory, and what was frozen stays so.
+    The copy takes no memory, and frozen parameters stay frozen.
     """
     own = copy.copy(backbone)
     own.pipeline = copy.copy(backbone.pipeline)
@@ -41,36 +41,45 @@ def with_own_unet(backbone: Backbone) -> Backbone:
 
 
 def sharing_copy(unet: Any) -> Any:
-    """Other modules over the same tensors."""
+    """Return a copy of the U-Net's modules over the same tensors."""
     return copy.deepcopy(unet, {id(tensor): tensor for tensor in (*unet.parameters(), *unet.buffers())})
 
 
 def add_lora(unet: Any, rank: int, seed: int) -> None:
-    """Add a LoRA of `rank` to `unet`, in the place of one that is there; only it requires gradients.
+    """Add a LoRA to a U-Net, replacing any that it has; only the LoRA requires gradients.
 
-    Its start depends on `seed` alone, and the global random state is left as it is.
+    Its start depends on `seed` alone, and the global random state is not changed.
+
+    Args:
+        unet: U-Net to change in place.
+        rank: Rank of the LoRA.
+        seed: Seed of its start.
     """
     from peft import LoraConfig
 
     remove_lora(unet)
     unet.requires_grad_(False)
-    # alpha = rank: a scale of 1
+    # With alpha = rank the scale is 1.
     config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=list(PROJECTIONS))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         unet.add_adapter(config, ADAPTER)
-    # new modules come in training mode
+    # New modules are created in training mode.
     unet.train(unet.training)
 
 
 def remove_lora(unet: Any) -> None:
-    """Make `unet` the plain U-Net again, without any adapter."""
+    """Remove all adapters from a U-Net, in place."""
     if getattr(unet, "peft_config", None):
         unet.unload_lora()
 
 
 def lora_layers(unet: Any) -> dict[str, tuple[Parameter, Parameter]]:
-    """down (rank, inputs) and up (outputs, rank) by the projection's name; empty where there is no LoRA of ours."""
+    """Return the parameters of this package's LoRA; empty where the U-Net has none.
+
+    Returns:
+        Parameters down (rank, inputs) and up (outputs, rank) by the projection's name.
+    """
     if ADAPTER not in getattr(unet, "peft_config", {}):
         return {}
     from peft.tuners.lora import LoraLayer
@@ -83,10 +92,17 @@ def lora_layers(unet: Any) -> dict[str, tuple[Parameter, Parameter]]:
 
 
 def save_lora(path: Path, unet: Any) -> None:
-    """Write the LoRA of `unet` to `path` (safetensors), in the layout that diffusers' `load_lora_weights` reads.
+    """Write the LoRA of a U-Net in safetensors format, in the layout that diffusers' `load_lora_weights` reads.
 
-    Names are "unet.<projection>.lora_A.weight" (down) and "...lora_B.weight" (up). Equal ones give equal bytes.
-    Raises ValueError where `unet` has none.
+    Names are "unet.<projection>.lora_A.weight" (down) and "unet.<projection>.lora_B.weight" (up). Equal LoRAs give
+    equal bytes.
+
+    Args:
+        path: File to write.
+        unet: U-Net with a LoRA.
+
+    Raises:
+        ValueError: `unet` has no LoRA.
     """
     tensors = {
         f"unet.{name}.lora_{side}.weight": value.detach().cpu().contiguous()
@@ -99,17 +115,24 @@ def save_lora(path: Path, unet: Any) -> None:
 
 
 def load_lora_into(path: Path, unet: Any) -> None:
-    """Give `unet` the LoRA stored at `path`, frozen, in the place of one that is there.
+    """Load a LoRA into a U-Net, frozen, replacing any that it has.
 
-    Reads what `save_lora` wrote, and the released `lora_layers_learned_embeds.bin` (a PyTorch file; only its tensors
-    are read). Raises UserError listing every missing, unexpected, wrongly shaped or not finite parameter, or if the
-    file cannot be read.
+    Reads files of `save_lora` and the released `lora_layers_learned_embeds.bin`, a PyTorch file of which only the
+    tensors are read.
+
+    Args:
+        path: File to read.
+        unet: U-Net to change in place.
+
+    Raises:
+        UserError: The file cannot be read, layers differ in rank, or parameters are missing, unexpected, wrongly shaped
+            or not finite; the error lists them all.
     """
     remove_lora(unet)
     stored = load_lora(path, unet)
     ranks = sorted({len(down) for down, _ in stored.values()})
     if len(ranks) != 1:
-        raise UserError(f"{path} holds layers of ranks {', '.join(map(str, ranks)) or 'none'}: one rank is read")
+        raise UserError(f"{path} holds layers of ranks {', '.join(map(str, ranks)) or 'none'}: all must have one rank")
     add_lora(unet, ranks[0], seed=0)
     with torch.no_grad():
         for name, layer in lora_layers(unet).items():

@@ -1,4 +1,4 @@
-"""What the embedder is trained on: noise prediction, and small penalties on the token itself."""
+"""Losses of the embedder: noise prediction, and small penalties on the token."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ClReduction = Literal["batch", "sample"]
 
 
 class Losses(NamedTuple):
-    """The terms of one batch, unweighted scalars in float32 (or better), and their weighted sum."""
+    """Terms of one batch, unweighted scalars in float32 (or better), and their weighted sum."""
 
     total: Tensor
-    """ldm + lambda_a l1 + lambda_b l2 (+ lambda_c cl): the one to call `backward` on."""
+    """ldm + lambda_a l1 + lambda_b l2 (+ lambda_c cl): the term to call `backward` on."""
     ldm: Tensor
     """Mean squared error of the U-Net's prediction."""
     l1: Tensor
@@ -25,11 +25,11 @@ class Losses(NamedTuple):
     l2: Tensor
     """Mean over the batch of the token's squared length."""
     cl: Tensor | None
-    """Distance from the label's words, 0 to 4; None where no label embedding was given."""
+    """Distance from the label's word embeddings, 0 to 4; None without label embeddings."""
 
 
 class Penalties(NamedTuple):
-    """The terms of `Losses` that look at the tokens alone, and their weighted sum."""
+    """Terms of `Losses` that depend on the tokens alone, and their weighted sum."""
 
     total: Tensor
     """lambda_a l1 + lambda_b l2 (+ lambda_c cl)."""
@@ -39,19 +39,28 @@ class Penalties(NamedTuple):
 
 
 def ldm_target(scheduler: Any, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """What the U-Net should predict for `noise` added to `latents` at `timesteps`.
+    """Return the target of the U-Net's prediction.
 
     The noise itself for `prediction_type` "epsilon"; sqrt(abar) noise - sqrt(1 - abar) latents for "v_prediction", with
-    abar the scheduler's cumulative alphas. `latents` and `noise` are (B, ...) of one shape, `timesteps` (B,) integers.
+    abar the scheduler's cumulative alphas.
 
-    Any diffusers scheduler with `alphas_cumprod` serves, also one without a velocity method (DPM-Solver).
-    Raises UserError for another prediction type.
+    Args:
+        scheduler: Any diffusers scheduler with `alphas_cumprod`, also one without a velocity method (DPM-Solver).
+        latents: (B, ...) latents.
+        noise: (B, ...) noise that is added to them, of the same shape.
+        timesteps: (B,) int, timesteps at which it is added.
+
+    Returns:
+        (B, ...) target, of the type of `noise`.
+
+    Raises:
+        UserError: The scheduler has another prediction type.
     """
     kind = scheduler.config.prediction_type
     if kind == "epsilon":
         return noise
     if kind == "v_prediction":
-        # In float32, and rounded once: abar near 1 has too few digits in half precision.
+        # In float32 and rounded once, because abar near 1 has too few digits in half precision.
         abar = scheduler.alphas_cumprod.to(latents.device)[timesteps.to(latents.device)]
         abar = abar.reshape(-1, *[1] * (latents.ndim - 1))
         return (abar.sqrt() * noise - (1 - abar).sqrt() * latents).to(noise.dtype)
@@ -59,9 +68,17 @@ def ldm_target(scheduler: Any, latents: Tensor, noise: Tensor, timesteps: Tensor
 
 
 def denoising_errors(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of each item's prediction: (B, ...) of one shape -> (B,), float32 or better.
+    """Return the mean squared error of each item's prediction.
 
-    Raises ValueError for shapes that do not fit, which broadcasting would hide.
+    Args:
+        prediction: (B, ...) prediction of the U-Net.
+        target: (B, ...) target, of the same shape.
+
+    Returns:
+        (B,) errors, float32 or better.
+
+    Raises:
+        ValueError: Shapes differ, which broadcasting would hide.
     """
     if prediction.shape != target.shape:
         raise ValueError(f"prediction has shape {tuple(prediction.shape)}, its target {tuple(target.shape)}")
@@ -76,7 +93,20 @@ def token_penalties(
     lambda_c: float = 0.01,
     cl_reduction: ClReduction = "batch",
 ) -> Penalties:
-    """The paper's regularisers of the token; see `audio_token_loss`, whose arguments these are."""
+    """Return the paper's regularisers of the token; see `audio_token_loss` for the formulas.
+
+    Args:
+        token: (B, D) output of the embedder.
+        label_embeddings: (B, D) embeddings of the labels; None switches the classification loss off.
+        lambda_a: Weight of l1.
+        lambda_b: Weight of l2.
+        lambda_c: Weight of cl.
+        cl_reduction: Order of averaging and squaring in cl, "batch" or "sample".
+
+    Raises:
+        ValueError: Shapes differ, which broadcasting would hide.
+        UserError: `cl_reduction` is unknown.
+    """
     if cl_reduction not in ("batch", "sample"):
         raise unknown("cl_reduction", cl_reduction, ["batch", "sample"])
     token = wide(token)
@@ -109,10 +139,22 @@ def audio_token_loss(
         cl  = mean over the batch of (1 - c)^2     with "sample"
         c   = cos(token, label embedding), per item
 
-    `prediction` and `target` are (B, ...) of one shape, `token` (B, D) is the embedder's output, `label_embeddings`
-    (B, D) are rows of `benchmark.text_encoder.label_embedding`; leaving them out switches the classification loss off,
-    the default of the released code. With one item a batch the two reductions are the same.
-    Raises ValueError for shapes that do not fit, which broadcasting would hide, and UserError for another reduction.
+    With one item per batch the two reductions are the same.
+
+    Args:
+        prediction: (B, ...) prediction of the U-Net.
+        target: (B, ...) target, of the same shape; see `ldm_target`.
+        token: (B, D) output of the embedder.
+        label_embeddings: (B, D) rows of `benchmark.text_encoder.label_embedding`; None switches the classification loss
+            off, the default of the released code.
+        lambda_a: Weight of l1.
+        lambda_b: Weight of l2.
+        lambda_c: Weight of cl.
+        cl_reduction: "batch" or "sample".
+
+    Raises:
+        ValueError: Shapes differ, which broadcasting would hide.
+        UserError: `cl_reduction` is unknown.
     """
     ldm = denoising_errors(prediction, target).mean()
     penalties = token_penalties(token, label_embeddings, lambda_a, lambda_b, lambda_c, cl_reduction)
@@ -120,10 +162,20 @@ def audio_token_loss(
 
 
 def scaled_learning_rate(base: float, batch_size: int, accumulation_steps: int, processes: int) -> float:
-    """Learning rate as released: `base` times the number of items that an optimizer step sees.
+    """Scale the learning rate as released: `base` times the number of items per optimiser step.
 
-    >>> scaled_learning_rate(1e-5, batch_size=4, accumulation_steps=4, processes=1)
-    0.00016
+    Args:
+        base: Learning rate for one item per step.
+        batch_size: Items per pass of a process.
+        accumulation_steps: Passes per step.
+        processes: Number of processes.
+
+    Raises:
+        UserError: A count is below 1.
+
+    Example:
+        >>> scaled_learning_rate(1e-5, batch_size=4, accumulation_steps=4, processes=1)
+        0.00016
     """
     if min(batch_size, accumulation_steps, processes) < 1:
         raise UserError(

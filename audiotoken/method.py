@@ -1,4 +1,4 @@
-"""AudioToken as a method of the benchmark, and what it shares with other ways to one token of the text encoder."""
+"""AudioToken as a method of the benchmark, and the base of other methods that train one token of the text encoder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 from audiotoken.settings import AudioTokenCLSettings, AudioTokenLoraSettings, AudioTokenSettings, TokenSettings
 
 SAMPLES = 4
-"""Training clips whose pictures are drawn while training, where that was asked for."""
+"""Training clips of which images are drawn during training, where requested."""
 
 
 class TokenMethod(ConditioningMethod):
-    """A frozen network's features of a clip -> a trained embedder -> one token in the frozen text encoder's prompt.
+    """Frozen features of a clip -> a trained embedder -> one token in the frozen text encoder's prompt.
 
-    A subclass names its `network`, one of the suite's encoders, and may say otherwise what is perceived of a clip.
+    A subclass names its `network`, one of the suite's encoders, and may override `listens` and `studies` to encode
+    something else of a clip than its audio.
     """
 
     Settings: ClassVar[type[MethodSettings]] = TokenSettings
@@ -40,23 +41,24 @@ class TokenMethod(ConditioningMethod):
     settings: TokenSettings
 
     def setup(self, run: RunContext) -> None:
+        """Load the frozen encoder."""
         from audiotoken.features import encoder_of
 
         super().setup(run)
         self.listener = self.listens(encoder_of(run.suite, self.network, run.device))
 
     def listens(self, encoder: Any) -> Sense:
-        """How a test clip is perceived."""
+        """Return how test clips are encoded."""
         from audiotoken.features import Listener
 
         return Listener(encoder, self.run.suite, self.run.device)
 
     def studies(self) -> Sense:
-        """How a training clip is perceived."""
+        """Return how training clips are encoded."""
         return self.listener
 
     def hidden_size(self) -> int | None:
-        """Width of the embedder's hidden layer; None: that of its input."""
+        """Return the width of the embedder's hidden layer; None for that of its input."""
         return None
 
     @property
@@ -73,6 +75,7 @@ class TokenMethod(ConditioningMethod):
         return self.run.folder / "training.pt"
 
     def fit(self, train: ClipSet) -> FitReport:
+        """Train the embedder on `train` and write it to the run's folder."""
         import torch
 
         from audiotoken.checkpoint import save_embedder
@@ -109,7 +112,7 @@ class TokenMethod(ConditioningMethod):
         return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures)
 
     def training_data(self, train: ClipSet) -> TrainingData:
-        """What the embedder is trained on: streamed where the data set streams, else computed once."""
+        """Return the training data: streamed where the data set streams, otherwise computed once."""
         from audiotoken.features import Features, latents_of
         from audiotoken.training_data import Stored, Streamed
 
@@ -126,7 +129,7 @@ class TokenMethod(ConditioningMethod):
         return Stored(features, *latents_of(run.backbone, train, run.ui), run.seed)
 
     def draw(self, embedder: Embedder, clips: ClipSet) -> list[Image]:
-        """Pictures of `clips` with the `embedder` as it is, for those who watch its training."""
+        """Generate images of `clips` with the current `embedder`, to be logged during training."""
         from benchmark.runs.seeds import image_seed
 
         generation = self.run.suite.generation
@@ -138,17 +141,23 @@ class TokenMethod(ConditioningMethod):
         return pictures
 
     def load(self) -> None:
+        """Load the embedder from the run's folder.
+
+        Raises:
+            UserError: The file cannot be read, or does not fit the suite's networks.
+        """
         from audiotoken.checkpoint import load_embedder
 
         self.embedder = load_embedder(self._file, official_dropout=self.official_dropout)
         self._check(self.embedder, self._file, f"delete {self.run.folder}, and the same command makes it again")
         self.embedder.to(self.run.device)
-        # only now: a full disk may keep the harness from noting that the fit is done, and then it is asked for again
+        # Not at the end of `fit`: a full disk may prevent the harness from recording that it is done, and then it is
+        # called again.
         self._checkpoint.unlink(missing_ok=True)
 
     @property
     def _heard(self) -> int:
-        """Width of what the embedder gets of a test clip."""
+        """Width of a test clip's features."""
         import numpy as np
 
         from benchmark import Clip
@@ -157,7 +166,7 @@ class TokenMethod(ConditioningMethod):
         return self.listener([silence]).shape[-1]
 
     def _check(self, embedder: Embedder, name: Path | str, advice: str) -> None:
-        """Raise UserError, a line for each side on which `embedder` (from `name`) does not fit the suite's networks."""
+        """Raise UserError, a line for each side of `embedder` (from `name`) that does not fit the suite's networks."""
         heard, read = self._heard, self.run.backbone.token_width
         problems = []
         if embedder.input_size != heard:
@@ -168,16 +177,17 @@ class TokenMethod(ConditioningMethod):
             raise UserError([f"{name} {problem}: {advice}" for problem in problems])
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
+        """Return the suite's prompt with each clip's token in its place."""
         import torch
 
         with torch.no_grad():
-            # row by row: a matrix product of another height may round otherwise
+            # Row by row: the rounding of a matrix product may depend on its height.
             tokens = torch.cat([self.embedder(self.listener([clip])) for clip in clips])
             return Conditioning(self.run.backbone.inject(tokens))
 
 
 class AudioToken(TokenMethod):
-    """Yariv et al., Interspeech 2023, arXiv 2305.13050."""
+    """AudioToken (Yariv et al., Interspeech 2023, arXiv 2305.13050)."""
 
     card: ClassVar[MethodCard] = MethodCard(
         name="audiotoken",
@@ -194,15 +204,16 @@ class AudioToken(TokenMethod):
 
     @property
     def official_dropout(self) -> bool:
+        """Whether the embedder's dropout stays on at inference, by the setting of this name."""
         return self.settings.official_dropout
 
     @property
     def _taken(self) -> dict[str, Given]:
-        """Files that the settings name instead of a training, by what they are."""
+        """Files that replace training, by the setting that names them."""
         return {} if self.settings.embedder is None else {"embedder": self.settings.embedder}
 
     def encoders(self) -> dict[str, str]:
-        """sha256 by name of the networks that it brings, those included that were not trained here."""
+        """Return sha256 by name of the networks that the method brings, including those that were not trained here."""
         if not self._taken:
             return super().encoders()
         from audiotoken.checkpoint import read_metadata
@@ -211,10 +222,11 @@ class AudioToken(TokenMethod):
         return super().encoders() | {f"{part} ({names[part]})": file.sha256 for part, file in self._taken.items()}
 
     def fit(self, train: ClipSet) -> FitReport:
+        """Train the embedder, or copy the one that the settings name."""
         return super().fit(train) if self.settings.embedder is None else self._take(self.settings.embedder)
 
     def _take(self, given: Given) -> FitReport:
-        """The fit where the embedder is given: it is put where a trained one would be, in the same form."""
+        """Copy a given embedder to where a trained one would be, in the same format."""
         from audiotoken.checkpoint import load_embedder, save_embedder
         from audiotoken.embedder import Embedder
 
@@ -230,6 +242,7 @@ class AudioToken(TokenMethod):
         return FitReport(0, 0, remarks=tuple(remarks))
 
     def training_data(self, train: ClipSet) -> TrainingData:
+        """Return the training data, with label embeddings where the classification loss is on."""
         material = super().training_data(train)
         if self.settings.lambda_c:
             from benchmark.text_encoder import label_embedding
@@ -267,9 +280,10 @@ class AudioTokenLora(AudioToken):
     settings: AudioTokenLoraSettings
 
     def setup(self, run: RunContext) -> None:
+        """Load the frozen encoder, and give the backbone a U-Net of its own."""
         from audiotoken.lora import with_own_unet
 
-        # others draw with the same backbone
+        # Other methods generate with the same backbone.
         super().setup(replace(run, backbone=with_own_unet(run.backbone)))
 
     @property
@@ -283,6 +297,7 @@ class AudioTokenLora(AudioToken):
         return self.run.folder / FILE
 
     def fit(self, train: ClipSet) -> FitReport:
+        """Train embedder and LoRA together, or copy those that the settings name."""
         from audiotoken.lora import add_lora, load_lora_into, lora_layers, save_lora
 
         unet, given = self.run.backbone.unet, self.settings.lora
@@ -301,6 +316,7 @@ class AudioTokenLora(AudioToken):
         return replace(report, trainable_parameters=report.trainable_parameters + count)
 
     def load(self) -> None:
+        """Load embedder and LoRA from the run's folder."""
         from audiotoken.lora import load_lora_into
 
         load_lora_into(self._lora_file, self.run.backbone.unet)

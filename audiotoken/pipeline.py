@@ -1,10 +1,10 @@
-"""AudioToken as a diffusers pipeline: sounds in, pictures out, without suites, runs or records.
+"""AudioToken as a diffusers pipeline: audio in, images out, without suites, runs or records.
 
     pipeline = AudioTokenPipeline.from_pretrained("my-audiotoken").to("cuda")
-    picture = pipeline("dog.wav").images[0]
+    image = pipeline("dog.wav").images[0]
 
-Stable Diffusion's own pipeline does the sampling; BEATs and the embedder turn a sound into the vector that stands in
-the prompt in the place of a word (paper, section 3). `audiotoken.convert` makes such pipelines of trained embedders.
+Stable Diffusion's own pipeline does the sampling; BEATs and the embedder map audio to the vector that takes the place
+of a word in the prompt (paper, section 3). `audiotoken.convert` creates such pipelines from trained embedders.
 """
 
 from __future__ import annotations
@@ -55,25 +55,33 @@ LOADING = (*HUB, "torch_dtype", "dtype", "use_safetensors", "low_cpu_mem_usage")
 
 
 class _Saveable(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
-    """A network with a config.json and a safetensors file, which is loaded whole or not at all."""
+    """Network with a config.json and a safetensors file, which is loaded completely or not at all."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
-        """As diffusers', but missing and unexpected parameters raise UserError with their names: no chance values."""
+        """Load the network as diffusers does, but refuse missing parameters instead of initialising them at random.
+
+        Raises:
+            UserError: Parameters are missing or unexpected; the error lists them all.
+        """
         asked = kwargs.pop("output_loading_info", False)
         made, found = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
         problems = [f"{name} is missing" for name in sorted(found["missing_keys"])]
         problems += [f"{name} is unexpected" for name in sorted(found["unexpected_keys"])]
         if problems:
-            raise UserError([f"{pretrained_model_name_or_path} is no {cls.__name__}: {line}" for line in problems])
+            raise UserError([f"{pretrained_model_name_or_path} is not a {cls.__name__}: {line}" for line in problems])
         return (made, found) if asked else made
 
 
 class AudioEncoder(_Saveable):
-    """BEATs as a pipeline's component: waveforms -> the outputs of some of its layers, side by side."""
+    """BEATs as a component of a pipeline: waveforms -> the outputs of some of its layers, joined along the channels.
+
+    Args:
+        cfg: Fields of `BEATsConfig`.
+        layers: Layers whose outputs are used, counted from 1.
+    """
 
     def __init__(self, cfg: dict[str, Any], layers: Sequence[int] = AUDIOTOKEN_LAYERS) -> None:
-        """`cfg` are the sizes of `BEATsConfig`, `layers` those that are heard, counted from 1."""
         super().__init__()
         self.register_to_config(cfg=cfg, layers=list(layers))
         self.beats = BEATs(BEATsConfig.from_dict(cfg))
@@ -82,7 +90,7 @@ class AudioEncoder(_Saveable):
 
     @classmethod
     def of(cls, beats: BEATs) -> AudioEncoder:
-        """The component around `beats` itself, in eval mode."""
+        """Return the component around `beats` itself, in eval mode."""
         with torch.device("meta"):
             made = cls(asdict(beats.config))
         made.beats = beats
@@ -90,7 +98,11 @@ class AudioEncoder(_Saveable):
 
     @classmethod
     def from_released(cls, path: str | os.PathLike[str]) -> AudioEncoder:
-        """A published BEATs checkpoint (`.pt` with `cfg` and `model`). Raises UserError for anything else."""
+        """Load a published BEATs checkpoint (`.pt` with `cfg` and `model`).
+
+        Raises:
+            UserError: The file cannot be read, or is not a BEATs checkpoint.
+        """
         try:
             return cls.of(load_beats(Path(path)))
         except OSError as error:
@@ -100,15 +112,18 @@ class AudioEncoder(_Saveable):
 
     @property
     def width(self) -> int:
-        """Channels of the features."""
+        """Number of channels of the features."""
         return len(self.layers) * self.beats.config.encoder_embed_dim
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """16 kHz waveforms (B, samples) in [-1, 1] -> features (B, T, width)."""
+        """Return features (B, T, width) of 16 kHz waveforms (B, samples) in [-1, 1]."""
         return self.beats.extract_features(waveform, self.layers)
 
     def weights_sha256(self) -> str:
-        """sha256 of names and values, these in half precision: a copy in half precision is the same network."""
+        """Return the sha256 of names and values.
+
+        Values are hashed in half precision, so that a copy in half precision is the same network.
+        """
         found = hashlib.sha256()
         for name, value in sorted(self.state_dict().items()):
             found.update(name.encode())
@@ -117,7 +132,14 @@ class AudioEncoder(_Saveable):
 
 
 class TokenEmbedder(Embedder, _Saveable):
-    """`Embedder` as a pipeline's component; its file also reads as a checkpoint (`checkpoint.load_embedder`)."""
+    """`Embedder` as a component of a pipeline; its file also reads as a checkpoint (`checkpoint.load_embedder`).
+
+    Args:
+        input_size: As in `Embedder`.
+        output_size: As in `Embedder`.
+        hidden_size: As in `Embedder`.
+        official_dropout: As in `Embedder`.
+    """
 
     def __init__(
         self, input_size: int, output_size: int, hidden_size: int | None = None, official_dropout: bool = False
@@ -133,7 +155,7 @@ class TokenEmbedder(Embedder, _Saveable):
 
     @classmethod
     def of(cls, embedder: Embedder, official_dropout: bool = False) -> TokenEmbedder:
-        """The component with the parameters of `embedder`, in eval mode."""
+        """Return the component with the parameters of `embedder`, in eval mode."""
         with torch.device("meta"):
             made = cls(embedder.input_size, embedder.output_size, embedder.hidden_size, official_dropout)
         made.load_state_dict(embedder.state_dict(), assign=True)
@@ -141,16 +163,38 @@ class TokenEmbedder(Embedder, _Saveable):
 
 
 class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers is untyped
-    """Stable Diffusion that is prompted with sounds.
+    """Stable Diffusion pipeline that is prompted with audio.
 
-    A LoRA of the U-Net (`lora.load_lora_into`) is saved and loaded with the rest.
+    Beside Stable Diffusion's components (the safety checker is optional) it has an audio encoder and an embedder. A
+    LoRA of the U-Net (`lora.load_lora_into`) is saved and loaded with the rest. The defaults are the paper's.
 
-    Beside Stable Diffusion's components (the safety checker is optional): `audio_encoder` and `embedder`. The other
-    arguments are what a call uses unless it is told otherwise: rate and length of the sounds that the networks hear (a
-    longer sound is cut, a shorter one repeated, or padded with zeros), the prompt with its place for the sound ("{}"
-    or "<*>"), the negative prompt, sampling steps and guidance. The defaults are the paper's.
+    Args:
+        vae: As in `StableDiffusionPipeline`.
+        text_encoder: As in `StableDiffusionPipeline`.
+        tokenizer: As in `StableDiffusionPipeline`.
+        unet: As in `StableDiffusionPipeline`.
+        scheduler: As in `StableDiffusionPipeline`.
+        audio_encoder: BEATs.
+        embedder: Embedder that was trained with these networks.
+        safety_checker: As in `StableDiffusionPipeline`.
+        feature_extractor: As in `StableDiffusionPipeline`.
+        image_encoder: As in `StableDiffusionPipeline`.
+        requires_safety_checker: As in `StableDiffusionPipeline`.
+        sampling_rate: Sampling rate of the audio encoder, in Hz.
+        seconds: Length of the audio that is encoded; longer audio is cut.
+        length: What is done with shorter audio: "repeat", or padding with zeros (see
+            `benchmark.media.audio.fit_length`).
+        prompt: Default prompt, with a placeholder for the audio, "{}" or "<*>".
+        negative_prompt: Default negative prompt.
+        num_inference_steps: Default number of sampling steps.
+        guidance_scale: Default scale of classifier-free guidance.
 
-    Raises UserError for components that do not fit together.
+    Raises:
+        UserError: Components do not fit together.
+
+    Example:
+        pipeline = AudioTokenPipeline.from_pretrained("my-audiotoken").to("cuda")
+        image = pipeline("dog.wav", prompt="a painting of {}").images[0]
     """
 
     model_cpu_offload_seq = "audio_encoder->embedder->text_encoder->image_encoder->unet->vae"
@@ -201,18 +245,18 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         if embedder.input_size != audio_encoder.width:
             problems.append(
                 f"the embedder takes features of width {embedder.input_size}, the audio encoder gives "
-                f"{audio_encoder.width}: take the BEATs that it was trained with"
+                f"{audio_encoder.width}: use the BEATs that it was trained with"
             )
         width = text_encoder.config.hidden_size
         if embedder.output_size != width:
             problems.append(
                 f"the embedder gives tokens of width {embedder.output_size}, the text encoder reads {width}: "
-                "take the Stable Diffusion that it was trained with (768: version 1, 1024: version 2)"
+                "use the Stable Diffusion that it was trained with (768: version 1, 1024: version 2)"
             )
         if problems:
             raise UserError(problems)
         self._placeholder = text.placeholder_id(tokenizer)
-        # the benchmark samples over channels-last memory, and equal pictures need equal arithmetic
+        # The benchmark samples in channels-last memory, and equal images need equal arithmetic.
         for module in (unet, vae):
             module.to(memory_format=torch.channels_last)
 
@@ -237,19 +281,40 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
-        """Pictures of sounds.
+        """Generate images from audio.
 
-        `audio` is a sound or a list of sounds: files of any kind (wav, mp3, mp4, ...), arrays or tensors of shape
-        (samples,), (samples, channels) or (channels, samples), floats in [-1, 1] or integers of full scale. Channels
-        are averaged, any rate is resampled; `sampling_rate` is that of the arrays, files know their own.
-        `prompt` (one, or one a sound) has one place for the sound, written {} or <*>. The other arguments are
-        StableDiffusionPipeline's; `height` and `width` default to what the U-Net was trained for. With one generator
-        a picture (a list of sounds x `num_images_per_prompt`) a picture's noise does not depend on its neighbours.
+        With one generator per image, an image's noise does not depend on its neighbours. Silent audio gives a warning.
 
-        Returns StableDiffusionPipelineOutput with sounds x `num_images_per_prompt` pictures, those of one sound side
-        by side, or a tuple without `return_dict`.
-        Raises UserError, a line a problem, for sounds that cannot be read or are empty, too short or not finite, and
-        for prompts without a place; warns of silent sounds. Raises RunError for pictures that are not finite.
+        Args:
+            audio: One item or a list: files of any kind (wav, mp3, mp4, ...), arrays or tensors of shape (samples,),
+                (samples, channels) or (channels, samples), floats in [-1, 1] or full-scale integers. Channels are
+                averaged, and any rate is resampled.
+            sampling_rate: Sampling rate of arrays and tensors, in Hz; files have their own.
+            prompt: One prompt, or one per audio item, with one placeholder for the audio, written {} or <*>; by default
+                the pipeline's.
+            negative_prompt: One negative prompt, or one per audio item; by default the pipeline's.
+            height: Height of the images in pixels; by default that of the U-Net's training.
+            width: Width of the images in pixels; by default that of the U-Net's training.
+            num_inference_steps: Number of sampling steps; by default the pipeline's.
+            guidance_scale: Scale of classifier-free guidance; by default the pipeline's.
+            num_images_per_prompt: Number of images per audio item.
+            eta: As in `StableDiffusionPipeline`.
+            generator: One generator, or one per image (audio items x `num_images_per_prompt`).
+            latents: As in `StableDiffusionPipeline`.
+            output_type: "pil", "np", "pt" or "latent".
+            return_dict: Whether to return a `StableDiffusionPipelineOutput` instead of a tuple.
+            cross_attention_kwargs: As in `StableDiffusionPipeline`.
+            callback_on_step_end: As in `StableDiffusionPipeline`.
+            callback_on_step_end_tensor_inputs: As in `StableDiffusionPipeline`.
+
+        Returns:
+            A `StableDiffusionPipelineOutput` (or a tuple) with audio items x `num_images_per_prompt` images, those of
+            one item side by side.
+
+        Raises:
+            UserError: Audio cannot be read or is empty, too short or not finite, a prompt has no placeholder, or an
+                argument is out of range; one line per problem.
+            RunError: An image is not finite.
         """
         if output_type not in OUTPUTS:
             raise unknown("output_type", str(output_type), OUTPUTS)
@@ -281,7 +346,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             callback_on_step_end_tensor_inputs=list(callback_on_step_end_tensor_inputs),
         )
         if not bool(torch.isfinite(output.images).all()):
-            raise RunError("a picture holds NaN or infinite values: try another precision")
+            raise RunError("an image holds NaN or infinite values: try another precision")
         if output_type in ("pil", "np"):
             output.images = self.image_processor.pt_to_numpy(output.images)
         if output_type == "pil":
@@ -290,12 +355,27 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
 
     @torch.no_grad()
     def encode_audio(self, audio: Audio | Sequence[Audio], sampling_rate: int | None = None) -> Tensor:
-        """Audio tokens (B, width of the text encoder) of `audio`, given and refused as by a call."""
+        """Return the audio tokens, (B, width of the text encoder).
+
+        Args:
+            audio: As in a call.
+            sampling_rate: As in a call.
+
+        Raises:
+            UserError: Audio cannot be read or is empty, too short or not finite; one line per problem.
+        """
         return self._listen(self._waves(audio, sampling_rate))
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """As diffusers'. A LoRA of the U-Net is a file of its own, which also `load_lora_weights` reads, and the U-Net
-        is stored without it."""
+        """Save the pipeline as diffusers does, with a LoRA of the U-Net in a file of its own.
+
+        The U-Net is stored without the LoRA, and `load_lora_weights` also reads the LoRA's file.
+
+        Args:
+            save_directory: Folder to write.
+            *args: Arguments of diffusers' method.
+            **kwargs: Keyword arguments of diffusers' method.
+        """
         unet = self.unet
         self._save_lora(Path(save_directory))
         if lora_layers(unet):
@@ -310,13 +390,17 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
     def save_embedder(
         self, save_directory: str | os.PathLike[str], base: str, audio_encoder: str | None = None
     ) -> None:
-        """Write the embedder (35 MB for Stable Diffusion 1) and the LoRA, if there is one (3 MB at rank 4), with
-        references to where the rest is to be had.
+        """Save the embedder and the LoRA, if there is one, with references to the other components.
 
-        `base` is the Stable Diffusion that it was trained with, a repository or folder in diffusers' layout;
-        "repository@revision" pins it. `audio_encoder` is one whose folder `audio_encoder` was written by
-        `save_pretrained`; without it, who loads the share has to pass the audio encoder. `from_pretrained` reads
-        the result, and checks that the audio encoder is the one of this pipeline.
+        The embedder takes 35 MB for Stable Diffusion 1, the LoRA 3 MB at rank 4. `from_pretrained` reads the result,
+        and checks that the audio encoder is that of this pipeline.
+
+        Args:
+            save_directory: Folder to write.
+            base: Stable Diffusion that the embedder was trained with: a repository or folder in diffusers' layout;
+                "repository@revision" pins it.
+            audio_encoder: Repository or folder of a pipeline by `save_pretrained`, whose `audio_encoder` to use.
+                Without it, the audio encoder has to be passed to `from_pretrained`.
         """
         folder = Path(save_directory)
         self._save_lora(folder)
@@ -333,11 +417,16 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
-        """A pipeline that `save_pretrained` or `save_embedder` wrote: a folder, or a repository of the hub.
+        """Load a pipeline written by `save_pretrained` or `save_embedder`.
 
-        Keyword arguments are diffusers' (`torch_dtype`, `revision`, `cache_dir`, ..., and components by name, which
-        are used instead of the stored ones) and this class's own. Raises UserError for a share whose audio encoder
-        is not there, or is another one than it was trained with.
+        Args:
+            pretrained_model_name_or_path: Folder, or repository of the hub.
+            **kwargs: Keyword arguments of diffusers (`torch_dtype`, `revision`, `cache_dir`, ..., and components by
+                name, which replace the stored ones) and of this class.
+
+        Raises:
+            UserError: The audio encoder that a folder of `save_embedder` needs is missing or is another one, or
+                components do not fit together.
         """
         given = {name: kwargs[name] for name in (*HUB, "revision") if name in kwargs}
         index = cls.load_config(pretrained_model_name_or_path, **given)
@@ -349,7 +438,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         return made
 
     def _save_lora(self, folder: Path) -> None:
-        """Write the LoRA, if there is one, to `folder`, and note in the configuration whether there is."""
+        """Write the LoRA, if there is one, to `folder`, and set in the configuration whether there is one."""
         there = bool(lora_layers(self.unet))
         if there:
             save_lora(folder / LORA, self.unet)
@@ -357,12 +446,12 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             self.register_to_config(_lora=there)
 
     def _waves(self, audio: Audio | Sequence[Audio], rate: int | None) -> list[np.ndarray]:
-        """The sounds (samples,) as the audio encoder hears them."""
+        """Return the audio as the encoder's waveforms (samples,)."""
         sounds: list[Any] = list(audio) if isinstance(audio, list | tuple) else [audio]
         if not sounds:
-            raise UserError("no sound was given: name one or more")
+            raise UserError("no audio was given: give one item or more")
         if rate is not None and rate <= 0:
-            raise UserError(f"sampling_rate={rate}: give samples a second")
+            raise UserError(f"sampling_rate={rate}: give a positive number of samples per second")
         waves, problems = [], []
         for number, sound in enumerate(sounds, 1):
             name = f"{number} of {len(sounds)}"
@@ -373,7 +462,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
                 elif not isinstance(sound, np.ndarray | Tensor):
                     raise AudioError(name, f"is a {type(sound).__name__}", "give a path, an array or a tensor")
                 elif rate is None:
-                    raise AudioError(name, "is an array, which does not know its rate", "give sampling_rate")
+                    raise AudioError(name, "is an array, which has no sampling rate of its own", "give sampling_rate")
                 else:
                     wave = load_audio(_samples(sound), self.config.sampling_rate, source_rate=rate)
             except AudioError as error:
@@ -381,7 +470,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
                 continue
             if is_silent(wave):
                 warnings.warn(
-                    f"audio {name} is silent (all samples zero): its picture shows what the embedder makes of nothing",
+                    f"audio {name} is silent (all samples zero): its image shows the embedder's response to silence",
                     stacklevel=4,
                 )
             samples = round(self.config.sampling_rate * self.config.seconds)
@@ -391,54 +480,54 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         return waves
 
     def _listen(self, waves: Sequence[np.ndarray]) -> Tensor:
-        """Audio tokens (B, D); one sound at a time, so that no neighbour's rounding gets into a token."""
+        """Return audio tokens (B, D), encoding one item at a time so that no neighbour affects a token's rounding."""
         device = self._execution_device
         features = [self.audio_encoder(torch.from_numpy(wave)[None].to(device)) for wave in waves]
         return torch.cat([self.embedder(one.to(self.embedder.dtype)) for one in features])
 
     def _inject(self, tokens: Tensor, prompt: str | Sequence[str] | None) -> Tensor:
-        """Hidden states (B, L, D) of the prompts with the tokens in their places."""
+        """Return hidden states (B, L, D) of the prompts with the tokens in place of the placeholders."""
         prompts = _per_sound("prompt", self.config.prompt if prompt is None else prompt, len(tokens))
         prompts = [one.replace("{}", text.PLACEHOLDER) for one in prompts]
         ids = text.tokenize(self.tokenizer, prompts)
         problems = []
         for one, places in zip(prompts, (ids == self._placeholder).sum(dim=1).tolist(), strict=True):
             if (written := one.count(text.PLACEHOLDER)) != 1:
-                problems.append(f"prompt {one!r} has {written} places for the sound: write {{}} or <*> once")
+                problems.append(f"prompt {one!r} has {written} placeholders for the audio: write {{}} or <*> once")
             elif places != 1:
-                problems.append(f"prompt {one!r} is too long, the sound's place is cut off: shorten it")
+                problems.append(f"prompt {one!r} is too long, its placeholder is cut off: shorten it")
         if problems:
             raise UserError(sorted(set(problems)))
         return text.encode_with_token(self.text_encoder, ids.to(self._execution_device), tokens, self._placeholder)
 
     def _negative(self, negative_prompt: str | Sequence[str] | None, count: int) -> Tensor:
-        """Hidden states (1 or B, L, D) of the unconditional branch."""
+        """Return hidden states (1 or B, L, D) of the unconditional branch."""
         given = self.config.negative_prompt if negative_prompt is None else negative_prompt
         prompts = [given] if isinstance(given, str) else _per_sound("negative_prompt", given, count)
         for one in prompts:
             if text.PLACEHOLDER in one:
-                raise UserError(f"negative_prompt {one!r} holds {text.PLACEHOLDER}: only the prompt has a sound")
+                raise UserError(f"negative_prompt {one!r} holds {text.PLACEHOLDER}: only the prompt takes audio")
         return text.encode_prompts(self.tokenizer, self.text_encoder, prompts)
 
 
 def _rest(share: str, index: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The components that a share of `save_embedder` only refers to, less those that are `given`."""
+    """Return the components that a folder of `save_embedder` only refers to, except for those that are `given`."""
     base = index["_base"]
     loading = {name: given[name] for name in LOADING if name in given}
     encoder = given.get("audio_encoder")
     if encoder is None:
         if base["audio_encoder"] is None:
             raise UserError(
-                f"{share} holds an embedder without an audio encoder: pass audio_encoder="
+                f"{share} has an embedder without an audio encoder: pass audio_encoder="
                 "AudioEncoder.from_released(path of the BEATs checkpoint that it was trained with)"
             )
         repository, revision = split_reference(base["audio_encoder"])
         encoder = AudioEncoder.from_pretrained(repository, revision=revision, subfolder="audio_encoder", **loading)
-    # rounded to bfloat16 the weights cannot be recognised
+    # Weights rounded to bfloat16 have another hash and cannot be recognised.
     if encoder.dtype is not torch.bfloat16 and encoder.weights_sha256() != base["audio_encoder_sha256"]:
-        raise UserError(f"the audio encoder is another one than {share} was trained with: take the same BEATs")
+        raise UserError(f"the audio encoder is not the one that {share} was trained with: use the same BEATs")
     parts = StableDiffusionPipeline._get_signature_keys(StableDiffusionPipeline)[0]
-    # what the shared pipeline did without (a safety checker) is not brought in by its base
+    # A component that the saved pipeline lacked (a safety checker) must not come in with its base.
     passed = {name: None for name in parts if index.get(name) == [None, None]}
     passed |= {name: given[name] for name in parts if name in given}
     repository, revision = split_reference(base["stable_diffusion"])
@@ -449,7 +538,7 @@ def _rest(share: str, index: Mapping[str, Any], given: Mapping[str, Any]) -> dic
 
 
 def _stored(share: str | os.PathLike[str], name: str, given: Mapping[str, Any]) -> Path:
-    """A file of a folder, or of a repository of the hub."""
+    """Return the path of a file in a folder, or in a repository of the hub."""
     if Path(share).is_dir():
         return Path(share) / name
     hub = {key: value for key, value in given.items() if key != "proxies"}
@@ -460,13 +549,18 @@ def _stored(share: str | os.PathLike[str], name: str, given: Mapping[str, Any]) 
 
 
 def split_reference(base: str) -> tuple[str, str | None]:
-    """ "repository@revision" in two; a folder has no revision."""
+    """Split "repository@revision" in two; a folder has no revision.
+
+    Example:
+        >>> split_reference("somebody/model@main")
+        ('somebody/model', 'main')
+    """
     repository, _, revision = base.partition("@")
     return (base, None) if Path(base).is_dir() else (repository, revision or None)
 
 
 def _samples(sound: np.ndarray | Tensor) -> np.ndarray:
-    """A sound as (samples,) or (samples, channels): the shorter axis, of at most `MAX_CHANNELS`, is the channels."""
+    """Return audio as (samples,) or (samples, channels); the shorter axis, at most `MAX_CHANNELS`, is the channels."""
     if isinstance(sound, Tensor):
         whole = sound.detach().cpu()
         sound = (whole.float() if whole.dtype in (torch.float16, torch.bfloat16) else whole).numpy()
@@ -478,12 +572,12 @@ def _samples(sound: np.ndarray | Tensor) -> np.ndarray:
 def _per_sound(name: str, given: str | Sequence[str], count: int) -> list[str]:
     prompts = [given] * count if isinstance(given, str) else list(given)
     if len(prompts) != count:
-        raise UserError(f"{len(prompts)} {name}s for {count} sounds: give one, or one a sound")
+        raise UserError(f"{len(prompts)} {name}s for {count} audio items: give one, or one per item")
     return prompts
 
 
 def _untie(module: Any, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:
-    """BEATs' layers share a table, which the state lists once a layer: safetensors refuses names of one tensor."""
+    """Copy the table that BEATs' layers share: safetensors refuses several names of one tensor."""
     for name, value in state.items():
         if name.endswith("relative_attention_bias.weight"):
             state[name] = value.clone()

@@ -1,4 +1,4 @@
-"""Trained weights that a setting names: AudioToken's published ones, or a file. They are known by their hash."""
+"""Trained weights that a setting names: AudioToken's published ones, or a file. They are identified by their hash."""
 
 from __future__ import annotations
 
@@ -20,26 +20,34 @@ PUBLISHED = "published"
 
 @dataclass(frozen=True)
 class Given:
-    """A file of trained weights. What matters is what it holds: equal hashes are equal, wherever the files lie."""
+    """File of trained weights. Files of equal hash are equal, wherever they lie."""
 
     sha256: str
-    """Of its bytes; in a dry run the address of the published file, which is not read."""
+    """Hash of the file's bytes; in a dry run the address of the published file, which is not read."""
     setting: str = field(compare=False)
-    """Name of the setting that it is the value of."""
+    """Name of the setting whose value it is."""
     network: str = field(compare=False)
-    """The published file's name in weights.toml."""
+    """Name of the published file in weights.toml."""
     path: Path | None = field(default=None, compare=False)
-    """None where it is known by its hash alone."""
+    """Path of the file; None where only its hash is known."""
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Name of the file."""
         return catalog.network(self.network).files[0].name if self.path is None else self.path.name
 
     def load(self, read: Callable[[Path], Any], made_up: Callable[[], Any]) -> Any:
-        """What `read` makes of the file; in a dry run of published weights what `made_up` builds.
+        """Load the file; in a dry run of published weights, create a substitute instead.
 
-        Raises UserError where the file is not known, or not any more what it was when the run was planned.
+        Args:
+            read: Function that loads a file.
+            made_up: Function that creates the substitute of a dry run.
+
+        Returns:
+            The result of the function called.
+
+        Raises:
+            UserError: The file is not known, or has changed since the run was planned.
         """
         if self.path is None:
             return stand_ins.load(self.network, lambda: read(self._file()), made_up)
@@ -48,22 +56,25 @@ class Given:
     def _file(self) -> Path:
         if self.path is None:
             raise UserError(
-                f"{self.setting}={self.sha256}: no finished fit here holds this file, and a hash says not where it "
-                f"lies: --set {self.setting}=PATH"
+                f"{self.setting}={self.sha256}: no finished fit here holds this file, and a hash does not locate it: "
+                f"--set {self.setting}=PATH"
             )
         try:
             found = sha256_of(self.path)
         except OSError as error:
             raise UserError(f"{self.setting}={self.path} cannot be read: {error.strerror or error}") from error
         if found != self.sha256:
-            raise UserError(f"{self.path} was changed after the run was planned: start again")
+            raise UserError(f"{self.path} was changed after the run was planned: start the run again")
         return self.path
 
 
 def _given(setting: str, network: str, value: Any) -> Given | None:
-    """The file that `value` names: None for none, a path, the folder of a fit, a sha256, or the word `published`.
+    """Return the file that a setting's `value` names, or None.
 
-    Raises UserError for a file that is not there.
+    The value is a path, the folder of a fit, a sha256, the word `published`, or None.
+
+    Raises:
+        UserError: The file does not exist or cannot be read.
     """
     if value is None or isinstance(value, Given):
         return value
@@ -79,7 +90,7 @@ def _given(setting: str, network: str, value: Any) -> Given | None:
         return Given(text, setting, network)
     if not path.is_file():
         raise UserError(
-            f"{setting}={text}: there is no file {path}: name a file, the folder of a fit, or the word {PUBLISHED!r}"
+            f"{setting}={text}: there is no file {path}: give a file, the folder of a fit, or the word {PUBLISHED!r}"
         )
     try:
         return Given(locate.hash_of(path), setting, network, path.resolve())
@@ -88,7 +99,7 @@ def _given(setting: str, network: str, value: Any) -> Given | None:
 
 
 def _inside(setting: str) -> str:
-    """The file's name in the folder of a fit."""
+    """Return the name of the setting's file in the folder of a fit."""
     if setting == "embedder":
         return "embedder.safetensors"
     from audiotoken.lora import FILE
@@ -118,10 +129,10 @@ GivenEmbedder = Annotated[
     PlainValidator(partial(_given, "embedder", "audiotoken-embedder")),
     PlainSerializer(_hash, return_type=str | None),
 ]
-"""Type of a setting that names an embedder; written down as its sha256."""
+"""Type of a setting that names an embedder; serialised as its sha256."""
 GivenLora = Annotated[
     Given | None,
     PlainValidator(partial(_given, "lora", "audiotoken-lora")),
     PlainSerializer(_hash, return_type=str | None),
 ]
-"""The same of a LoRA of the U-Net."""
+"""Type of a setting that names a LoRA of the U-Net; serialised as its sha256."""

@@ -1,4 +1,4 @@
-"""Settings of the methods that train one token: what can be changed with `--set`."""
+"""Settings of methods that train one token, as changed with `--set`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 UNTRAINED = {"embedder", "lora", "official_dropout"}
-"""Settings that mean something where nothing is trained."""
+"""Settings that apply where nothing is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What a training is made with; nothing is left open. `TokenSettings` says what each means."""
+    """Complete training settings; `TokenSettings` documents them."""
 
     steps: int
     batch_size: int
@@ -46,68 +46,72 @@ class TrainingSettings:
 
 
 class TokenSettings(MethodSettings):
-    """Values left at None are the suite's training budget. The paper: learning rate 1e-5 x batch x accumulation."""
+    """Settings of a trained token. Values of None are taken from the suite's training budget.
+
+    The paper's learning rate is 1e-5 x batch size x accumulation steps.
+    """
 
     steps: int | None = Field(None, ge=1)
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     batch_size: int | None = Field(None, ge=1)
-    """Clips a step."""
+    """Clips per step."""
     learning_rate: float | None = Field(None, gt=0, le=1e6)
-    """AdamW's rate, not multiplied by anything."""
+    """Learning rate of AdamW, not multiplied by anything."""
     weight_decay: float = Field(0.01, ge=0)
-    """AdamW's decay."""
+    """Weight decay of AdamW."""
     schedule: Literal["constant", "cosine"] | None = None
-    """Course of the learning rate; constant in the paper."""
+    """Schedule of the learning rate; constant in the paper."""
     timesteps: Literal["uniform", "importance"] | None = None
     """Draw of the noise levels: uniform as in the paper, or with less variance where the token's gradient is large."""
     warmup_steps: int | None = Field(None, ge=0)
     """Steps of linear warm-up."""
     max_grad_norm: float | None = Field(None, gt=0, le=1e6)
-    """A step's gradient whose 2-norm is larger is scaled down to this one; None, as in the paper: taken as it is."""
+    """Largest 2-norm of a step's gradient; larger ones are scaled down to it. None does not clip, as in the paper."""
     micro_batch: int | None = Field(None, ge=1)
-    """Clips that a process takes through the U-Net at once; the step's gradient is accumulated. None: all of them."""
+    """Clips per process and pass of the U-Net; a step's gradient is accumulated over passes. None takes all at once."""
     precision: Literal["float32", "bfloat16", "float16"] | None = None
-    """Of the text encoder and the U-Net while training: autocast (float16 with a scaled loss). None: float32."""
+    """Autocast precision of text encoder and U-Net in training (float16 with a scaled loss); None is float32."""
     gradient_checkpointing: bool | None = None
-    """The U-Net's activations are computed again in the backward pass: less memory, more time."""
+    """Recompute the U-Net's activations in the backward pass: less memory, more time."""
     compile: bool | None = None
-    """The U-Net is compiled (torch.compile) for training."""
+    """Compile the U-Net for training (torch.compile)."""
     lambda_a: float = Field(0.01, ge=0)
     """Weight of mean |e_audio|."""
     lambda_b: float = Field(0.0, ge=0)
     """Weight of the squared 2-norm of e_audio."""
 
     def resolved(self, budget: Budget | None = None) -> TrainingSettings:
-        """Return the settings of a training, with the suite's `budget` in the place of those that are None.
+        """Return the training settings, with values of None replaced by those of the suite's `budget`.
 
         Raises:
-            UserError: Steps, batch size or learning rate are neither set nor in a budget.
+            UserError: Steps, batch size or learning rate are neither set nor in the budget.
         """
         merged = ({} if budget is None else budget.model_dump()) | self.model_dump(exclude_none=True)
         values = {name: merged[name] for name in TrainingSettings.__dataclass_fields__ if merged.get(name) is not None}
         if missing := [name for name in ("steps", "batch_size", "learning_rate") if name not in values]:
-            raise UserError(f"not set, and no budget says it: {', '.join(missing)}: give --set {missing[0]}=...")
+            raise UserError(f"neither set nor in a budget: {', '.join(missing)}: give --set {missing[0]}=...")
         return TrainingSettings(**{"micro_batch": values["batch_size"], **values})
 
 
 class AudioTokenSettings(TokenSettings):
-    """The settings of every trained token, and AudioToken's own.
+    """Settings of AudioToken: those of every trained token, and its own.
 
-    With `embedder` nothing is trained: settings of a training are refused beside it, and none is written down.
+    With `embedder` nothing is trained: training settings are refused beside it, and none is stored.
     """
 
     embedder: GivenEmbedder = None
-    """Take this embedder instead of training one: a file (as released, or a fit's), a fit's folder, or `published`."""
+    """Use this embedder instead of training one: a file (released, or a fit's), a fit's folder, or `published`."""
 
     lambda_c: float = Field(0.0, ge=0)
     """Weight of the classification loss (CL)."""
     cl_reduction: Literal["batch", "sample"] = "batch"
-    """Cosine of CL averaged over the batch before it is squared, as released, or squared for each sample."""
+    """Reduction of CL: "batch" (as released) squares the mean cosine distance, "sample" averages the squared ones."""
     official_dropout: bool = False
-    """Dropout of the unary potential stays on at inference, as in the released code."""
+    """Keep the dropout of the unary potential on at inference, as in the released code."""
 
     @property
     def trains(self) -> bool:
+        """Whether an embedder is trained, rather than given."""
         return self.embedder is None
 
     @model_validator(mode="after")
@@ -121,25 +125,25 @@ class AudioTokenSettings(TokenSettings):
 
     @model_serializer(mode="wrap")
     def _stated(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # of a training that did not happen, no record says anything
+        # A record must not list training settings where nothing was trained.
         stated: dict[str, Any] = write(self)
         return stated if self.trains else {name: value for name, value in stated.items() if name in UNTRAINED}
 
 
 class AudioTokenCLSettings(AudioTokenSettings):
-    """AudioToken's settings with the classification loss on."""
+    """Settings of AudioToken with the classification loss on."""
 
     lambda_c: float = Field(0.01, ge=0)
     """Weight of the classification loss (CL)."""
 
 
 class AudioTokenLoraSettings(AudioTokenSettings):
-    """AudioToken's settings, and the LoRA's."""
+    """Settings of AudioToken and of the LoRA."""
 
     lora_rank: int = Field(4, ge=1)
     """Rank of the LoRA; 4 as released."""
     lora: GivenLora = None
-    """With `embedder`, take this LoRA of the U-Net: a file (released, or a fit's), a fit's folder, or `published`."""
+    """With `embedder`, use this LoRA of the U-Net: a file (released, or a fit's), a fit's folder, or `published`."""
 
     @model_validator(mode="after")
     def _together(self) -> Self:

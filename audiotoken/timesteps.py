@@ -1,4 +1,4 @@
-"""Which noise levels a training step looks at: uniform as in the paper, or where the token's gradient is large."""
+"""Timesteps of training: drawn uniformly as in the paper, or more often where the token's gradient is large."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ MEMORY = 0.98
 
 
 class Timesteps:
-    """Draws timesteps 0 .. `count` - 1 with weights, so that the weighted loss estimates the mean over all of them.
+    """Sampler of timesteps 0 .. `count` - 1 with weights; the weighted loss estimates the mean over all timesteps.
 
-    "uniform": independent uniform draws, all weights 1.
+    "uniform" draws independently and uniformly; all weights are 1.
 
-    "importance": the same expectation with less variance. A timestep is drawn with the probability
+    "importance" has the same expectation with less variance. A timestep is drawn with the probability
 
         p = 0.8 q + 0.2 uniform,   q ~ root mean square of ||d loss / d e_audio|| at that noise level,
 
-    which is the draw of least variance for a gradient of that size, mixed with a uniform one so that no weight
-    1 / (count p) exceeds 5. The sizes are measured while training, in `BINS` equal bins with a memory of some 50 steps
-    (for a frozen U-Net they differ 20 times between low and high noise). Within a batch draws are stratified.
+    which is the draw of least variance for a gradient of that size, mixed with a uniform one so that no weight,
+    `1/(count*p)`, exceeds 5. The sizes are measured during training, in `BINS` equal bins with a memory of some 50
+    steps (for a frozen U-Net they differ by a factor of 20 between low and high noise). Within a batch draws are
+    stratified.
+
     Source: importance sampling of timesteps, Nichol and Dhariwal 2021 (2102.09672, section 3.3), there by the size of
     the loss.
+
+    Args:
+        kind: "uniform" or "importance".
+        count: Number of timesteps.
     """
 
     def __init__(self, kind: Kind, count: int) -> None:
@@ -36,11 +42,11 @@ class Timesteps:
 
     @property
     def learns(self) -> bool:
-        """Whether `learn` wants the sizes of gradients."""
+        """Whether `learn` needs the sizes of gradients."""
         return self.kind == "importance"
 
     def probabilities(self) -> Tensor:
-        """(BINS,) probability of each bin, float64."""
+        """Return the probability of each bin, (BINS,) float64."""
         known = self.seen > 0
         if self.kind == "uniform" or not known.any():
             return torch.full((BINS,), 1 / BINS, dtype=torch.float64)
@@ -51,7 +57,15 @@ class Timesteps:
         return (1 - UNIFORM_SHARE) * size / size.sum() + UNIFORM_SHARE / BINS
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Timesteps (batch,), int64, and weights (batch,), float32."""
+        """Draw the timesteps of a batch.
+
+        Args:
+            batch: Number of timesteps.
+            generator: Generator of the draws.
+
+        Returns:
+            Timesteps (batch,), int64, and weights (batch,), float32.
+        """
         if self.kind == "uniform":
             return torch.randint(self.count, (batch,), generator=generator), torch.ones(batch)
         probability = self.probabilities()
@@ -65,7 +79,12 @@ class Timesteps:
         return times, (1 / (BINS * chosen)).float()
 
     def learn(self, times: Tensor, sizes: Tensor) -> None:
-        """Take note of the norms (batch,) of the unweighted loss's gradient at `times`."""
+        """Update the sizes of gradients.
+
+        Args:
+            times: (batch,) timesteps.
+            sizes: (batch,) norms of the unweighted loss's gradient at these timesteps.
+        """
         bins = (times * BINS // self.count).cpu()
         self.squares *= MEMORY
         self.seen *= MEMORY
@@ -73,9 +92,9 @@ class Timesteps:
         self.seen.index_add_(0, bins, torch.ones(len(bins), dtype=torch.float64))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What an interrupted training needs to go on."""
+        """Return the state that an interrupted training needs to continue."""
         return {"squares": self.squares, "seen": self.seen}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """The inverse of `state_dict`."""
+        """Restore a state of `state_dict`."""
         self.squares, self.seen = state["squares"], state["seen"]

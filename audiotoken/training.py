@@ -1,4 +1,4 @@
-"""Training AudioToken's embedder: the latent-diffusion loss through a frozen text encoder and a frozen U-Net."""
+"""Train AudioToken's embedder with the latent-diffusion loss through a frozen text encoder and a frozen U-Net."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ NARROW = ("bfloat16", "float16")
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """Constant as in the paper, or with a cosine to zero after `warmup_steps` linear steps."""
+    """Return the learning rate of a step, counted from 0.
+
+    After `warmup_steps` linear steps it is constant, as in the paper, or follows a cosine to zero.
+    """
     warmup = settings.warmup_steps
     if step < warmup:
         return settings.learning_rate * (step + 1) / warmup
@@ -51,13 +54,29 @@ def train(
     ui: UI,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
-    """Train `embedder` in place to `settings.steps`, from `checkpoint` where there is one; returns the last losses.
+    """Train an embedder in place, continuing from `checkpoint` where it exists.
 
-    What of the U-Net requires a gradient (a LoRA) is trained with it. All randomness of a step (clips, timesteps,
-    noise, dropout) comes from generators seeded with (seed, step), and is drawn for the whole batch: a training that
-    was interrupted ends in the same bits as one that was not, and several processes, each with its share of every
-    batch, take the steps that one alone takes, but for rounding. The last state stays in `checkpoint`.
-    Raises RunError if the loss or the embedder stops being finite; the last finite state is kept.
+    Parameters of the U-Net that require gradients (a LoRA) are trained too. All randomness of a step (clips, timesteps,
+    noise, dropout) comes from generators seeded with (seed, step) and is drawn for the whole batch. So an interrupted
+    training ends with the same bits as an uninterrupted one, and several processes, each with its share of every batch,
+    take the same steps as one, except for rounding.
+
+    Args:
+        embedder: Embedder to train.
+        backbone: Backbone with the frozen text encoder and U-Net.
+        material: Training data.
+        settings: Training settings.
+        seed: Seed of all randomness.
+        checkpoint: File of the training state; it holds the last state at the end.
+        ui: Progress and messages.
+        watch: Tracker that is called after each step.
+
+    Returns:
+        Running means of the last losses by name, rounded to 6 decimals.
+
+    Raises:
+        RunError: The loss or the embedder is no longer finite (the last finite state is kept), or the batch cannot be
+            split evenly over the processes.
     """
     run = _Training(embedder, backbone, material, settings, seed)
     first = 0
@@ -85,7 +104,7 @@ def train(
 
 
 class _Training:
-    """The state of a training and its step."""
+    """Training state and training step."""
 
     def __init__(
         self, embedder: Embedder, backbone: Backbone, material: TrainingData, settings: TrainingSettings, seed: int
@@ -110,14 +129,14 @@ class _Training:
         self.schedule = backbone.noise_schedule
         self.timesteps = Timesteps(settings.timesteps, self.schedule.config.num_train_timesteps)
         self.kind = torch.device(material.device).type
-        # only float16 has so few exponents that small gradients would vanish
+        # Only float16 has so small a range of exponents that small gradients vanish.
         self.scaler = torch.amp.GradScaler(self.kind, enabled=settings.precision == "float16")
         self.running = {"loss": 0.0, "ldm": 0.0}
         self.unet = backbone.unet
 
     @contextlib.contextmanager
     def prepared_unet(self) -> Iterator[None]:
-        """The U-Net with gradient checkpointing, or compiled, as the settings say."""
+        """Compile the U-Net, or enable its gradient checkpointing, as the settings say."""
         unet = self.backbone.unet
         if self.settings.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
@@ -131,7 +150,7 @@ class _Training:
                 unet.disable_gradient_checkpointing()
 
     def step(self, step: int) -> None:
-        """One step of the optimiser."""
+        """Take one step of the optimiser."""
         settings, device = self.settings, self.material.device
         count = settings.batch_size
         for group in self.optimizer.param_groups:
@@ -151,7 +170,7 @@ class _Training:
         target = ldm_target(self.schedule, latents, noise, times).to(device)
         tokens = self.embedder(batch.features, rows)
 
-        # The graph is cut at the tokens: the U-Net's part may come in pieces, and the rest is walked through once.
+        # The graph is cut at the tokens: the U-Net may run in pieces, while the embedder's backward pass runs once.
         leaf = tokens.detach().requires_grad_()
         self.optimizer.zero_grad(set_to_none=True)
         ldm = torch.zeros((), device=device)
@@ -191,7 +210,7 @@ class _Training:
         return torch.autocast(self.kind, getattr(torch, name)) if name in NARROW else contextlib.nullcontext()
 
     def _pieces(self, count: int) -> list[slice]:
-        """The clips that go through the U-Net together."""
+        """Return the slices of clips that pass through the U-Net together."""
         most = self.settings.micro_batch
         return [slice(start, start + most) for start in range(0, count, most)]
 
@@ -203,14 +222,14 @@ class _Training:
             return self.unet(noisy, times, prompts).sample
         except torch._dynamo.exc.TorchDynamoException as error:
             raise RunError(
-                f"the U-Net cannot be compiled here ({str(error).splitlines()[0]}): leave out --set compile=true"
+                f"the U-Net cannot be compiled ({str(error).splitlines()[0]}): leave out --set compile=true"
             ) from error
 
     def _backward(self, loss: Tensor) -> None:
         self.scaler.scale(loss).backward()
 
     def _note(self, step: int, ldm: Tensor, penalty: Tensor) -> None:
-        """Keep the running means of the losses. Raises RunError, in all processes, if they are not finite."""
+        """Update the running means of the losses. Raises RunError, in all processes, if the loss is not finite."""
         distributed.sum_over_processes([ldm])
         values = {"loss": float(ldm + penalty), "ldm": float(ldm)}
         if not math.isfinite(values["loss"]):
@@ -220,11 +239,11 @@ class _Training:
             self.running[name] += weight * (value - self.running[name])
 
     def figures(self, step: int) -> dict[str, float]:
-        """What a tracker shows of a step."""
+        """Return the values of a step that trackers log."""
         return {**self.running, "learning_rate": learning_rate(self.settings, step)}
 
     def state_dict(self, done: int) -> dict[str, Any]:
-        """All that the steps from number `done` on depend on."""
+        """Return everything that the steps from number `done` on depend on."""
         state = {
             "embedder": self.embedder.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -239,7 +258,7 @@ class _Training:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> int:
-        """The inverse of `state_dict`; returns the step to go on with."""
+        """Restore a state of `state_dict`; return the step to continue with."""
         self.embedder.load_state_dict(state["embedder"])
         with torch.no_grad():
             for name, one in self.lora.items():

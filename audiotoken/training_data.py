@@ -1,4 +1,4 @@
-"""What an embedder is trained on, all of it frozen: features of sounds and latents of frames, kept or streamed."""
+"""Training data of an embedder, computed by frozen networks: features and latents, stored or streamed."""
 
 from __future__ import annotations
 
@@ -24,39 +24,55 @@ class Batch(NamedTuple):
     """This process's share of a step's clips."""
 
     features: Tensor
-    """(b, T, width), on the device."""
+    """(b, T, width) features, on the device."""
     latent_mean: Tensor
-    """(b, 4, h, w), on the CPU, as is its standard deviation."""
+    """(b, 4, h, w) mean of the frames' latents, on the CPU."""
     latent_deviation: Tensor
+    """(b, 4, h, w) standard deviation of the frames' latents, on the CPU."""
     label_embeddings: Tensor | None
-    """(b, D), for the classification loss (CL)."""
+    """(b, D) embeddings of the labels, for the classification loss (CL); None without it."""
 
 
 class TrainingData(ABC):
-    """Batches by step. `label_embeddings` (clips, D) are for the classification loss."""
+    """Training batches by step."""
 
     width: int
-    """Of the features."""
+    """Width of the features."""
     device: str
+    """Device of the features."""
     label_embeddings: Tensor | None = None
+    """(clips, D) embeddings of the clips' labels, for the classification loss (CL); None without it."""
 
     @abstractmethod
     def batch(self, step: int, count: int) -> Batch:
-        """This process's share of the `count` clips of a step, which depend on the step alone."""
+        """Return this process's share of a step's clips, which depend on the step alone.
+
+        Args:
+            step: Number of the step, from 0.
+            count: Clips of the step, over all processes.
+        """
 
     def labels(self, positions: list[int]) -> Tensor | None:
-        """Label embeddings of the clips at `positions`."""
+        """Return label embeddings of the clips at `positions`, or None."""
         return None if self.label_embeddings is None else self.label_embeddings[positions]
 
 
 class Stored(TrainingData):
-    """What is frozen was computed once: features by position, latents (n, 4, h, w)."""
+    """Training data that were computed once.
+
+    Args:
+        features: Features of the clips by position.
+        latent_mean: (n, 4, h, w) mean of the frames' latents.
+        latent_deviation: (n, 4, h, w) standard deviation of the frames' latents.
+        seed: Seed of the clips' order.
+    """
 
     def __init__(self, features: Features, latent_mean: Tensor, latent_deviation: Tensor, seed: int) -> None:
         self.features, self.latent_mean, self.latent_deviation = features, latent_mean, latent_deviation
         self.seed, self.width, self.device = seed, features.width, features.device
 
     def batch(self, step: int, count: int) -> Batch:
+        """Return this process's share of the step's clips, from the stored features and latents."""
         positions = list(distributed.mine(batch_positions(len(self.latent_mean), count, step, self.seed)))
         return Batch(
             self.features(positions),
@@ -67,10 +83,17 @@ class Stored(TrainingData):
 
 
 class Streamed(TrainingData):
-    """Windows of sound and frames from prepared shards, which go through the frozen networks when they are met.
+    """Windows of audio and frames from prepared shards, encoded when they are used.
 
-    Nothing but the shards lies on disk, and every epoch hears other windows. The next step's clips are read and
-    decoded while this one's are used.
+    Nothing but the shards is stored, and every epoch has other windows. The clips of the next step are read and decoded
+    while those of the current one are used.
+
+    Args:
+        sense: Source of the features.
+        backbone: Backbone whose VAE encodes the frames.
+        clips: The training clips.
+        stream: Function that opens the endless stream of examples at a place.
+        seed: Seed of order and windows.
     """
 
     def __init__(
@@ -89,13 +112,14 @@ class Streamed(TrainingData):
         self._coming: tuple[int, Future[list[Sample]]] | None = None
 
     def batch(self, step: int, count: int) -> Batch:
+        """Return this process's share of the step's clips, read from the stream and encoded."""
         share = count // distributed.world()
         if self._coming is None or self._coming[0] != step:
             self._stream = self._from(step * share)
             self._coming = step, self._read(share)
         samples = self._coming[1].result()
         self._coming = step + 1, self._read(share)
-        # a clone, as what inference mode made cannot be differentiated through
+        # A clone, because autograd refuses tensors created in inference mode.
         features = self.sense.of_samples(samples).clone()
         mean, deviation = self.backbone.encode_pictures(np.stack([_frame(sample) for sample in samples]))
         return Batch(features, mean.clone(), deviation.clone(), self.labels([sample.position for sample in samples]))
@@ -114,7 +138,16 @@ def _frame(sample: Sample) -> np.ndarray:
 
 
 def batch_positions(count: int, batch_size: int, step: int, seed: int) -> list[int]:
-    """The clips of a step: every clip once an epoch, in an order that depends on the seed and the epoch alone."""
+    """Return the positions of a step's clips.
+
+    Each clip comes once per epoch, in an order that depends on the seed and the epoch alone.
+
+    Args:
+        count: Number of training clips.
+        batch_size: Clips per step.
+        step: Number of the step, from 0.
+        seed: Seed of the order.
+    """
     positions = []
     for place in range(step * batch_size, (step + 1) * batch_size):
         epoch, offset = divmod(place, count)

@@ -1,0 +1,1 @@
+"""Baselines: one method per file, named as on the command line."""

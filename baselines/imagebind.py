@@ -1,4 +1,4 @@
-"""`imagebind`: an adapter fitted on ImageBind's frame embeddings, fed with its audio embeddings."""
+"""`imagebind`: an adapter fitted on ImageBind's embeddings of frames and applied to those of audio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENCODER = "imagebind"
 
 
 class ImageBind(FramesOnly):
-    """Fitted on ImageBind's embeddings of frames, fed with those of sounds."""
+    """Adapter fitted on ImageBind's embeddings of frames and applied to those of audio."""
 
     card: ClassVar[MethodCard] = MethodCard(
         name="imagebind",

@@ -1,4 +1,4 @@
-"""`imagebind-retrieval`: the prompt of the label nearest to ImageBind's audio embedding."""
+"""`imagebind-retrieval`: the prompt of the label nearest to ImageBind's embedding of the audio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark import MethodCard
 
 
 class ImageBindRetrieval(Retrieval):
-    """The nearest label's prompt."""
+    """Prompt of the label nearest to ImageBind's embedding of the audio."""
 
     card: ClassVar[MethodCard] = ImageBind.card.model_copy(
         update={

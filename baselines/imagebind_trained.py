@@ -1,4 +1,4 @@
-"""`imagebind-trained`: AudioToken that hears with ImageBind in the place of BEATs."""
+"""`imagebind-trained`: AudioToken with ImageBind in place of BEATs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark import MethodCard
 
 
 class ImageBindTrained(Trained):
-    """AudioToken that hears with ImageBind."""
+    """AudioToken with ImageBind's features in place of those of BEATs."""
 
     card: ClassVar[MethodCard] = ImageBind.card.model_copy(
         update={

@@ -1,4 +1,4 @@
-"""ImageBind's sound embedding as the image embedding of Stable unCLIP: a method with a generator of its own."""
+"""`imagebind-unclip`: ImageBind's embedding of the audio as the image embedding of Stable unCLIP, its own generator."""
 
 from __future__ import annotations
 
@@ -24,24 +24,27 @@ ENCODER = "imagebind"
 
 
 class UnclipSettings(MethodSettings):
-    """The defaults are those of the pipeline and of Zeqiang-Lai/Anything2Image@240a74e."""
+    """Settings of the generator; the defaults are those of the pipeline and of Zeqiang-Lai/Anything2Image@240a74e."""
 
     weights: str = "stabilityai/stable-diffusion-2-1-unclip"
-    """Stable unCLIP over ViT-H embeddings, in the format of diffusers: a folder, or a repository of the hub."""
+    """Stable unCLIP over ViT-H embeddings, in diffusers' format: a folder, or a repository of the hub."""
     revision: str | None = None
-    """Commit, tag or branch of that repository."""
+    """Commit, tag or branch of the repository."""
     sampling_steps: int = Field(20, ge=1)
-    """Sampling steps."""
+    """Number of sampling steps."""
     guidance: float = Field(10.0, ge=0)
     """Scale of classifier-free guidance."""
     noise_level: int = Field(0, ge=0, lt=1000)
     """Noise that is added to the embedding, in steps of the pipeline's own schedule."""
     embedding_norm: float = Field(20.0, gt=0)
-    """Length that the embedding is given: 20 is the temperature of ImageBind's sounds, which public code leaves on."""
+    """Length that the embedding is scaled to; 20 is the temperature of ImageBind's audio, which public code keeps."""
 
 
 class ImageBindUnclip(Method):
-    """The public stand-in for ImageBind's own demonstration, whose generator was not released. Nothing is fitted."""
+    """Stable unCLIP conditioned on ImageBind's embedding of the audio, without fitting.
+
+    It is the public stand-in for ImageBind's own demonstration, whose generator was not released.
+    """
 
     card: ClassVar[MethodCard] = MethodCard(
         name="imagebind-unclip",
@@ -61,6 +64,11 @@ class ImageBindUnclip(Method):
     settings: UnclipSettings
 
     def setup(self, run: RunContext) -> None:
+        """Load ImageBind and Stable unCLIP.
+
+        Raises:
+            UserError: One of them is missing, or their embeddings differ in width.
+        """
         from audiotoken.features import Listener, encoder_of
 
         super().setup(run)
@@ -68,11 +76,12 @@ class ImageBindUnclip(Method):
         self.folder, self.pipeline = self._open(self.listener.encoder.width)
 
     def encoders(self) -> dict[str, str]:
+        """Return sha256 by name of ImageBind and of Stable unCLIP's weights."""
         files = {str(path.relative_to(self.folder)): sha256_of(path) for path in self.folder.rglob("*.safetensors")}
         return {ENCODER: self.run.suite.encoders[ENCODER], "stable-unclip": digest(files)}
 
     def _open(self, width: int) -> tuple[Path, Any]:
-        """Stable unCLIP's folder and the pipeline from it. Raises UserError without one that takes `width` numbers."""
+        """Return Stable unCLIP's folder and its pipeline. Raises UserError if none takes embeddings of `width`."""
         import torch
         from diffusers import StableUnCLIPImg2ImgPipeline
         from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
@@ -80,7 +89,7 @@ class ImageBindUnclip(Method):
 
         source, revision = self.settings.weights, self.settings.revision
         try:
-            # the few bytes that tell the width come before the gigabytes
+            # The width is checked first: it takes a few bytes, the weights gigabytes.
             normaliser = StableUnCLIPImageNormalizer.load_config(
                 source, subfolder="image_normalizer", revision=revision
             )
@@ -94,9 +103,9 @@ class ImageBindUnclip(Method):
                 folder = Path(StableUnCLIPImg2ImgPipeline.download(source, revision=revision, use_safetensors=True))
             pipeline = StableUnCLIPImg2ImgPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            # of a repository that cannot be reached, the libraries say that a file is missing in it
+            # For a repository that cannot be reached, the libraries report that a file is missing in it.
             reached = Path(source).is_dir()
-            why = str(error).strip().partition("\n")[0] if reached else "no such folder, and not to be had from the hub"
+            why = str(error).strip().partition("\n")[0] if reached else "no such folder, and not available from the hub"
             raise UserError(
                 f"no Stable unCLIP at {source!r} ({why}): give --set weights=FOLDER, a pipeline in diffusers' format"
             ) from error
@@ -106,10 +115,11 @@ class ImageBindUnclip(Method):
         return folder, pipeline.to(self.run.device, dtype)
 
     def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
+        """Generate one image per clip, each from its own clip and seed alone."""
         return [self._draw(clip, seed) for clip, seed in zip(clips, seeds, strict=True)]
 
     def _draw(self, clip: Clip, seed: int) -> Image:
-        """One picture at the pipeline's own size, brought to the suite's."""
+        """Generate one image at the pipeline's own size and resize it to the suite's."""
         import torch
 
         given, spec = self.settings, self.run.suite.backbone

@@ -1,4 +1,4 @@
-"""The ceiling: the true frames themselves."""
+"""`reference`: the true frames themselves, the ceiling that the scorers allow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Reference(Method):
-    """Each clip's own frame, brought to the suite's resolution. Depends on no seed."""
+    """Each clip's own frame, resized to the suite's resolution; it depends on no seed."""
 
     card: ClassVar[MethodCard] = MethodCard(
         name="reference",
@@ -29,5 +29,6 @@ class Reference(Method):
     draws = False
 
     def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
+        """Return the clips' frames as images."""
         spec = self.run.suite.backbone
         return [resize(clip.picture(), spec.resolution, spec.resize) for clip in clips]

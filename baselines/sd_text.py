@@ -1,4 +1,4 @@
-"""What the backbone draws when it is told the label."""
+"""`sd-text`: images of the backbone for the true label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class SDText(ConditioningMethod):
-    """The true label in the suite's prompt template."""
+    """True label in the suite's prompt template."""
 
     card: ClassVar[MethodCard] = MethodCard(
         name="sd-text",
@@ -24,5 +24,6 @@ class SDText(ConditioningMethod):
     )
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
+        """Return the conditioning of each clip's label."""
         backbone = self.run.backbone
         return Conditioning(backbone.encode_prompts([backbone.prompt(clip.label) for clip in clips]))

@@ -1,4 +1,4 @@
-"""The floor: pictures that are as good as AudioToken's, of the wrong sounds."""
+"""`shuffled`: the floor, images of AudioToken's quality for the audio of other clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def derangement(count: int, seed: int) -> list[int]:
-    """A random one-cycle permutation of 0..count-1 (Sattolo's algorithm): no item keeps its place; [0] for one item."""
+    """Return a random permutation of 0 .. `count` - 1 that keeps no item in place.
+
+    The permutation has a single cycle (Sattolo's algorithm).
+
+    Args:
+        count: Number of items; a single one has the permutation [0].
+        seed: Seed of the permutation.
+    """
     order = list(range(count))
     rng = np.random.default_rng([seed, count])
     for last in range(count - 1, 0, -1):
@@ -25,7 +32,7 @@ def derangement(count: int, seed: int) -> list[int]:
 
 
 class Shuffled(AudioToken):
-    """AudioToken (the same fit, the same noise) fed with the sound of another test clip."""
+    """AudioToken (same fit, same noise) with the audio of another test clip."""
 
     card: ClassVar[MethodCard] = MethodCard(
         name="shuffled",
@@ -37,12 +44,15 @@ class Shuffled(AudioToken):
     )
 
     def fit_identity(self) -> tuple[str, dict[str, object]]:
+        """Return the name and settings of AudioToken, whose fit is used."""
         return AudioToken.card.name, self.settings.model_dump(mode="json", exclude_none=True)
 
     def setup(self, run: RunContext) -> None:
+        """Load AudioToken's encoder, and assign another test clip to each."""
         super().setup(run)
         partners = derangement(len(run.test), run.seed)
         self._partner = {clip.id: run.test[partner] for clip, partner in zip(run.test, partners, strict=True)}
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
+        """Return AudioToken's conditioning of the clips assigned to `clips`."""
         return super().condition([self._partner[clip.id] for clip in clips])

@@ -1,4 +1,4 @@
-"""What the backbone draws when it is told what an audio classifier heard."""
+"""`tagger-text`: images of the backbone for the label that an audio classifier predicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TaggerText(ConditioningMethod):
-    """The classifier's top label in the suite's prompt template. The label is one of the classifier's own."""
+    """Top label of the suite's audio classifier, one of the classifier's own labels, in the suite's prompt template."""
 
     card: ClassVar[MethodCard] = MethodCard(
         name="tagger-text",
@@ -28,6 +28,11 @@ class TaggerText(ConditioningMethod):
     )
 
     def setup(self, run: RunContext) -> None:
+        """Load the classifier, and warn if it lacks labels of the data set.
+
+        Raises:
+            UserError: The suite has no audio classifier.
+        """
         from benchmark.registries import SCORERS
 
         super().setup(run)
@@ -45,10 +50,11 @@ class TaggerText(ConditioningMethod):
             )
 
     def choose(self, clips: Sequence[Clip]) -> list[str]:
-        """The top label of each clip's sound."""
+        """Return the top label of each clip's audio."""
         logits = self.classifier.embed_audio([self.run.suite.sound(clip) for clip in clips])
         return [self.labels[position] for position in logits.argmax(axis=1)]
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
+        """Return the conditioning of each clip's top label."""
         backbone = self.run.backbone
         return Conditioning(backbone.encode_prompts([backbone.prompt(label) for label in self.choose(clips)]))

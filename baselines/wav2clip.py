@@ -1,4 +1,4 @@
-"""`wav2clip`: an adapter fitted on CLIP's frame embeddings, fed with Wav2CLIP's audio embeddings."""
+"""`wav2clip`: an adapter fitted on CLIP's embeddings of frames and applied to Wav2CLIP's embeddings of audio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENCODER = "wav2clip-encoder"
 
 
 class Wav2CLIP(FramesOnly):
-    """Fitted on CLIP's embeddings of frames, fed with Wav2CLIP's of sounds."""
+    """Adapter fitted on CLIP's embeddings of frames and applied to Wav2CLIP's embeddings of audio."""
 
     card: ClassVar[MethodCard] = MethodCard(
         name="wav2clip",

@@ -1,4 +1,4 @@
-"""`wav2clip-retrieval`: the prompt of the label nearest to Wav2CLIP's audio embedding."""
+"""`wav2clip-retrieval`: the prompt of the label nearest to Wav2CLIP's embedding of the audio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark import MethodCard
 
 
 class Wav2CLIPRetrieval(Retrieval):
-    """The nearest label's prompt."""
+    """Prompt of the label nearest to Wav2CLIP's embedding of the audio."""
 
     card: ClassVar[MethodCard] = Wav2CLIP.card.model_copy(
         update={

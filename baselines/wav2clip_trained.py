@@ -1,4 +1,4 @@
-"""`wav2clip-trained`: AudioToken that hears with Wav2CLIP in the place of BEATs."""
+"""`wav2clip-trained`: AudioToken with Wav2CLIP in place of BEATs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark import MethodCard
 
 
 class Wav2CLIPTrained(Trained):
-    """AudioToken that hears with Wav2CLIP."""
+    """AudioToken with Wav2CLIP's features in place of those of BEATs."""
 
     card: ClassVar[MethodCard] = Wav2CLIP.card.model_copy(
         update={

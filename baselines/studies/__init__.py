@@ -1,0 +1,1 @@
+"""Studies of the baselines: programs that answer one question each."""

@@ -1,11 +1,11 @@
-"""Does a judge of another family agree? Finished runs scored by an encoder that fills no role in the suite.
+"""Score finished runs with an encoder of another family, which has no role in the suite.
 
     python -m baselines.studies.second_judge runs/mini/audiotoken/seed0 runs/mini/wav2clip/seed0
 
-The pictures of each run are held against its clips' sounds and true frames in the space of ImageBind (or of
-`--encoder`), by the win rates of AIS and IIS. A method that conditions on the space in which the suite judges (see
-docs/baselines.md) has no such tie here; a method that listens with this encoder has one. Not a metric of a suite, and
-in no record: it asks how much of a lead is the judge's.
+The images of each run are compared with the audio and true frames of its clips in the space of ImageBind (or of
+`--encoder`), by the win rates of AIS and IIS. A method that conditions on the space in which the suite scores (see
+docs/baselines.md) has no such tie here; a method that uses this encoder has one. The scores are not metrics of a suite
+and are stored in no record: they show how much of a lead is due to the scorer.
 """
 
 from __future__ import annotations
@@ -34,14 +34,21 @@ Array = NDArray[np.float64]
 
 SCORES = ("ais", "iis", "ais.winrate.sameclass", "iis.winrate.sameclass")
 TOGETHER = 36
-"""Pictures that the encoder gets at once."""
+"""Number of images per pass of the encoder."""
 
 
 class Judge:
-    """An encoder of a suite, and what it makes of the sounds and true frames of the test clips of `run`."""
+    """Encoder of a suite, with its embeddings of the audio and true frames of a run's test clips.
+
+    Args:
+        run: A finished run.
+        encoder: Name of an encoder of its suite.
+
+    Raises:
+        UserError: The suite has no encoder of that name.
+    """
 
     def __init__(self, run: Run, encoder: str) -> None:
-        """Raises UserError if the suite has no such encoder."""
         plan = run.plan
         self.clips = run.test
         network = encoder_of(plan.suite, encoder, plan.device)
@@ -49,26 +56,27 @@ class Judge:
         listen = SoundEmbedding(network, plan.suite, plan.device)
         spec = plan.suite.backbone
         self.sounds, self.frames = [], []
-        with run.ui.task(f"listening with {encoder}", len(self.clips), "clips") as advance:
+        with run.ui.task(f"encoding audio and frames with {encoder}", len(self.clips), "clips") as advance:
             for clip in self.clips:
                 self.sounds.append(_row(listen([clip])))
                 self.frames.append(_row(self.look.see([resize(clip.picture(), spec.resolution, spec.resize)])))
                 advance(1)
 
     def __call__(self, run: Run) -> dict[str, Array]:
-        """`SCORES` of the run's pictures: percent, one value a clip.
+        """Return `SCORES` of the run's images, in percent, one value per clip.
 
-        Raises UserError if they are of other clips, or not all there.
+        Raises:
+            UserError: The run has other clips, or images are missing.
         """
         plan = run.plan
         if run.test.identity != self.clips.identity:
-            raise UserError(f"{plan.folder.path} is of other clips than the first run: judge it apart")
+            raise UserError(f"{plan.folder.path} has other clips than the first run: judge it separately")
         if not plan.generated:
-            raise UserError(f"{plan.folder.path} has not all of its pictures: finish it by `bench run`")
+            raise UserError(f"{plan.folder.path} is missing images: finish it with `bench run`")
         paths = plan.folder.image_paths(self.clips.ids, plan.images_per_clip)
         files = list(paths.values())
         drawn = []
-        with run.ui.task(f"looking at {plan.name}", len(files), "pictures") as advance:
+        with run.ui.task(f"encoding the images of {plan.name}", len(files), "images") as advance:
             for start in range(0, len(files), TOGETHER):
                 some = files[start : start + TOGETHER]
                 drawn.append(_row(self.look.see([load_image(file) for file in some])))
@@ -83,20 +91,30 @@ class Judge:
 
 
 def _row(embeddings: Tensor) -> NDArray[np.float32]:
-    """(B, 1, width) as (B, width)."""
+    """Return (B, 1, width) as (B, width)."""
     rows: NDArray[np.float32] = embeddings[:, 0].cpu().numpy()
     return rows
 
 
 def judge(finished: Sequence[Run], encoder: str) -> dict[str, dict[str, Array]]:
-    """The scores of every method, the seeds of one averaged per clip.
+    """Return the scores of each method, averaged per clip over its seeds.
 
-    Raises UserError for runs of one method with other settings, which are no seeds of one thing, and as `Judge` does.
+    Args:
+        finished: Finished runs over the same clips.
+        encoder: Name of an encoder of their suite.
+
+    Returns:
+        `SCORES` by name of the method, one value per clip.
+
+    Raises:
+        UserError: Runs of one method differ in settings, so they are no seeds to average; and as `Judge`.
     """
     settings = {run.plan.name: run.plan.settings for run in finished}
     for plan in (run.plan for run in finished):
         if plan.settings != settings[plan.name]:
-            raise UserError(f"{plan.folder.path} has other settings than another run of {plan.name!r}: judge it apart")
+            raise UserError(
+                f"{plan.folder.path} has other settings than another run of {plan.name!r}: judge it separately"
+            )
     asked = Judge(finished[0], encoder)
     runs: dict[str, list[dict[str, Array]]] = {}
     for run in finished:
@@ -107,7 +125,7 @@ def judge(finished: Sequence[Run], encoder: str) -> dict[str, dict[str, Array]]:
 
 
 def rows(judged: dict[str, dict[str, Array]]) -> list[list[str]]:
-    """A line a method: its values with their 95 % intervals over clips, and p of the difference to the first method."""
+    """Return a line per method: values with 95 % intervals over clips, and p of the difference to the first method."""
     first = next(iter(judged.values()))
     return [
         [name, *(_cell(scores[score], None if scores is first else first[score]) for score in SCORES)]
@@ -124,11 +142,11 @@ def _cell(values: Array, first: Array | None) -> str:
 
 
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
-    """The command line; the exit code."""
+    """Run the command line and return the exit code."""
     about = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m baselines.studies.second_judge", description=about)
-    parser.add_argument("run", nargs="+", type=Path, help="folder of a finished run; seeds of a method are averaged")
-    parser.add_argument("--encoder", default="imagebind", help="an encoder of sounds and pictures (default: imagebind)")
+    parser.add_argument("run", nargs="+", type=Path, help="folder of a finished run; seeds of one method are averaged")
+    parser.add_argument("--encoder", default="imagebind", help="an encoder of audio and images (default: imagebind)")
     given = parser.parse_args(arguments)
     try:
         shown = ui or Console()

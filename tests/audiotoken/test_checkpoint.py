@@ -43,7 +43,7 @@ def test_the_hidden_size_is_read_from_the_tensors(tmp_path: Path) -> None:
     assert same(loaded, wide) and (loaded.input_size, loaded.hidden_size, loaded.output_size) == (10, 7, 6)
     state = {**wide.state_dict(), "fc1.weight": torch.zeros(8, 10)}
     save_file(state, tmp_path / "torn")
-    with pytest.raises(UserError, match=r"fc1.weight has shape \(8, 10\), \(7, 10\) fits the others") as caught:
+    with pytest.raises(UserError, match=r"fc1.weight has shape \(8, 10\), expected \(7, 10\) to fit") as caught:
         load_embedder(tmp_path / "torn")
     assert len(caught.value.problems) == 1
 
@@ -97,8 +97,8 @@ def test_all_problems_are_listed(tmp_path: Path, embedder: Embedder) -> None:
     assert found == [
         "fc1.bias is missing",
         "fc3.weight is unexpected",
-        "fc2.bias holds numbers that are not finite",
-        "fga.reduce_potentials.0.weight has shape (1, 3, 1), (1, 2, 1) fits the others",
+        "fc2.bias holds values that are not finite",
+        "fga.reduce_potentials.0.weight has shape (1, 3, 1), expected (1, 2, 1) to fit the others",
     ]
 
 
@@ -146,7 +146,7 @@ def test_missing_file_and_folder(tmp_path: Path, load: Any) -> None:
 
 def test_other_contents(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list")
-    with pytest.raises(UserError, match="no training state"):
+    with pytest.raises(UserError, match="not a training state"):
         load_state(tmp_path / "list")
     with pytest.raises(UserError, match="does not hold named tensors"):
         load_embedder(tmp_path / "list")

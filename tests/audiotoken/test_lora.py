@@ -260,7 +260,7 @@ def test_a_file_that_does_not_fit_is_refused_with_the_list(unet: Any, tmp_path: 
     infinite = good[third].clone()
     infinite[0, 0] = torch.inf
     lines = refusal(**{first: None, second: torch.zeros(4, 7), third: infinite, "unet.more": torch.zeros(1)})
-    assert [line.partition(" is no LoRA of this U-Net: ")[0] for line in lines] == [str(path)] * 4
+    assert [line.partition(" is not a LoRA of this U-Net: ")[0] for line in lines] == [str(path)] * 4
     for words in (f"{first} is missing", f"{second} and its up have shapes (4, 7)", "not finite", "unet.more is un"):
         assert any(words in line for line in lines), lines
     up = fourth.replace("_A", "_B")

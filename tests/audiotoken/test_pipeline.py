@@ -281,7 +281,7 @@ def test_a_share_is_the_embedder_and_references(
     load(tmp_path, audio_encoder=AudioEncoder.from_pretrained(folder / "audio_encoder").half())
     with torch.no_grad():
         ears.beats.layer_norm.weight[3] += 0.5
-    with pytest.raises(UserError, match="audio encoder is another one"):
+    with pytest.raises(UserError, match="audio encoder is not the one"):
         load(tmp_path, audio_encoder=ears)
 
 
@@ -405,7 +405,7 @@ def test_what_is_no_sound_is_one_line_each(pipeline: Any, tmp_path: Path) -> Non
     lines = caught.value.problems
     assert len(lines) == len(bad) and all(word in line for word, line in zip(words, lines, strict=True)), lines
     assert "audio 2 of 8 holds NaN" in lines[0] and str(text) in lines[5] and all("\n" not in line for line in lines)
-    for audio, rate, word in [([], RATE, "no sound"), (good, None, "give sampling_rate"), (good, 0, "sampling_rate=0")]:
+    for audio, rate, word in [([], RATE, "no audio"), (good, None, "give sampling_rate"), (good, 0, "sampling_rate=0")]:
         with pytest.raises(UserError, match=word):
             pipeline(audio, sampling_rate=rate)
 
@@ -445,14 +445,14 @@ def test_prompts(pipeline: Any, sounds: list[np.ndarray]) -> None:
     other = draw(pipeline, sounds, 1, 2, prompt=["a photo of {}", "a drawing of {} at night"])
     assert np.array_equal(other[0], expected[0]) and not np.array_equal(other[1], expected[1])
     for prompt, words in [
-        ("a photo", "0 places"),
-        ("{} and <*>", "2 places"),
+        ("a photo", "0 placeholders"),
+        ("{} and <*>", "2 placeholders"),
         ("very " * 80 + "{}", "too long"),
-        (["{}", "{}"], "2 prompts for 1 sounds"),
+        (["{}", "{}"], "2 prompts for 1 audio items"),
     ]:
         with pytest.raises(UserError, match=words):
             draw(pipeline, sounds[0], 1, prompt=prompt)
-    with pytest.raises(UserError, match="only the prompt has a sound"):
+    with pytest.raises(UserError, match="only the prompt takes audio"):
         draw(pipeline, sounds[0], 1, negative_prompt="not <*>")
 
 

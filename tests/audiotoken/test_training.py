@@ -322,7 +322,7 @@ def test_nothing_is_left_open_in_the_settings_of_a_training() -> None:
     resolved = AudioTokenSettings(steps=7).resolved(budget)
     assert resolved.steps == 7 and resolved.batch_size == resolved.micro_batch == budget.batch_size
     assert None not in vars(resolved).values() and resolved.max_grad_norm == budget.max_grad_norm
-    with pytest.raises(UserError, match="no budget says it: batch_size, learning_rate"):
+    with pytest.raises(UserError, match="neither set nor in a budget: batch_size, learning_rate"):
         AudioTokenSettings(steps=7).resolved()
 
 

@@ -66,9 +66,9 @@ def test_the_command_prints_a_line_a_method_and_refuses_what_cannot_be_compared(
     assert sd_text.count(", p ") == 2 and sd_text.count("–") == 2  # five clips are of five classes
 
     assert main([str(one.plan.folder.path), str(other.plan.folder.path)], Silent()) == 2
-    assert "is of other clips than the first run" in capsys.readouterr().err
+    assert "has other clips than the first run" in capsys.readouterr().err
     assert main([str(one.plan.folder.path), "--encoder", "ears"], Silent()) == 2
     assert "'ears'" in capsys.readouterr().err
     next(text.plan.folder.images.iterdir()).unlink()
     assert main([str(text.plan.folder.path)], Silent()) == 2
-    assert "has not all of its pictures" in capsys.readouterr().err
+    assert "is missing images" in capsys.readouterr().err
