@@ -85,7 +85,7 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "__version__"])  # noqa: PLE0605  # built from the table above
+__all__ = [*sorted(_HOME_OF), "__version__"]  # noqa: PLE0604  # built from the table above
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ MAX_ID_CHARACTERS = 128
 MAX_ID_BYTES = 220
 
 
-def bad_id(clip_id: str) -> str | None:
+def bad_id(clip_id: str) -> str | None:  # noqa: PLR0911  # one return a reason
     """Why `clip_id` cannot be a file name on every system, as the end of a sentence "id ... <why>"; None if it can."""
     if not clip_id:
         return "is empty"

@@ -58,8 +58,8 @@ def _classes(path: str) -> str:
         text = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError):
         return "Class"
-    names = re.findall(r"^class (\w+)\([^)]*(?:Method|Token)\w*[^)]*\)", text, re.M) or re.findall(
-        r"^class (\w+)", text, re.M
+    names = re.findall(r"^class (\w+)\([^)]*(?:Method|Token)\w*[^)]*\)", text, re.MULTILINE) or re.findall(
+        r"^class (\w+)", text, re.MULTILINE
     )
     return " or :".join(names) or "Class"
 

@@ -30,8 +30,8 @@ def metric(value: float | None, direction: str = "up", **changes: Any) -> dict[s
 
 def stored(
     method: str,
-    ais: float | None | dict[str, Any],
-    fid: float | None | dict[str, Any] = 80.0,
+    ais: float | dict[str, Any] | None,
+    fid: float | dict[str, Any] | None = 80.0,
     seed: int | None = 0,
     *,
     where: str = "runs",

@@ -36,7 +36,7 @@ def script(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_page_runs_from_top_to_bottom(tmp_path):
     write_wav(tmp_path / "bell.wav", make_sound("test", 0) / 32768.0)
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S))
+    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
     done = script(tmp_path, code)
     assert done.returncode == 0, done.stderr
     assert "unknown method 'audiotokn': did you mean 'audiotoken'" in done.stdout
@@ -76,7 +76,7 @@ def test_a_record_and_a_board_show_themselves():
     shown = board._repr_html_()
     assert shown.startswith("<table>") and "audiotoken-lora" in shown and "ais ↑" in shown and "<li>" in shown
     frame = board.to_pandas()
-    assert list(frame["method"])[0] == "reference" and frame["ais"].between(0, 100).all()
+    assert next(iter(frame["method"])) == "reference" and frame["ais"].between(0, 100).all()
     assert frame.loc[frame["method"] == "reference", "fd.clip"].isna().all()
     record = bench.load_records("mini", runs="/nonexistent")[0]
     assert record.method.name in record._repr_html_() and len(record.clip_scores()) == 540
@@ -123,6 +123,13 @@ def test_old_names_lead_to_the_new_ones_with_a_warning(old):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"`{old}` has moved to" in done.stderr and "FutureWarning" in done.stderr
+
+
+def test_an_old_command_still_runs():
+    command = [sys.executable, "-m", "benchmark.mini.ceiling", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "python -m benchmark.studies.oracle_prompt" in done.stdout
+    assert "has moved to `benchmark.studies.oracle_prompt`" in done.stderr
 
 
 def test_an_outside_method_of_the_last_version_still_works(tmp_path):

@@ -112,7 +112,7 @@ def test_nothing_heavy_is_loaded_before_there_is_work(tmp_path, action):
 def test_the_version_is_the_same_everywhere():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert importlib.metadata.version(DISTRIBUTION) == version, "install the package again: pip install -e ."
-    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(citation["version"]) == version
     assert citation["license"] == "Apache-2.0" and citation["title"] == DISTRIBUTION
@@ -224,6 +224,33 @@ class TestCommittedRecords:
         assert shown == made.strip(), f"put the output of `bench table ... --format md` between the marks of {page}"
 
 
+def imported() -> set[str]:
+    """Top-level names of everything that the packages import, wherever in a file."""
+    found = set()
+    for package in ("audiotoken", "baselines", "benchmark", "metrics"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"audiotoken", "baselines", "benchmark", "metrics"}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
+    def plain(name: str) -> str:
+        return re.sub("[-_.]+", "-", name).lower()
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {plain(re.split("[<>=!~ \\[]", line)[0]) for line in declared}
+    homes = importlib.metadata.packages_distributions()
+    used = {plain(homes[module][0]) for module in imported()}
+    assert used == names
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pinned = {plain(line.partition("==")[0]) for line in pins.splitlines() if "==" in line}
+    assert names <= pinned
+
+
 # --------------------------------------------------------------------------------------------------------- what is read
 
 
@@ -250,7 +277,7 @@ def test_every_command_on_a_page_exists(page):
 
     known = typer.main.get_command(app).commands
     text = (ROOT / page).read_text(encoding="utf-8")
-    code = re.findall(r"```bash\n(.*?)```|`([^`\n]+)`", text, re.S)
+    code = re.findall(r"```bash\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
     for command in re.findall(r"(?:^|/|\s)bench (.+)", "\n".join(fence or span for fence, span in code)):
         words = command.split()
         verb = known.get(words[0])

@@ -138,7 +138,7 @@ def test_half_precision_and_autocast(tokenizer: CLIPTokenizer, text_encoder: CLI
         assert (other.float() - full).abs().mean() < 0.05 * full.abs().mean()
 
 
-@pytest.mark.parametrize("words, message", [("a dog", "row 1 .* 0 times"), ("<*> and <*>", "row 1 .* 2 times")])
+@pytest.mark.parametrize(("words", "message"), [("a dog", "row 1 .* 0 times"), ("<*> and <*>", "row 1 .* 2 times")])
 def test_each_row_needs_one_placeholder(
     tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, words: str, message: str
 ) -> None:

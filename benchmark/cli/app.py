@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not debug:
         quiet_libraries()
     if not distributed.is_first():
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="bench", standalone_mode=False)
         sys.stdout.flush()

@@ -18,7 +18,7 @@ def say(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr, flush=True)
 
 
-def explain(error: BaseException) -> int:
+def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind of failure
     """Say in one line a problem what went wrong and what to do; the exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
@@ -51,7 +51,7 @@ def explain(error: BaseException) -> int:
 
 def _usage(error: Any) -> str:
     message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error,", ":")
-    if surplus := re.search(r"unexpected extra argument\S* \((true|false|yes|no|on|off|0|1)\)", message, re.I):
+    if surplus := re.search(r"unexpected extra argument\S* \((true|false|yes|no|on|off|0|1)\)", message, re.IGNORECASE):
         message += f": an option that is on or off takes no value, leave out {surplus[1]!r}"
     found = getattr(error.__cause__, "errors", None)
     if found is not None and (value := repr(found()[0].get("input"))) not in message:

@@ -203,7 +203,7 @@ def _headline_first(
 @lru_cache(maxsize=2)
 def _index(folder: Path, stamp: tuple[Any, ...]) -> dict[str, list[Any]]:
     """The index by columns; kept in memory, as both splits of a run are read from it."""
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     _, _, sha256, shards = stamp
     again = "run the same `bench prepare vggsound` again"

@@ -176,7 +176,7 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
 
     sounds = store.of("sounds", clips.clips, sound, audio_digest, heard)
     failures = _failures(job, drawn, true, sounds)
-    kept = [place for place in sorted(set(true.read) & set(sounds.read))]
+    kept = sorted(set(true.read) & set(sounds.read))
     if not kept or not drawn.read:
         raise RunError(f"no clip could be scored: {next(iter(failures.values()), 'there is no image')}")
     text = Job(roles.image, bound["image"], lambda network, some: network.embed_texts(some), 64)

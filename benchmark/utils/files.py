@@ -58,8 +58,7 @@ def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[A
         with open(temporary, "wb") as file:
             header = {"descr": np.lib.format.dtype_to_descr(wanted), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype=wanted).data)
+            file.writelines(np.ascontiguousarray(block, dtype=wanted).data for block in blocks)
 
     save_atomic(path, save)
 

@@ -8,7 +8,7 @@ import importlib.machinery
 import sys
 import warnings
 from collections.abc import Sequence
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 MOVED: dict[str, tuple[str, ...]] = {
@@ -25,8 +25,14 @@ MOVED: dict[str, tuple[str, ...]] = {
     "benchmark.tracking": ("benchmark.runs.tracking",),
     "benchmark.ui": ("benchmark.utils.progress",),
     "benchmark.validate": ("benchmark.method_tools.validate",),
+    "baselines.gap": ("baselines.studies.modality_gap",),
+    "baselines.judge": ("baselines.studies.second_judge",),
+    "benchmark.fullscale.operations": ("benchmark.studies.flops",),
+    "benchmark.mini.ceiling": ("benchmark.studies.oracle_prompt",),
+    "benchmark.mini.gallery": ("benchmark.studies.gallery",),
+    "benchmark.mini.profile": ("benchmark.studies.profile",),
 }
-"""Old name -> the modules that hold its contents now. Outside methods and notebooks import these."""
+"""Old name -> the modules that hold its contents now: what outside methods and notebooks import, and `python -m` runs."""
 
 
 class _Moved(ModuleType):
@@ -52,17 +58,27 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self) if fullname in MOVED else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        homes = " and ".join(f"`{home}`" for home in MOVED[spec.name])
-        warnings.warn(
-            f"`{spec.name}` has moved to {homes}; the old name goes with the next version. Methods of your own import "
-            "from `benchmark` itself.",
-            FutureWarning,
-            stacklevel=2,
-        )
+        _warn(spec.name, stacklevel=3)
         return _Moved(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing to execute: attributes are looked up when they are asked for."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return what `python -m` runs under an old name: the module under its new one."""
+        (home,) = MOVED[fullname]
+        _warn(fullname, stacklevel=1)
+        return compile(f"import runpy\nrunpy.run_module({home!r}, run_name='__main__', alter_sys=True)", home, "exec")
+
+
+def _warn(name: str, stacklevel: int) -> None:
+    homes = " and ".join(f"`{home}`" for home in MOVED[name])
+    warnings.warn(
+        f"`{name}` has moved to {homes}; the old name goes with the next version. Methods of your own import from "
+        "`benchmark` itself.",
+        FutureWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def install() -> None:

@@ -25,7 +25,7 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
 
 class _Process(SpawnProcess):
     @staticmethod
-    def _Popen(process_obj: Any) -> Any:
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802  # the name that multiprocessing calls
         # What is in the place of `__main__` while a process starts is what it would import as its own.
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")

@@ -313,7 +313,7 @@ def seeds() -> list[int]:
 def draw(pipeline: Any) -> list[np.ndarray]:
     pipeline.set_progress_bar_config(disable=True)
     noise = [torch.Generator().manual_seed(seed) for seed in seeds()]
-    return list(np.asarray(one) for one in pipeline(sounds(), 16_000, generator=noise, num_inference_steps=2).images)
+    return [np.asarray(one) for one in pipeline(sounds(), 16_000, generator=noise, num_inference_steps=2).images]
 
 
 def test_a_pipeline_keeps_it(fit: Path, expected: list[np.ndarray], tmp_path: Path) -> None:

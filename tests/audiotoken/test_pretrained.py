@@ -110,7 +110,7 @@ def test_published_is_what_bench_fetch_put_there(shelf: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "heard, read, words",
+    ("heard", "read", "words"),
     [
         (2304, READ, ["takes features of width 2304", "beats gives 288"]),
         (HEARD, 768, ["gives tokens of width 768", "text encoder reads 128"]),
@@ -136,7 +136,7 @@ def test_an_embedder_that_took_a_fits_place_is_refused(base: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "given, words",
+    ("given", "words"),
     [
         ({"steps": "5", "batch_size": "2"}, "leave out batch_size, steps, or leave out embedder"),
         ({"learning_rate": "1e-3"}, "leave out learning_rate"),

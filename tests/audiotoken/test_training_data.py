@@ -78,7 +78,7 @@ def test_processes_share_the_batch_of_one(parts: Parts, clips: ClipSet, monkeypa
 
 
 def test_the_sound_is_a_window_of_the_clip(parts: Parts, clips: ClipSet) -> None:
-    listener, backbone = parts
+    listener, _ = parts
     made = streamed(parts, clips)
     seconds = made.batch(0, 1).features.shape[1], listener(clips[:1]).shape[1]
     assert seconds[0] == pytest.approx(seconds[1] / 2.5, abs=8)

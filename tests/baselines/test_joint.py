@@ -97,7 +97,7 @@ def joint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Joint]:
     for name in ("wav2clip-encoder", "imagebind"):
         known.register(f"faked/{name}", lambda suite, device: made)
     monkeypatch.setattr("audiotoken.features.ENCODERS", known)
-    yield made
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ def test_version_is_found_lazily():
 
 
 @pytest.mark.parametrize(
-    "arguments, words",
+    ("arguments", "words"),
     [
         (["rnu"], ["'rnu'", "'run'"]),
         (["run", "--metod", "x"], ["--metod", "--method"]),
@@ -252,7 +252,7 @@ def chained(outer: Exception, inner: Exception) -> Exception:
 
 
 @pytest.mark.parametrize(
-    "error, code, words",
+    ("error", "code", "words"),
     [
         (UserError(["line 3: a", "line 7: b"]), 2, ["bench: line 3: a\nbench: line 7: b\n"]),
         (RunError("the method returned 3 pictures for 4 clips"), 1, ["bench: the method returned 3 pictures"]),
@@ -447,7 +447,7 @@ def store_record(method: str = "audiotoken", seed: int | None = 0, **changes: An
 
 
 @pytest.mark.parametrize(
-    "suffix, start", [("md", "|"), ("csv", "rank,"), ("tex", r"\begin{table}"), ("html", "<!"), ("json", "[")]
+    ("suffix", "start"), [("md", "|"), ("csv", "rank,"), ("tex", r"\begin{table}"), ("html", "<!"), ("json", "[")]
 )
 def test_the_format_follows_the_files_suffix(bench, suffix, start):
     store_record()
@@ -504,7 +504,7 @@ def test_a_broken_plug_in_does_not_hide_the_other_methods(bench, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, words",
+    ("name", "words"),
     [
         ("mini", ["fingerprint", "headline", "guidance"]),
         ("reference", ["the ceiling", "frame"]),

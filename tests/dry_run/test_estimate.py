@@ -187,7 +187,7 @@ def test_pictures_that_only_fill_a_batch_up_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments, line",
+    ("arguments", "line"),
     [
         (["--dry-clips", "3"], "--dry-clips and --dry-steps are for --dry-run"),
         (["--dry-run", "--seed", "0", "--seed", "1"], "give --seed once"),

@@ -187,7 +187,7 @@ def test_a_backbone_of_other_parameters_is_refused_with_the_list(tiny: Path, tmp
     lost = []
 
     def change(state: dict[str, torch.Tensor]) -> None:
-        lost.append(sorted(name for name in state if name.endswith("weight"))[0])
+        lost.append(min(name for name in state if name.endswith("weight")))
         del state[lost[0]]
         state["something.else"] = torch.zeros(1)
 
@@ -209,7 +209,7 @@ def test_a_backbone_of_another_shape_is_refused(tiny: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "sizes, words",
+    ("sizes", "words"),
     [
         ({"cross_attention_dim": 24}, "the U-Net attends to width 24, the text encoder gives 16"),
         ({"in_channels": 9}, "the U-Net takes 9 channels, the autoencoder's latents have 4"),

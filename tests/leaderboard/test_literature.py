@@ -80,7 +80,7 @@ def test_printed_digits_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "old, new, words",
+    ("old", "new", "words"),
     [
         (
             'values = { "ais.winrate.inclusive" = 24',

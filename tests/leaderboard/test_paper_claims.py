@@ -81,7 +81,7 @@ def test_comparisons_say_what_the_published_table_says():
 
 
 @pytest.mark.parametrize(
-    "line, words",
+    ("line", "words"),
     [
         ('text = "t"\nbetter = "a"', ["'x'", "better, worse and metric, or a reason"]),
         ('text = "t"\nbetter = "a"\nworse = "b"\nmetric = "AIS"\nreason = "r"', ["or a reason"]),
@@ -220,7 +220,7 @@ def test_latex_is_whole(paper):
     assert bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
     assert not re.search(r"[#%_~^]", bare)
     assert not re.search(r"[^\x00-\x7f]", text)
-    for spec, body in re.findall(r"\\begin\{tabular\}\{([^\n]*)\}\n(.*?)\\end\{tabular\}", text, re.S):
+    for spec, body in re.findall(r"\\begin\{tabular\}\{([^\n]*)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL):
         columns = len(re.sub(r"p\{[^}]*\}+", "p", spec))
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert rows and {len(re.split(r"(?<!\\)&", line)) for line in rows} == {columns}

@@ -222,7 +222,7 @@ def test_inputs_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong, near", [("ais.winrat", "ais.winrate"), ("fidd", "fid"), ("aic.r@0", "aic.r@k"), ("fd", "fid")]
+    ("wrong", "near"), [("ais.winrat", "ais.winrate"), ("fidd", "fid"), ("aic.r@0", "aic.r@k"), ("fd", "fid")]
 )
 def test_an_unknown_metric_names_its_neighbours(wrong, near):
     with pytest.raises(ValueError, match=f"unknown metric '{wrong}'.*{near}"):

@@ -66,7 +66,7 @@ def test_visible_accepts_any_of_the_set_and_skips_empty_ones():
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         (lambda x, t, y: (x[:, 1:], t, y), "width 15, texts 16"),
         (lambda x, t, y: (x, t[:0], y), "no class to choose from"),

@@ -210,7 +210,7 @@ def _overfit(model: nn.Module, loss: Callable[[], Tensor]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"activation_fn": "relu"}, "activation_fn='relu'"),
         ({"layer_norm_first": True}, "layer_norm_first=True"),

@@ -13,7 +13,7 @@ def sets(n: int, m: int, d: int, seed: int = 0):
     return rng.normal(size=(n, d)) @ rng.normal(size=(d, d)), rng.normal(size=(m, d)) + 0.3
 
 
-@pytest.mark.parametrize("n, m, d", [(80, 60, 8), (8, 60, 20), (60, 8, 20), (7, 9, 40), (2, 2, 3), (30, 30, 1)])
+@pytest.mark.parametrize(("n", "m", "d"), [(80, 60, 8), (8, 60, 20), (60, 8, 20), (7, 9, 40), (2, 2, 3), (30, 30, 1)])
 def test_both_sides_of_the_trick_equal_the_matrix_square_root(n, m, d):
     x, y = sets(n, m, d)
     s1, s2 = np.cov(x, rowvar=False).reshape(d, d), np.cov(y, rowvar=False).reshape(d, d)
@@ -24,7 +24,7 @@ def test_both_sides_of_the_trick_equal_the_matrix_square_root(n, m, d):
     assert from_statistics == pytest.approx(frechet_distance(x, y), rel=1e-7)
 
 
-@pytest.mark.parametrize("n, m, d", [(40, 30, 6), (5, 9, 30), (40, 9, 20)])
+@pytest.mark.parametrize(("n", "m", "d"), [(40, 30, 6), (5, 9, 30), (40, 9, 20)])
 def test_frechet_is_symmetric_and_zero_for_equal_sets(n, m, d):
     x, y = sets(n, m, d)
     assert frechet_distance(x, y) == pytest.approx(frechet_distance(y, x), rel=1e-12)

@@ -53,7 +53,7 @@ def tokenize(texts: Sequence[str]) -> Tensor:
     """Bytes between a start (298) and an end (299), padded with 0."""
     ids = torch.zeros(len(texts), SMALL.context, dtype=torch.long)
     for row, text in zip(ids, texts, strict=True):
-        coded = [298, *text.encode()][: SMALL.context - 1] + [299]
+        coded = [*[298, *text.encode()][: SMALL.context - 1], 299]
         row[: len(coded)] = torch.tensor(coded)
     return ids
 
@@ -189,7 +189,7 @@ def test_resampling_keeps_a_tone() -> None:
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"embed_dim": 0}, "embed_dim=0"),
         ({"audio": Tower(16, 2, 3)}, "audio=Tower"),

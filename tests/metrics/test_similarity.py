@@ -37,7 +37,7 @@ def brute(x, c, owner, labels, pool_of):
 
 
 @pytest.mark.parametrize(
-    "variant, pool_of",
+    ("variant", "pool_of"),
     [
         ("winrate", lambda own, other: True),
         ("winrate_crossclass", lambda own, other: own != other),
@@ -212,7 +212,7 @@ def test_memory_does_not_grow_with_the_number_of_pairs():
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         (lambda x, c, o: (np.where(np.arange(len(x))[:, None] == 4, 0, x), c, o), r"images: row 4 has length zero"),
         (lambda x, c, o: (x, np.where(np.arange(len(c))[:, None] == 2, np.nan, c), o), r"counterparts: row 2 is not"),
@@ -230,6 +230,6 @@ def test_bad_input_is_named(change, message):
 
 
 def test_tiny_and_huge_embeddings_are_fine():
-    x, c, owner, labels = world()
+    x, c, owner, _ = world()
     plain, scaled = family(x, c, owner), family(x * 1e-30, c.astype(float) * 1e200, owner)
     np.testing.assert_array_equal(plain.winrate, scaled.winrate)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_a_picture_is_a_function_of_its_arguments(label: str) -> None:
 def test_every_attribute_is_seen(label: str) -> None:
     for attribute in THING_OF[label].attributes:
         steps = [paint(label, {**middle(label), attribute.name: value}) for value in ENDS[attribute.name]]
-        for one, other in zip(steps, steps[1:], strict=False):
+        for one, other in pairwise(steps):
             changed = np.abs(one.astype(int) - other).max(axis=2) > 24
             assert changed.mean() > 0.01, attribute.name
 

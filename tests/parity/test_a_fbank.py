@@ -25,7 +25,7 @@ def normalised(wave: np.ndarray) -> np.ndarray:
     return BEATs(config).preprocess(torch.from_numpy(wave)[None])[0].numpy()
 
 
-@pytest.mark.parametrize("folder, case", CASES)
+@pytest.mark.parametrize(("folder", "case"), CASES)
 def test_filterbank(folder: Path, case: dict[str, Any]) -> None:
     _, arrays = load(folder)
     ours = normalised(arrays[f"wave_{case['name']}"])
@@ -36,7 +36,7 @@ def test_filterbank(folder: Path, case: dict[str, Any]) -> None:
     assert difference.mean() <= case["tolerance_mean_abs"]
 
 
-@pytest.mark.parametrize("folder, case", CASES)
+@pytest.mark.parametrize(("folder", "case"), CASES)
 def test_float64_filterbank(folder: Path, case: dict[str, Any]) -> None:
     _, arrays = load(folder)
     ours = normalised(arrays[f"wave_{case['name']}"].astype(np.float64))

@@ -50,31 +50,31 @@ def audiotoken_layers(model: BEATs) -> list[int]:
     return [layer for layer in AUDIOTOKEN_LAYERS if layer <= model.config.encoder_layers]
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"(\w+)_patch_tokens"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"(\w+)_patch_tokens"))
 def test_patch_tokens(folder: Path, name: str, match: re.Match[str]) -> None:
     model = network(folder)
     check(folder, model.patch_tokens(model.preprocess(wave(folder, match[1]))), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"(\w+)_encoder_input"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"(\w+)_encoder_input"))
 def test_encoder_input(folder: Path, name: str, match: re.Match[str]) -> None:
     model = network(folder)
     tokens = model.patch_tokens(model.preprocess(wave(folder, match[1])))
     check(folder, model.encoder_input(tokens), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"(pair|long)_layer(\d+)"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"(pair|long)_layer(\d+)"))
 def test_layer(folder: Path, name: str, match: re.Match[str]) -> None:
     check(folder, network(folder)(wave(folder, match[1]), layers=[int(match[2])]).layers[0], name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"(pair|long)_features1"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"(pair|long)_features1"))
 def test_features(folder: Path, name: str, match: re.Match[str]) -> None:
     model = network(folder)
     check(folder, model.extract_features(wave(folder, match[1]), audiotoken_layers(model)), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"masked_(features1|layer(\d+))"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"masked_(features1|layer(\d+))"))
 def test_masked(folder: Path, name: str, match: re.Match[str]) -> None:
     model, pair = network(folder), wave(folder, "pair")
     mask = torch.zeros(pair.shape, dtype=torch.bool)
@@ -83,14 +83,14 @@ def test_masked(folder: Path, name: str, match: re.Match[str]) -> None:
     check(folder, model.extract_features(pair, layers, padding_mask=mask), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"(pair|long)_head_probabilities"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"(pair|long)_head_probabilities"))
 def test_head_probabilities(folder: Path, name: str, match: re.Match[str]) -> None:
     model, waveform = network(folder), wave(folder, match[1])
     check(folder, model(waveform).probabilities, name)
     check(folder, model.logits(waveform).sigmoid(), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named("bucket_index"))
+@pytest.mark.parametrize(("folder", "name", "match"), named("bucket_index"))
 def test_buckets(folder: Path, name: str, match: re.Match[str]) -> None:
     meta, arrays = load(folder)
     relative = torch.from_numpy(arrays["bucket_relative_position"])

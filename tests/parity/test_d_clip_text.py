@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from benchmark.text_encoder import clip_tokenizer, encode_prompts, encode_with_token, placeholder_id, tokenize
 
 each_folder = pytest.mark.parametrize("folder", folders("d_clip_text"))
-each_model = pytest.mark.parametrize("folder, model", cases("d_clip_text", "models"))
+each_model = pytest.mark.parametrize(("folder", "model"), cases("d_clip_text", "models"))
 
 
 @cache
@@ -104,7 +104,7 @@ def test_empty_prompt(folder: Path, model: str) -> None:
 
 @each_model
 @pytest.mark.parametrize(
-    "path, array, end",
+    ("path", "array", "end"),
     [
         ("training", "pooled", 49407),
         ("inference", "inference_pooled_eos2", 2),
@@ -139,7 +139,7 @@ def test_the_released_second_call_is_the_plain_prompt_with_the_stand_in(folder: 
 
 
 @each_model
-@pytest.mark.parametrize("counts, row", [((2,), 0), ((2, 2), 0), ((0,), 0), ((1, 0), 1), ((2, 1), 0), ((1, 2), 1)])
+@pytest.mark.parametrize(("counts", "row"), [((2,), 0), ((2, 2), 0), ((0,), 0), ((1, 0), 1), ((2, 1), 0), ((1, 2), 1)])
 def test_every_row_needs_exactly_one_placeholder(folder: Path, model: str, counts: tuple[int, ...], row: int) -> None:
     """All of the fixture's edge cases are errors here, also those that the released code lets pass."""
     meta, _ = load(folder)

@@ -20,14 +20,14 @@ from benchmark.text_encoder import clip_tokenizer, encode_with_token, label_embe
 from metrics.encoders.beats import AUDIOTOKEN_LAYERS, BEATs, BEATsConfig
 
 each_folder = pytest.mark.parametrize("folder", folders("e_training_loss"))
-each_run = pytest.mark.parametrize("folder, run", cases("e_training_loss", "runs"))
+each_run = pytest.mark.parametrize(("folder", "run"), cases("e_training_loss", "runs"))
 
 
 def runs_with(array: str) -> pytest.MarkDecorator:
     """The runs that the fixture stores `array` for."""
     found = cases("e_training_loss", "runs")
     stored = [p for p in found if p.values[0] is None or f"{p.values[1]}/{array}" in load(p.values[0])[1]]
-    return pytest.mark.parametrize("folder, run", stored)
+    return pytest.mark.parametrize(("folder", "run"), stored)
 
 
 class Step(NamedTuple):

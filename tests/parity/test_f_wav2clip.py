@@ -55,7 +55,7 @@ def check_embedding(folder: Path, ours: torch.Tensor, name: str) -> None:
     np.testing.assert_allclose(ours.numpy(), arrays[name], rtol=0, atol=meta["tolerance"]["embedding_max_abs"])
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"network_input_([a-z])"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"network_input_([a-z])"))
 def test_network_input(folder: Path, name: str, match: re.Match[str]) -> None:
     meta, arrays = load(folder)
     ours = network(folder).network_input(waves(folder, match[1]))[0, 0].numpy()
@@ -65,7 +65,7 @@ def test_network_input(folder: Path, name: str, match: re.Match[str]) -> None:
     assert difference.mean() <= meta["tolerance"]["network_input_mean_abs"]
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"layer1_([a-z])_first2channels"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"layer1_([a-z])_first2channels"))
 def test_layer1(folder: Path, name: str, match: re.Match[str]) -> None:
     meta, arrays = load(folder)
     model, seen = network(folder), []
@@ -76,7 +76,7 @@ def test_layer1(folder: Path, name: str, match: re.Match[str]) -> None:
     np.testing.assert_allclose(ours, arrays[name], rtol=0, atol=meta["tolerance"]["layer1_max_abs"])
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"pooled_([a-z])"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"pooled_([a-z])"))
 def test_pooled(folder: Path, name: str, match: re.Match[str]) -> None:
     meta, arrays = load(folder)
     ours = network(folder).pooled(waves(folder, match[1])).numpy()
@@ -85,23 +85,23 @@ def test_pooled(folder: Path, name: str, match: re.Match[str]) -> None:
 
 
 @pytest.mark.parametrize("standardise", ["clip", "batch"])
-@pytest.mark.parametrize("folder, name, match", named(r"embedding_([a-z])"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"embedding_([a-z])"))
 def test_embedding(folder: Path, name: str, match: re.Match[str], standardise: str) -> None:
     check_embedding(folder, network(folder, standardise)(waves(folder, match[1])), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"embedding_batch_([a-z]+)"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"embedding_batch_([a-z]+)"))
 def test_embedding_of_a_batch(folder: Path, name: str, match: re.Match[str]) -> None:
     check_embedding(folder, network(folder, "batch")(waves(folder, match[1])), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"embedding_(\w+)_padded_(\d+)"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"embedding_(\w+)_padded_(\d+)"))
 def test_embedding_padded(folder: Path, name: str, match: re.Match[str]) -> None:
     wave = torch.from_numpy(load(folder)[1][f"wave_{match[1]}"])[None]
     check_embedding(folder, network(folder)(F.pad(wave, (0, int(match[2]) - wave.shape[1]))), name)
 
 
-@pytest.mark.parametrize("folder, name, match", named(r"frame_embedding_(batch_)?([a-z]+)"))
+@pytest.mark.parametrize(("folder", "name", "match"), named(r"frame_embedding_(batch_)?([a-z]+)"))
 def test_frame_embedding(folder: Path, name: str, match: re.Match[str]) -> None:
     frames = load(folder)[0]["behaviour"]["frame_mode"]
     wave = waves(folder, match[2]).repeat(1, 2 if match[1] else 1)

@@ -19,7 +19,7 @@ UNUSED = Tower(8, 1, 1)
 """Vision and text of the network under test, which the fixtures do not have."""
 
 each_case = pytest.mark.parametrize(
-    "folder, case",
+    ("folder", "case"),
     [
         pytest.param(path, case, id=f"{path.name}-{case['name']}")
         for path in paths("g_imagebind")

@@ -15,7 +15,7 @@ def tolerance(meta: dict, case: str) -> float:
     return 1e-9 if meta["cases"][case]["config"].get("grid") else 1e-4
 
 
-@pytest.mark.parametrize("folder, case", cases("h_metrics"))
+@pytest.mark.parametrize(("folder", "case"), cases("h_metrics"))
 def test_ais(folder: Path, case: str) -> None:
     meta, arrays = load(folder)
     scores = similarity.winrate_inclusive(
@@ -27,7 +27,7 @@ def test_ais(folder: Path, case: str) -> None:
     assert scores.mean() == pytest.approx(meta["cases"][case]["expected"]["AIS"], rel=0, abs=tolerance(meta, case))
 
 
-@pytest.mark.parametrize("folder, case", cases("h_metrics"))
+@pytest.mark.parametrize(("folder", "case"), cases("h_metrics"))
 def test_iis(folder: Path, case: str) -> None:
     meta, arrays = load(folder)
     scores = similarity.winrate_inclusive(
@@ -39,7 +39,7 @@ def test_iis(folder: Path, case: str) -> None:
     assert scores.mean() == pytest.approx(meta["cases"][case]["expected"]["IIS"], rel=0, abs=tolerance(meta, case))
 
 
-@pytest.mark.parametrize("folder, case", cases("h_metrics"))
+@pytest.mark.parametrize(("folder", "case"), cases("h_metrics"))
 def test_aic(folder: Path, case: str) -> None:
     meta, arrays = load(folder)
     labels = arrays[f"{case}/audio_class"][arrays[f"{case}/image_audio_index"]]

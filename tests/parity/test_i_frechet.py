@@ -11,7 +11,7 @@ from loading import cases, load
 from metrics.frechet import frechet_distance, frechet_distance_from_statistics
 
 
-@pytest.mark.parametrize("folder, case", cases("i_frechet"))
+@pytest.mark.parametrize(("folder", "case"), cases("i_frechet"))
 def test_from_features(folder: Path, case: str) -> None:
     meta, arrays = load(folder)
     expected = meta["cases"][case]
@@ -19,7 +19,7 @@ def test_from_features(folder: Path, case: str) -> None:
     assert value == pytest.approx(expected["expected"], rel=0, abs=expected["tolerance_abs"])
 
 
-@pytest.mark.parametrize("folder, case", cases("i_frechet"))
+@pytest.mark.parametrize(("folder", "case"), cases("i_frechet"))
 def test_from_statistics(folder: Path, case: str) -> None:
     meta, arrays = load(folder)
     expected = meta["cases"][case]

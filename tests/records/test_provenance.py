@@ -35,7 +35,7 @@ def test_a_clean_checkout_has_a_full_commit(repository):
 
 
 @pytest.mark.parametrize(
-    "name,dirty", [("package/new.py", True), ("package/__init__.py", True), ("results/x.json", False)]
+    ("name", "dirty"), [("package/new.py", True), ("package/__init__.py", True), ("results/x.json", False)]
 )
 def test_changes_and_new_files_are_dirty_but_published_results_are_not(repository, name, dirty):
     git(repository, "config", "status.showUntrackedFiles", "no")
@@ -73,7 +73,7 @@ def test_a_hooks_environment_does_not_redirect_git(repository, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url,clean",
+    ("url", "clean"),
     [
         ("https://me:secret@example.org/a/b.git", "https://example.org/a/b.git"),
         ("https://token@example.org:8443/a", "https://example.org:8443/a"),

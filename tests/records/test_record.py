@@ -142,7 +142,7 @@ def test_every_field_is_described():
 
 
 @pytest.mark.parametrize(
-    "text,message",
+    ("text", "message"),
     [
         ("{", "not strict JSON"),
         ("[]", "a record is a JSON object, this is a list"),

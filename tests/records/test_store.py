@@ -184,9 +184,8 @@ def holder(tmp_path):
 
 def test_a_second_process_is_told_and_a_killed_one_holds_nothing(tmp_path, holder):
     folder = Folder(tmp_path / "run")
-    with pytest.raises(RunError, match="another process is working in") as caught:
-        with folder.lock():
-            pass
+    with pytest.raises(RunError, match="another process is working in") as caught, folder.lock():
+        pass
     assert "\n" not in str(caught.value)
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -208,21 +207,18 @@ def test_waiting_says_so_once_and_goes_on(tmp_path, holder):
 
 def test_a_lock_is_free_after_an_error_and_a_bad_place_is_a_users_mistake(tmp_path):
     folder = Folder(tmp_path / "run")
-    with pytest.raises(ZeroDivisionError):
-        with folder.lock():
-            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), folder.lock():
+        raise ZeroDivisionError
     with folder.lock():
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="choose another place with --runs"):
-        with Folder(tmp_path / "file" / "run").lock():
-            pass
+    with pytest.raises(UserError, match="choose another place with --runs"), Folder(tmp_path / "file" / "run").lock():
+        pass
 
 
 def test_an_error_of_the_work_is_not_taken_for_a_bad_place(tmp_path):
-    with pytest.raises(OSError, match="disk"):
-        with Folder(tmp_path / "run").lock():
-            raise OSError("disk")
+    with pytest.raises(OSError, match="disk"), Folder(tmp_path / "run").lock():
+        raise OSError("disk")
 
 
 def test_records_are_found_and_unreadable_ones_are_named(tmp_path):

@@ -85,7 +85,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, obj
 
 
 def test_a_profile_measures_every_part(report):
-    figures, page = report
+    figures, _ = report
     numbers = [figure["value"] for figure in figures if not isinstance(figure["value"], str)]
     assert len(numbers) > 35 and all(value > 0 and math.isfinite(value) for value in numbers)
     training = {figure["what"]: figure["value"] for figure in figures if "Training" in figure["section"]}

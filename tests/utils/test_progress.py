@@ -147,6 +147,6 @@ def test_short_work_is_one_line(capsys):
     assert capsys.readouterr().err == "reading: 2 texts\n"
 
 
-@pytest.mark.parametrize("seconds, text", [(0.04, "0.0 s"), (9.96, "10 s"), (59.6, "1:00"), (3599.6, "1:00:00")])
+@pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (9.96, "10 s"), (59.6, "1:00"), (3599.6, "1:00:00")])
 def test_clock_rounds_to_the_next_unit(seconds, text):
     assert progress.clock(seconds) == text

@@ -43,7 +43,7 @@ def test_unknown_names_get_a_suggestion():
             call("audiotokn")
 
 
-@pytest.mark.parametrize("name,aliases", [("taken", []), ("short", []), ("new", ["taken"]), ("new", ["short"])])
+@pytest.mark.parametrize(("name", "aliases"), [("taken", []), ("short", []), ("new", ["taken"]), ("new", ["short"])])
 def test_duplicates_raise_and_leave_nothing_behind(name, aliases):
     registry = Registry[int]("method")
     registry.register("taken", 1, aliases=["short"])

@@ -405,7 +405,7 @@ def _finish(work: _Work, ui: UI) -> dict[str, Any]:
 
 def _write_index(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     texts, strings = pa.string(), pa.list_(pa.string())
     schema = pa.schema(
