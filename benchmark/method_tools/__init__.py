@@ -1,0 +1,1 @@
+"""For authors of methods: write a package (`scaffold`), check it (`validate`), describe the interface (`interface`)."""
