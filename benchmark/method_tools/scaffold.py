@@ -1,4 +1,4 @@
-"""`bench new-method`: a small installable package with a method that works, its card and a test."""
+"""`bench new-method`: write a small installable package with a method that works, its card and a test."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def new_method(name: str, output: Path | None = None, generator: bool = False) -> list[Path]:
-    """Write the package of method `name` to `output` (default: a folder of that name here); returns its files.
+    """Write the package of a new method.
 
-    The method hears a sound and gives the suite's backbone a token; with `generator` it draws pictures itself. Raises
-    UserError for a name that cannot be a package's or is taken, and for a folder that is there already.
+    Args:
+        name: Words of lower-case letters and digits joined by "-".
+        output: A new folder; None for one of that name in the current folder.
+        generator: Whether the method draws images itself instead of conditioning the suite's backbone.
+
+    Returns:
+        The files written, the module first.
+
+    Raises:
+        UserError: The name cannot be that of a package or is taken, or the folder exists.
     """
     folder = output or Path(name)
     problems = _problems(name)
     if folder.exists():
-        problems.append(f"{folder} is there already: name another folder with -o")
+        problems.append(f"{folder} exists already: name another folder with -o")
     if problems:
         raise UserError(problems)
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

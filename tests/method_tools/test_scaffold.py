@@ -150,5 +150,5 @@ def test_nothing_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-tone").mkdir()
     result = bench("new-method", "my-tone")
-    assert result.code == 2 and "my-tone is there already" in result.err and not list((tmp_path / "my-tone").iterdir())
+    assert result.code == 2 and "my-tone exists already" in result.err and not list((tmp_path / "my-tone").iterdir())
     assert worlds.bench("new-method", "my-tone", "-o", "other", "--json").json[0] == {"file": "other/my_tone.py"}
