@@ -32,7 +32,7 @@ from benchmark.method_tools.trial import (
     was_interrupted,
 )
 from benchmark.mini.data import make_sound
-from benchmark.runs.method_calls import MethodError
+from benchmark.runs.method_calls import MethodError, calling
 from benchmark.utils.errors import BenchError
 from benchmark.utils.files import canonical_json, sha256_of
 from benchmark.utils.progress import clock
@@ -214,8 +214,12 @@ def _images(trial: Trial) -> str:
     images = trial.images
     for image in images:
         load_image(image)
+    with calling(trial.method, "encoders()"):
+        brought: Any = trial.made.method.encoders()
+    if not isinstance(brought, dict) or not all(isinstance(text, str) for pair in brought.items() for text in pair):
+        raise Broken(f"encoders() returned {_a(brought)}, not a dict of texts, name to sha256")
     sizes = sorted({f"{image.shape[1]} x {image.shape[0]}" for image in images})
-    return f"{len(images)} of {', '.join(sizes)}"
+    return f"{len(images)} of {', '.join(sizes)}; networks: {', '.join(brought) or 'none of its own'}"
 
 
 def _determinism(trial: Trial) -> str:

@@ -182,6 +182,11 @@ class StartsTwice(Fitted):
         return super().fit(train)
 
 
+class NoHash(Good):
+    def encoders(self) -> Any:
+        return {"network": None}
+
+
 class TooFew(Good):
     def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
         return super().generate(clips, seeds)[:-1]
@@ -393,6 +398,7 @@ class ChangesFile(Good):
         (KeepsFitToItself, "fit", "run.folder"),
         (LoadFails, "fit", "no such network"),
         (StartsTwice, "resume", "interrupted"),
+        (NoHash, "images", "name to sha256"),
         (TooFew, "images", "2 images for 3 clips"),
         (Crashes, "images", "ZeroDivisionError: division by zero"),
         (NoCondition, "conditioning", "it has no condition()"),
