@@ -365,7 +365,7 @@ def _own_doc(what: type) -> str:
 
 
 def _sections(doc: str | None) -> tuple[str, dict[str, str]]:
-    parts = re.split(rf"^({'|'.join(SECTIONS)}):\n", doc or "", flags=re.M)
+    parts = re.split(rf"^({'|'.join(SECTIONS)}):\n", doc or "", flags=re.MULTILINE)
     paragraphs = [paragraph for paragraph in re.split(r"\n\s*\n", parts[0].strip()) if not paragraph.startswith(">>>")]
     main = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     return main, {name: textwrap.dedent(text).strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
@@ -373,7 +373,7 @@ def _sections(doc: str | None) -> tuple[str, dict[str, str]]:
 
 def _items(section: str) -> dict[str, str]:
     """Return the texts of a section's entries `name: text`, whose further lines are indented."""
-    found = re.findall(r"^(\w[\w.]*)(?: \([^)]*\))?: (.*(?:\n[ \t]+.*)*)", section, flags=re.M)
+    found = re.findall(r"^(\w[\w.]*)(?: \([^)]*\))?: (.*(?:\n[ \t]+.*)*)", section, flags=re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
 
 

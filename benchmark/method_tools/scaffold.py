@@ -45,7 +45,7 @@ def new_method(name: str, output: Path | None = None, generator: bool = False) -
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # Python and TOML, no HTML
+        autoescape=False,  # Python and TOML, no HTML
     )
     sources = {
         f"{module}.py": "generator.py.j2" if generator else "conditioning.py.j2",

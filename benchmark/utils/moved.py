@@ -32,7 +32,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "benchmark.mini.gallery": ("benchmark.studies.gallery",),
     "benchmark.mini.profile": ("benchmark.studies.profile",),
 }
-"""Old name -> the modules that hold its contents now: what outside methods and notebooks import, and `python -m` runs."""
+"""Old name -> the modules that hold its contents now: what outside methods import, and `python -m` runs."""
 
 
 class _Moved(ModuleType):

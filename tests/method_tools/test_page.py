@@ -23,8 +23,8 @@ from benchmark.registries import find_method
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"<!-- file:(\S+) -->\n```python\n(.*?)```\n<!-- /file -->", PAGE, re.S))
-METHODS = {name: re.findall(r"^class (\w+)\((?:Conditioning)?Method\)", text, re.M) for name, text in FILES.items()}
+FILES = dict(re.findall(r"<!-- file:(\S+) -->\n```python\n(.*?)```\n<!-- /file -->", PAGE, re.DOTALL))
+METHODS = {name: re.findall(r"^class (\w+)\((?:Conditioning)?Method\)", text, re.MULTILINE) for name, text in FILES.items()}
 
 
 class Backbone:
@@ -69,7 +69,7 @@ def test_the_images_made_elsewhere_are_images(tmp_path: Path) -> None:
 
 
 def test_all_code_is_python_that_uses_the_front_door_alone() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len(blocks) > len(FILES) > 2
     for block in blocks:
         for node in ast.walk(ast.parse(textwrap.dedent(block))):
@@ -78,12 +78,12 @@ def test_all_code_is_python_that_uses_the_front_door_alone() -> None:
 
 
 def test_the_contract_on_the_page_is_the_one_that_is_checked() -> None:
-    (table,) = re.findall(r"\| check \| what is promised \|\n\|---\|---\|\n(.*?)\n\n", PAGE, re.S)
+    (table,) = re.findall(r"\| check \| what is promised \|\n\|---\|---\|\n(.*?)\n\n", PAGE, re.DOTALL)
     listed: list[Any] = [name for row in table.splitlines() for name in row.split("|")[1].split(",")]
     assert [name.strip() for name in listed] == [name for name, _, _ in CHECKS]
 
 
 def test_links_within_the_page_lead_to_a_heading() -> None:
-    headings = re.findall(r"^#+ (.*)$", PAGE, re.M)
+    headings = re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
