@@ -19,16 +19,18 @@ Step = Literal["fit", "generate", "score"]
 
 
 def check(job: Run, steps: Iterable[Step]) -> None:
-    """Look for the released networks that the unfinished ones of `steps` need.
+    """Look for the clips and the released networks that the unfinished ones of `steps` need.
 
     Raises:
-        RunError: A line for each network that is missing or is not what was published.
+        RunError: A line for each thing that is missing, unusable, or not what was published.
     """
     plan = job.plan
     if plan.suite.published is None or stand_ins.active():
         return
     needed = dict.fromkeys(name for step in steps for name in _needed(plan, step))
-    problems: list[str] = []
+    state = plan.test_data.state(plan.suite)
+    usable = state is None or state.state in ("there", "incomplete")
+    problems = [] if usable or state is None else list(state.problems)
     for name in needed:
         try:
             locate.checked(plan.suite, name)
