@@ -167,8 +167,8 @@ def test_the_suites_counts_and_frames_are_compared(found: Any) -> None:
     found(ui=ui)
     assert not ui.warnings
     found(ui=ui, test=15_446)
-    assert "4 of 15,446 test clips are there" in ui.warnings[0]
-    with pytest.raises(UserError, match="holds the middle frame of train clips.*--frame clip-best"):
+    assert "4 of 15,446 test clips are present" in ui.warnings[0]
+    with pytest.raises(UserError, match="contains the middle frame of train clips.*--frame clip-best"):
         found("train", train_frame="clip-best")
     assert len(found(train_frame="clip-best")) == 4, "the test clips are right all the same"
     with pytest.raises(UserError, match="no validation clip"):
@@ -185,7 +185,7 @@ def test_missing_unfinished_and_damaged_data_say_the_way_out(
             DATA.clips(suite(), "test", tmp_path, Silent())
         return caught.value.problems
 
-    assert "holds no prepared VGGSound: make it with `bench prepare vggsound" in problems()[0]
+    assert "contains no prepared VGGSound: run `bench prepare vggsound" in problems()[0]
     data = Path(shutil.copytree(folder / "vggsound", tmp_path / "vggsound"))
     tars = sorted((data / "shards").glob("*.tar"))
     with open(tars[0], "ab") as shard:
@@ -282,7 +282,7 @@ def test_bad_files_are_listed_and_left_out(tmp_path: Path) -> None:
             "cannot be decoded",
             "is an empty file",
             "only silence",
-            "has no pictures",
+            "has no video stream",
             "lasts 31 s",
             "cannot be decoded",
         ],
@@ -328,7 +328,7 @@ def test_wrong_use_is_told_at_once_and_before_any_work(files: Path, folder: Path
     with pytest.raises(UserError, match=r"prepared otherwise \(list differ\): give -o another folder"):
         prepare(files / "videos", folder / "vggsound", fewer, shard_clips=3, ui=Silent())
     assert (folder / "vggsound" / "dataset.json").read_bytes() == before
-    with pytest.raises(UserError, match="holds other files and no plan.json"):
+    with pytest.raises(UserError, match="contains other files and no plan.json"):
         make(files, files)
 
 
@@ -598,5 +598,5 @@ def test_what_cannot_stream(stream: Any) -> None:
         with pytest.raises(ValueError, match="no stream has"):
             stream(**options)
     loose = ClipSet("loose", (Clip("a", tone(400), None, (DOG,), "train"),), (DOG,))
-    with pytest.raises(ValueError, match="only prepared data stream"):
+    with pytest.raises(ValueError, match="only prepared data can be streamed"):
         Stream(loose, suite(), StreamPlace(0))

@@ -1,11 +1,13 @@
-"""From a folder of VGGSound's videos to shards that stream: `bench prepare vggsound ROOT`.
+"""Preparation of a folder of VGGSound's videos as shards that can be streamed: `bench prepare vggsound ROOT`.
 
-<out>/plan.json                 what was asked for; another list or rule needs another folder
-<out>/shards/<split>-<n>.tar    <clip>.wav, <clip>.jpg, <clip>.json of each clip (WebDataset's format)
-<out>/shards/<split>-<n>.json   rows of the shard, and what it was made from: finished shards are used again
-<out>/index.parquet             a row a clip: labels, shard, places in it
-<out>/summary.json              coverage of the list, and every file that was left out, with the reason
-<out>/dataset.json              identity, counts, shards; written last: without it the folder is not finished
+The output folder contains:
+
+    plan.json                 the request; another list or rule needs another folder
+    shards/<split>-<n>.tar    <clip>.wav, <clip>.jpg and <clip>.json of each clip (WebDataset's format)
+    shards/<split>-<n>.json   rows of the shard, and the identity of its sources: finished shards are reused
+    index.parquet             a row per clip: labels, shard, offsets in the shard
+    summary.json              coverage of the list, and every file that was left out, with the reason
+    dataset.json              identity, counts, shards; written last: without it the folder is not finished
 """
 
 from __future__ import annotations
@@ -37,28 +39,31 @@ if TYPE_CHECKING:
     from benchmark.utils.progress import UI
 
 FORMAT = 1
-"""Raised with any change of what is stored, or of how it is made."""
+"""Version of the stored data: raised with any change of their form or of how they are made."""
 SHARD_CLIPS = 512
 TEST_FRAME = "middle"
-"""Rule for clips that are not trained on: no network has a say in what pictures are compared with."""
+"""Rule for clips that are not trained on: no network may influence the frames that images are compared with."""
 CANDIDATES = 8
 CHOSEN_TOGETHER = 8
-"""Clips whose frames are judged in one pass: with eight candidates a full batch of the CLIP scorer."""
+"""Clips whose frames are judged in one pass: with eight candidates each, a full batch of the CLIP scorer."""
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """Listed clips, those of them that were found, and the identity of what is made of these."""
+    """A shard to write."""
 
     name: str
     rows: tuple[Row, ...]
+    """The listed clips whose files were found."""
     jobs: tuple[Job, ...]
+    """How to extract each of them."""
     identity: str
+    """Hash of the plan, the clips and their files."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What is asked for, read and checked."""
+    """A request, read and checked."""
 
     out: Path
     listed: ClipList
@@ -71,12 +76,12 @@ class _Work:
 
     @property
     def train_frame(self) -> str:
-        """Rule by which the frame of a training clip is taken, as suites name it."""
+        """Rule for the frames of training clips, as suites name it."""
         return "clip-best" if self.choose else TEST_FRAME
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        """What all shards depend on, besides the files."""
+        """Everything that all shards depend on, apart from the files."""
         return {
             "format": FORMAT,
             "list": self.listed.identity,
@@ -90,11 +95,11 @@ class _Work:
 
     @cached_property
     def shards(self) -> list[_Shard]:
-        """The list cut into shards, whatever was found of it: a file that comes later changes its own shard alone."""
+        """The shards. The whole list is divided, so that a file that is added later changes its own shard only."""
         shards = []
         for split in SPLITS:
             rows = [row for row in self.listed.rows if row.split == split]
-            if split == "train":  # a shard is a sample of the whole, so that a small buffer shuffles well
+            if split == "train":  # each shard is a sample of the whole, so that a small buffer shuffles well
                 rows.sort(key=lambda row: digest(row.key))
             for number, start in enumerate(range(0, len(rows), self.shard_clips)):
                 some = tuple(row for row in rows[start : start + self.shard_clips] if row.key in self.files.videos)
@@ -112,7 +117,7 @@ class _Work:
         return Job(row.key, root / self.files.videos[row.key], None if sound is None else root / sound, frames)
 
     def _stamps(self, row: Row) -> list[list[Any]]:
-        """The clip's files with size and time of change."""
+        """Return the clip's files with their sizes and modification times."""
         names = [self.files.videos[row.key], self.files.sounds.get(row.key)]
         stats = [(name, (self.files.root / name).stat()) for name in names if name is not None]
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
@@ -130,29 +135,43 @@ def prepare(
     shard_clips: int = SHARD_CLIPS,
     ui: UI,
 ) -> dict[str, Any]:
-    """Extract every listed clip that is below `root` into shards in `out`; returns what summary.json holds.
+    """Extract every listed clip that is found below a folder into shards.
 
-    The sound is mixed down to 16 kHz, the frame is the one in the middle of the clip, or, in training clips and with
-    `choose`, the one of `candidates` frames that the chooser picks (which `choose` makes once all else was checked);
-    test clips always have their middle frame. Work runs in
-    `workers` processes (default: as many as there are cores). A clip whose files are corrupt or soundless is left out,
-    with the reason in the summary. A killed call is continued by the same call: finished shards are kept, and those
-    whose files changed are made again. `vggsounder` adds VGGSounder's labels; they may change without new shards.
+    The sound is mixed down to 16 kHz. The frame is the middle one of the clip; with `choose`, that of a training clip
+    is chosen among several candidates. A clip whose files are corrupt or silent is left out, with the reason in the
+    summary. An interrupted call is continued by an equal one: finished shards are kept, and those whose files changed
+    are made again.
 
-    Raises UserError for a wrong root, a list that cannot be used, an `out` that holds data prepared otherwise, or too
-    little room on the disk; RunError where no clip could be used.
+    Args:
+        root: Folder that contains the videos, at any depth.
+        out: Folder to write to.
+        list_path: The clip list.
+        vggsounder: VGGSounder's annotations; they may change without new shards.
+        choose: Creates the chooser of training frames, after everything else was checked; None for middle frames.
+        candidates: Number of frames of a training clip that the chooser sees.
+        workers: Number of processes; None for one per core.
+        shard_clips: Number of listed clips per shard.
+        ui: Progress and warnings.
+
+    Returns:
+        The contents of summary.json.
+
+    Raises:
+        UserError: The folder or the list cannot be used, `out` contains data prepared otherwise, or the disk has too
+            little free space.
+        RunError: No clip could be used.
     """
     work = _checked(Path(root), Path(out), Path(list_path), vggsounder, choose, candidates, shard_clips, ui)
     from benchmark.records.store import Folder
 
     with Folder(work.out).lock(ui.say):
         _same_plan(work)
-        for left in (work.out / "shards").glob(".*.part"):  # a killed process could not
+        for left in (work.out / "shards").glob(".*.part"):  # a killed process could not remove them
             left.unlink()
         todo = [shard for shard in work.shards if not _done(work.out, shard)]
         if todo:
             _check_room(work.out, sum(len(shard.jobs) for shard in todo))
-            for name in ("dataset.json", "index.parquet"):  # from here on they would describe other shards
+            for name in ("dataset.json", "index.parquet"):  # from here on they would describe outdated shards
                 (work.out / name).unlink(missing_ok=True)
         total = sum(len(shard.jobs) for shard in work.shards)
         made = sum(len(shard.jobs) for shard in todo)
@@ -180,7 +199,7 @@ def _checked(
     problems: list[str] = []
     listed, files, annotations, remarks = None, None, None, list[str]()
     if candidates < 1 or shard_clips < 1:
-        problems.append(f"{candidates} candidate frames, {shard_clips} clips a shard: give 1 or more of each")
+        problems.append(f"{candidates} candidate frames, {shard_clips} clips per shard: give 1 or more of each")
     try:
         listed = read_list(list_path)
         if vggsounder is not None:
@@ -213,29 +232,33 @@ def _checked(
 
 
 def _not_used(files: Files) -> Iterator[str]:
-    """A line for each kind of file that is passed over."""
+    """Yield a line for each kind of file that is ignored."""
     for found, what in (
         (
             files.id_only,
             "named by the video's id alone and not used, as clips of one video may have different labels: "
             "add the start to their names",
         ),
-        (files.strange, "named in another way and not used: <id>_<start second, 6 digits>.mp4 is understood"),
-        (files.doubles, "of clips that have another file already, the first by path, and not used"),
+        (files.strange, "named in another way and not used: name them <id>_<start second, 6 digits>.mp4"),
+        (files.doubles, "duplicates and not used: of several files for one clip the first path counts"),
         (files.archives, "archives, which are not read: unpack them"),
-        (files.unfinished, "unfinished downloads and not used: let them end"),
+        (files.unfinished, "unfinished downloads and not used: let them finish"),
     ):
         if found:
             yield f"{len(found):,} files are {what} (such as {found[0]!r})"
 
 
 def _existing(path: Path) -> Path:
-    """The nearest folder above that exists."""
+    """Return the path itself, or its nearest parent folder that exists."""
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
 def _same_plan(work: _Work) -> None:
-    """Write the plan, or compare it with the one that is there. Raises UserError if they differ."""
+    """Write the plan, or compare it with the stored one.
+
+    Raises:
+        UserError: The plans differ, or the folder contains other files.
+    """
     path = work.out / "plan.json"
     if path.exists():
         try:
@@ -245,11 +268,11 @@ def _same_plan(work: _Work) -> None:
         different = [name for name in work.plan if not isinstance(stored, dict) or stored.get(name) != work.plan[name]]
         if different:
             raise UserError(
-                f"{str(work.out)!r} holds data that were prepared otherwise ({', '.join(different)} differ): "
+                f"{str(work.out)!r} contains data that were prepared otherwise ({', '.join(different)} differ): "
                 "give -o another folder, or delete this one"
             )
     elif any(not path.name.startswith(".") for path in work.out.iterdir()):
-        raise UserError(f"{str(work.out)!r} holds other files and no plan.json: give -o an empty or a new folder")
+        raise UserError(f"{str(work.out)!r} contains other files and no plan.json: give -o an empty or a new folder")
     write_atomic(path, json.dumps(work.plan, indent=2) + "\n")
 
 
@@ -268,12 +291,12 @@ def _tar(out: Path, name: str) -> Path:
 
 
 def _done(out: Path, shard: _Shard) -> bool:
-    """Whether the shard was made from the same files and is there whole."""
+    """Return whether the shard is complete and was made from the same files."""
     stored = _stored(out, shard.name)
     path = _tar(out, shard.name)
     return (
         stored.get("identity") == shard.identity
-        # where no clip of a shard could be used, it has no file
+        # a shard without a usable clip has no file
         and (path.stat().st_size if path.exists() else 0) == stored.get("bytes")
     )
 
@@ -287,7 +310,7 @@ def _stored(out: Path, name: str) -> dict[str, Any]:
 
 
 def _write_shard(work: _Work, shard: _Shard, results: Iterator[Extracted], advance: Any) -> None:
-    """Write the shard from the next results, and beside it what it holds."""
+    """Write a shard from the next results, and its rows beside it."""
     rows, problems = [], []
     path = _tar(work.out, shard.name)
     path.with_suffix(".json").unlink(missing_ok=True)
@@ -335,7 +358,7 @@ def _write_shard(work: _Work, shard: _Shard, results: Iterator[Extracted], advan
 
 
 def _choices(choose: Chooser | None, clips: Sequence[tuple[Row, Extracted]]) -> list[int]:
-    """Which frame of each clip is taken: the only one, or the one chosen."""
+    """Return the index of each clip's frame: the only one, or the chosen one."""
     chosen = [0] * len(clips)
     several = [place for place, (_, one) in enumerate(clips) if len(one.frames) > 1]
     if choose is None or not several:
@@ -347,7 +370,7 @@ def _choices(choose: Chooser | None, clips: Sequence[tuple[Row, Extracted]]) -> 
 
 
 def _half(jpeg: bytes) -> Image:
-    """A picture at half its size, which is read in a third of the time and is still larger than CLIP looks at."""
+    """Decode a frame at half its size, in a third of the time; it is still larger than CLIP's input."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(jpeg))
@@ -433,7 +456,7 @@ def _write_index(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _summary(work: _Work, rows: Sequence[dict[str, Any]], problems: list[dict[str, str]]) -> dict[str, Any]:
-    """Coverage of the list, and what was left out."""
+    """Return the coverage of the list, and the files that were left out."""
     prepared = {row["clip"] for row in rows}
     splits = {}
     for split in SPLITS:

@@ -1,4 +1,4 @@
-"""Work in other processes, results in order; an item whose process dies (a decoder that crashes) ends nothing else."""
+"""Parallel work in other processes with results in order, which survives a process that dies (a decoder's crash)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 AHEAD = 4
-"""Results a process that may wait for those before them: more would only fill the memory."""
+"""Results per process that may wait for earlier ones: more would only fill the memory."""
 
 
 def in_order(
     work: Callable[[Job], Result], jobs: Iterable[Job], workers: int, died: Callable[[Job], Result]
 ) -> Iterator[Result]:
-    """`work(job)` of each job, in the order of the jobs, from `workers` processes (1: from this one).
+    """Yield `work(job)` for each job, in the order of the jobs.
 
-    Where a process dies over a job, which is tried again alone first, its result is `died(job)`. An exception that
-    `work` raises is raised here.
+    Args:
+        work: Function of one job. An exception that it raises is raised here.
+        jobs: The jobs.
+        workers: Number of processes; with 1, all work is done in this process.
+        died: Gives the result of a job over which its process dies twice: among others, then alone.
     """
     if workers <= 1:
         yield from map(work, jobs)
@@ -43,7 +46,7 @@ def in_order(
             try:
                 result = future.result()
             except BrokenProcessPool:
-                # Any of the jobs under way may be the culprit: the oldest is judged alone, the others start again.
+                # Any of the running jobs may be the culprit: the oldest is tried alone, the others start again.
                 pool.shutdown(cancel_futures=True)
                 result = _alone(work, job, died)
                 pool = _pool(workers)
@@ -65,15 +68,15 @@ def _alone(work: Callable[[Job], Result], job: Job, died: Callable[[Job], Result
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    # spawn: the caller may hold threads (torch, progress bars) that a fork would copy half alive
+    # A fork would copy the state of the caller's threads (torch, progress bars) without the threads.
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_follow_the_parent)
 
 
 def _follow_the_parent() -> None:
-    # Ctrl-C reaches every process of a terminal: only the parent is to speak of it.
+    # Ctrl-C reaches every process of a terminal, but only the parent should report it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A worker holds both ends of the pool's queue, so it would wait for ever for a parent that was killed.
+    # A worker holds both ends of the pool's queue, so it would wait for a killed parent for ever.
     parent = multiprocessing.parent_process()
     assert parent is not None
 
