@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from audiotoken.pretrained import Given
+from audiotoken.settings import AudioTokenCLSettings, AudioTokenLoraSettings, AudioTokenSettings, TokenSettings
 from benchmark import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
 from benchmark.dataset import Sample, StreamPlace
 from benchmark.utils import distributed
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from audiotoken.features import Sense
     from audiotoken.training_data import TrainingData
     from benchmark import Clip, ClipSet
-from audiotoken.settings import AudioTokenCLSettings, AudioTokenLoraSettings, AudioTokenSettings, TokenSettings
 
 SAMPLES = 4
 """Training clips of which images are drawn during training, where requested."""

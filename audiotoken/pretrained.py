@@ -36,12 +36,12 @@ class Given:
         """Name of the file."""
         return catalog.network(self.network).files[0].name if self.path is None else self.path.name
 
-    def load(self, read: Callable[[Path], Any], made_up: Callable[[], Any]) -> Any:
+    def load(self, read: Callable[[Path], Any], substitute: Callable[[], Any]) -> Any:
         """Load the file; in a dry run of published weights, create a substitute instead.
 
         Args:
             read: Function that loads a file.
-            made_up: Function that creates the substitute of a dry run.
+            substitute: Function that creates the substitute of a dry run.
 
         Returns:
             The result of the function called.
@@ -50,7 +50,7 @@ class Given:
             UserError: The file is not known, or has changed since the run was planned.
         """
         if self.path is None:
-            return stand_ins.load(self.network, lambda: read(self._file()), made_up)
+            return stand_ins.load(self.network, lambda: read(self._file()), substitute)
         return read(self._file())
 
     def _file(self) -> Path:

@@ -1,4 +1,4 @@
-"""The frozen text-to-image latent diffusion pipeline of a suite, and the only way pictures are sampled from it."""
+"""Frozen text-to-image latent diffusion pipeline of a suite, the only place where images are sampled from it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,19 @@ if TYPE_CHECKING:
 
 
 class Backbone:
-    """diffusers' StableDiffusionPipeline with everything in it frozen, and the suite's way of using it.
+    """Frozen StableDiffusionPipeline of diffusers, used as the suite prescribes.
 
-    Text and latents are in single precision; with a lower `dtype` of the suite the U-Net and the autoencoder compute
-    under autocast while sampling.
+    Text and latents are in single precision. If the suite's `dtype` is lower, the U-Net and the autoencoder run under
+    autocast while sampling.
+
+    Args:
+        pipeline: The pipeline, which is moved to `device` and frozen.
+        suite: The suite.
+        device: Device to run on.
+
+    Attributes:
+        placeholder: Id of the placeholder token in the tokenizer.
+        dtype: Precision of sampling.
     """
 
     def __init__(self, pipeline: StableDiffusionPipeline, suite: Suite, device: str) -> None:
@@ -38,7 +47,7 @@ class Backbone:
         self.vae: Any = pipeline.vae
         for module in (self.text_encoder, self.unet, self.vae):
             module.requires_grad_(False).eval()
-        # convolutions of a CPU, and of tensor cores, are faster over channels-last memory
+        # Convolutions on CPUs and tensor cores are faster in channels-last memory.
         self.unet.to(memory_format=torch.channels_last)
         self.vae.to(memory_format=torch.channels_last)
         self.placeholder = text.placeholder_id(self.tokenizer)
@@ -46,15 +55,15 @@ class Backbone:
 
     @property
     def token_width(self) -> int:
-        """Width of the text encoder, which is that of an audio token."""
+        """Width of the text encoder, and hence of an audio token."""
         width: int = self.text_encoder.config.hidden_size
         return width
 
     @cached_property
     def noise_schedule(self) -> DDPMScheduler:
-        """The forward process, for training: `add_noise`, `alphas_cumprod`, `config`.
+        """Forward process for training: `add_noise`, `alphas_cumprod`, `config`.
 
-        Not the sampler itself: a DPM-Solver adds noise by its own list of timesteps, the few of the last sampling.
+        The sampler itself is unsuitable: a DPM-Solver adds noise by the few timesteps of the last sampling.
         """
         from diffusers import DDPMScheduler
 
@@ -62,12 +71,12 @@ class Backbone:
         return schedule
 
     def prompt(self, name: str) -> str:
-        """The suite's template around a label or a placeholder."""
+        """Return the suite's prompt for a label or a placeholder."""
         return self.suite.generation.prompt.format(name)
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts -> hidden states (B, L, D)."""
+        """Encode prompts to hidden states (B, L, D)."""
         return text.encode_prompts(self.tokenizer, self.text_encoder, prompts)
 
     @cached_property
@@ -75,9 +84,15 @@ class Backbone:
         return text.tokenize(self.tokenizer, [self.prompt(text.PLACEHOLDER)]).to(self.device)
 
     def inject(self, token: Tensor) -> Tensor:
-        """Audio tokens (B, D) in the placeholder's position of the suite's template -> hidden states (B, L, D).
+        """Encode the suite's prompt with an audio token in the place of the placeholder.
 
-        Gradients flow to the tokens; the text encoder stays as it is.
+        Gradients flow to the tokens; the text encoder is not changed.
+
+        Args:
+            token: Audio tokens, (B, D).
+
+        Returns:
+            Hidden states, (B, L, D).
         """
         return text.encode_with_token(
             self.text_encoder, self._template_ids.expand(len(token), -1), token, self.placeholder
@@ -85,7 +100,14 @@ class Backbone:
 
     @torch.inference_mode()
     def encode_pictures(self, pictures: np.ndarray) -> tuple[Tensor, Tensor]:
-        """uint8 (B, H, W, 3) -> mean and standard deviation of the latents' posterior, scaled, on the CPU."""
+        """Encode frames to the posterior of their latents.
+
+        Args:
+            pictures: Frames, uint8 (B, H, W, 3).
+
+        Returns:
+            Mean and standard deviation of the posterior, both scaled and on the CPU.
+        """
         pixels = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1.0)
         posterior = self.vae.encode(pixels.to(self.device).contiguous(memory_format=torch.channels_last)).latent_dist
         scale = self.vae.config.scaling_factor
@@ -97,9 +119,17 @@ class Backbone:
 
     @torch.inference_mode()
     def sample(self, prompt_embeds: Tensor, seeds: Sequence[int]) -> list[Image]:
-        """Conditioning (B, L, D) -> B pictures; picture i's noise is a CPU generator's seeded with `seeds[i]`.
+        """Sample an image for each row of the conditioning.
 
-        Raises RunError if a picture is not finite: it must not become a black square.
+        Args:
+            prompt_embeds: Conditioning, (B, L, D).
+            seeds: B seeds; the noise of image i comes from a CPU generator that is seeded with `seeds[i]`.
+
+        Returns:
+            B images, in mode RGB.
+
+        Raises:
+            RunError: An image has values that are not finite, which must not become a black image.
         """
         generation = self.suite.generation
         side = self.suite.backbone.resolution
@@ -117,6 +147,6 @@ class Backbone:
                 output_type="pt",
             ).images
         if not bool(torch.isfinite(pictures).all()):
-            raise RunError("the backbone gave a picture with NaN or infinite values: try another precision or device")
+            raise RunError("the backbone gave an image with NaN or infinite values: try another precision or device")
         levels = (pictures.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         return [PIL.Image.fromarray(level) for level in levels]

@@ -1,4 +1,4 @@
-"""The clip, the item of every suite (a sound, the frame that belongs to it, its labels), and ordered sets of clips."""
+"""Clips, the items of every suite (a sound, its true frame, its labels), and ordered sets of them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from benchmark.utils.errors import UserError
 from benchmark.utils.files import digest, sha256_of
 
 MAX_ID_CHARACTERS = 128
-# Longer names, with a suffix and that of the temporary file they are first written to, do not fit a file system's 255.
+# With the suffixes of the file and of its temporary copy, longer names would exceed the 255 bytes of a file system.
 MAX_ID_BYTES = 220
 
 
 def bad_id(clip_id: str) -> str | None:  # noqa: PLR0911  # one return a reason
-    """Why `clip_id` cannot be a file name on every system, as the end of a sentence "id ... <why>"; None if it can."""
+    """Return why `clip_id` cannot be a file name on every system, as the end of a sentence; None if it can."""
     if not clip_id:
         return "is empty"
     if "/" in clip_id or "\\" in clip_id:
@@ -41,28 +41,37 @@ def bad_id(clip_id: str) -> str | None:  # noqa: PLR0911  # one return a reason
 
 
 def id_key(clip_id: str) -> str:
-    """Equal for ids that name the same file on some system: case and Unicode composition do not count."""
+    """Return a key that is equal for ids that name the same file on some system.
+
+    Case and Unicode composition do not count.
+    """
     return unicodedata.normalize("NFC", clip_id.casefold())
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One item: its id (the name of its files), sound, reference frame, labels and split.
+    """Item of a suite: a sound, its reference frame and its labels.
 
-    `audio` is a file or a waveform (samples,) or (samples, channels) at 16 kHz; `image` a file, an array
-    (height, width, 3), or None where there is no frame. The first label is the headline. `attributes` are what a
-    generated world knows of the clip. `visible` are the labels that annotators saw in the clip, perhaps none; None if
-    nobody looked. Clips are equal only if they are the same object: they may hold arrays.
-    Raises UserError for an id that cannot be a file name, and for missing or empty labels.
+    Clips are equal only if they are the same object, as they may contain arrays.
+
+    Raises:
+        UserError: The id cannot be a file name, or labels are missing or empty.
     """
 
     id: str
+    """Id, which is the name of the clip's files."""
     audio: Path | np.ndarray = field(repr=False)
+    """Sound: a file, or a waveform (samples,) or (samples, channels) at 16 kHz."""
     image: Path | np.ndarray | None = field(repr=False)
+    """Reference frame: a file, an array (height, width, 3), or None if there is no frame."""
     labels: tuple[str, ...]
+    """Labels; the first one is the headline."""
     split: str
+    """Name of the split."""
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Further facts that a data set knows of the clip."""
     visible: tuple[str, ...] | None = None
+    """Labels that annotators saw in the clip, possibly none; None if nobody annotated it."""
 
     def __post_init__(self) -> None:
         if why := bad_id(self.id):
@@ -72,34 +81,48 @@ class Clip:
 
     @property
     def label(self) -> str:
-        """The headline label."""
+        """Headline label."""
         return self.labels[0]
 
     def waveform(self, rate: int = RATE) -> np.ndarray:
-        """The sound: float32, (samples,), at `rate`. Raises as `benchmark.media.audio.load_audio`."""
+        """Load the sound: float32, (samples,), mono, at `rate`.
+
+        Raises:
+            AudioError: As `benchmark.media.audio.load_audio`.
+        """
         return load_audio(self.audio, rate)
 
     def picture(self) -> Image.Image:
-        """The reference frame, RGB. Raises as `media.images.load_image`, and UserError where there is none."""
+        """Load the reference frame, in mode RGB.
+
+        Raises:
+            UserError: The clip has no frame.
+            ImageError: As `benchmark.media.images.load_image`.
+        """
         if self.image is None:
-            raise UserError(f"clip {self.id!r} has no reference picture: give it one, or leave out what needs one")
+            raise UserError(f"clip {self.id!r} has no reference frame: give it one, or leave out what needs one")
         return load_image(self.image)
 
 
 @dataclass(frozen=True, eq=False)
 class ClipSet:
-    """Ordered clips and the ordered set of labels that they are told apart by.
+    """Ordered set of clips with the ordered set of labels that classify them.
 
-    `identity` (sha256 hex) covers the label set and every clip's id, labels, sound, picture and visible labels; it is
-    worked out from the content (reading every file once) unless the maker, who may know it more cheaply, gives one.
-    Sets are equal if their identities are. Raises UserError for ids that collide (case does not count) and for labels
-    outside `labels`.
+    Sets are equal if their identities are.
+
+    Raises:
+        UserError: Ids collide (case does not count), labels are missing from `labels`, or a label occurs in it twice.
     """
 
     name: str
+    """Name for people."""
     clips: tuple[Clip, ...] = field(repr=False)
+    """The clips, in order."""
     labels: tuple[str, ...] = field(repr=False)
+    """The label set; a label's position is its class."""
     identity: str = ""
+    """sha256 (hex) of the label set and of every clip's id, labels, sound, frame and visible labels. If it is not
+    given, it is computed from the contents, which reads every file once."""
 
     def __post_init__(self) -> None:
         first: dict[str, str] = {}
@@ -143,31 +166,37 @@ class ClipSet:
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """The clips' ids, in order."""
+        """Ids of the clips, in order."""
         return tuple(clip.id for clip in self.clips)
 
     @cached_property
     def index(self) -> Mapping[str, int]:
-        """Each id's position."""
+        """Position of each id."""
         return {clip_id: position for position, clip_id in enumerate(self.ids)}
 
     @cached_property
     def classes(self) -> np.ndarray:
-        """Each clip's class: the position of its headline label in `labels`. int64, (clips,)."""
+        """Class of each clip, the position of its headline label in `labels`: int64, (clips,)."""
         return np.array([self._positions[clip.label] for clip in self.clips], dtype=np.int64)
 
     @cached_property
     def visible(self) -> tuple[frozenset[int], ...] | None:
-        """Each clip's visible labels as positions in `labels`, none where nobody looked; None if nobody did at any."""
+        """Visible labels of each clip as positions in `labels`, empty for clips without annotation.
+
+        None if no clip is annotated.
+        """
         if all(clip.visible is None for clip in self.clips):
             return None
         return tuple(frozenset(self._positions[label] for label in clip.visible or ()) for clip in self.clips)
 
     def limit(self, n: int) -> ClipSet:
-        """The first `n` clips in class-round-robin order: every class's first clip, then every class's second, ...
+        """Return the first `n` clips in class-round-robin order: every class's first clip, then every second one, ...
 
         Within a round, classes come in the order of their first clips. The label set stays whole. All clips are taken
-        where there are no more than `n`. Raises UserError for n < 1.
+        if there are no more than `n`.
+
+        Raises:
+            UserError: `n` is less than 1.
         """
         if n < 1:
             raise UserError(f"limit {n} leaves no clip: give 1 or more")
@@ -192,7 +221,13 @@ class ClipSet:
 def clips_identity(
     clips: Sequence[Clip], labels: Sequence[str], contents: Iterable[tuple[str | None, str | None]]
 ) -> str:
-    """The identity of a set, where `contents` are the hashes of each clip's sound and picture."""
+    """Return the identity of a set of clips.
+
+    Args:
+        clips: The clips, in order.
+        labels: The label set.
+        contents: Hashes of the sound and of the frame of each clip.
+    """
     rows = [
         [clip.id, list(clip.labels), *content, *([] if clip.visible is None else [list(clip.visible)])]
         for clip, content in zip(clips, contents, strict=True)

@@ -1,4 +1,4 @@
-"""What a data set is to the harness: clips by split, which of them are on this machine, and a stream for training."""
+"""Interface of data sets: clips by split, their state on this machine, and a stream of training examples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Split = Literal["train", "validation", "test"]
 
 
 class SplitName(StrEnum):
-    """The splits, for a command line."""
+    """The splits as an enumeration, for the command line."""
 
     train = "train"
     validation = "validation"
@@ -31,20 +31,20 @@ class Sample(NamedTuple):
     """One training example of a stream."""
 
     position: int
-    """The clip's position in its set."""
+    """Position of the clip in its set."""
     sound: np.ndarray
     """Waveform: float32 (samples,), mono, in [-1, 1]."""
     frame: np.ndarray | None
-    """uint8 (height, width, 3), resized as the suite says; None where it was not asked for."""
+    """Frame: uint8 (height, width, 3), resized by the suite's rule; None in a stream without frames."""
 
 
 class StreamPlace(NamedTuple):
-    """Where in an endless, shuffled stream of training examples a process is."""
+    """Position of a process in an endless, shuffled stream of training examples."""
 
     seed: int
     """Seed of the order and of the windows."""
     position: int = 0
-    """Examples that this process was given already."""
+    """Number of examples that this process was given already."""
     rank: int = 0
     """Number of this process: it gets every `world`-th example."""
     world: int = 1
@@ -53,50 +53,50 @@ class StreamPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class DataState:
-    """The clips of a suite that are prepared from the user's own files.
-
-    `state` is "there", "incomplete" (some clips are missing), "missing", "unfinished", or "wrong" (damaged, or prepared
-    otherwise than the suite wants). The suite can be run with the first two only.
-    """
+    """State of a suite's clips that are prepared from the user's own files."""
 
     state: Literal["there", "incomplete", "missing", "unfinished", "wrong"]
+    """One of "there", "incomplete" (some clips are missing), "missing", "unfinished", and "wrong" (damaged, or prepared
+    otherwise than the suite requires). The suite can be run in the first two states only."""
     folder: str
+    """Folder of the prepared data."""
     train: int = 0
-    """Training clips that are there."""
+    """Number of training clips that are present."""
     train_of: int = 0
-    """Training clips that the suite lists."""
+    """Number of training clips that the suite lists."""
     test: int = 0
-    """Test clips that are there."""
+    """Number of test clips that are present."""
     test_of: int = 0
-    """Test clips that the suite lists."""
+    """Number of test clips that the suite lists."""
     board: str = ""
-    """The suite that a run on these test clips belongs to."""
+    """Name of the suite to which a run on these test clips belongs."""
     labels: str = ""
-    """Whose labels are there: "vggsound", or "vggsound, vggsounder"."""
+    """Sources of the labels: "vggsound", or "vggsound, vggsounder"."""
     train_frame: str = ""
     """Rule by which training frames were taken."""
     test_frame: str = ""
     """Rule by which test frames were taken."""
     problems: tuple[str, ...] = ()
-    """What to do about it, one line each."""
+    """Problems and how to fix them, one line each."""
 
     def lines(self) -> list[str]:
-        """Return the state as lines for people."""
+        """Return the state as readable lines."""
         if not self.board:
             return [f"{self.state}: {problem}" for problem in self.problems]
         return [
             f"{self.state}: {self.test:,} of {self.test_of:,} test clips, {self.train:,} of {self.train_of:,} training "
-            f"clips in {self.folder}; runs are of suite {self.board}",
+            f"clips in {self.folder}; runs belong to suite {self.board}",
             f"labels of {self.labels}; frames: {self.train_frame} (training), {self.test_frame} (test)",
             *self.problems,
         ]
 
 
 class DataSet(ABC):
-    """A source of clips. A suite names it in `data.source`; `benchmark.registries.DATASETS` finds it by that name.
+    """Source of clips.
 
-    A subclass has to implement `clips`. The other methods describe a data set that is always whole, needs no
-    preparation and does not stream.
+    A suite names it in `data.source`, and `benchmark.registries.DATASETS` finds it by that name. A subclass must
+    implement `clips`. The default methods describe a data set that is always complete, needs no preparation and cannot
+    be streamed.
     """
 
     @abstractmethod
@@ -104,34 +104,52 @@ class DataSet(ABC):
         """Return the clips of a split, in their order, with the whole label set.
 
         Args:
-            suite: The protocol; `suite.data` says how many clips, whose labels and which frames.
+            suite: The protocol; `suite.data` states the number of clips, the source of their labels and their frames.
             split: "train", "validation" or "test".
-            cache: Folder for what can be computed again.
+            cache: Folder for results that can be recomputed.
             ui: Progress and warnings.
 
         Raises:
-            UserError: The data are missing, unfinished, damaged or not as the suite wants, with the way out.
+            UserError: The data are missing, unfinished, damaged or not as the suite requires. The message says how to
+                fix it.
         """
 
     def present(self, suite: Suite, split: Split) -> list[str] | None:
-        """Return the ids of the clips of a split that are here; None where all are, or the data cannot be used."""
+        """Return the ids of the clips of a split that are on this machine.
+
+        Returns:
+            The ids; None if the data set is always complete, or cannot be used.
+        """
         return None
 
     def state(self, suite: Suite) -> DataState | None:
-        """Return what is here of the suite's clips; None for a data set that needs no preparation."""
+        """Return the state of the suite's clips on this machine; None for a data set that needs no preparation."""
         return None
 
     def stream(self, clips: ClipSet, suite: Suite, place: StreamPlace) -> Iterator[Sample] | None:
-        """Return an endless stream of training examples from `clips`, from `place` on; None where there is none.
+        """Return an endless stream of training examples.
 
-        Every clip comes once an epoch, with a window of `suite.data.train_seconds` at a random start.
+        Every clip occurs once per epoch, with a window of `suite.data.train_seconds` at a random start.
+
+        Args:
+            clips: The clips to stream.
+            suite: The protocol.
+            place: Seed, position and process to start from.
+
+        Returns:
+            The stream; None if the clips cannot be streamed.
         """
         return None
 
     def synthesize(self, suite: Suite, clips: int, folder: Path) -> int | None:
-        """Write synthetic data in this data set's format to `folder`, for a dry run, with `clips` clips of each split.
+        """Write synthetic data in this data set's format, for a dry run.
+
+        Args:
+            suite: The protocol, which the data must fit.
+            clips: Number of training clips, and of test clips.
+            folder: Folder to write to.
 
         Returns:
-            The number of classes of the real data; None where the real clips cost nothing and nothing was written.
+            The number of classes of the real data; None if the real clips cost nothing and nothing was written.
         """
         return None

@@ -1,4 +1,4 @@
-"""What a suite needs, what of it is on this machine, and where the rest is to be had."""
+"""Requirements of a suite: which are met on this machine, and where to get the others."""
 
 from __future__ import annotations
 
@@ -19,53 +19,67 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Need:
-    """One network of a suite. `state`: "there", "missing", or "wrong" (other bytes than were published)."""
+    """State of a network of a suite."""
 
     name: str
+    """Name of the network."""
     title: str
+    """Name and version for people."""
     use: str
+    """What the suite uses it for."""
     state: str
+    """One of "there", "missing", and "wrong" (other bytes than the published ones)."""
     optional: bool
+    """Whether the suite can be run without it."""
     detail: str
-    """Where it lies, or what to do about it."""
+    """Where it is, or how to get it."""
     sha256: str | None
-    """Of what lies here."""
+    """Hash of the files on this machine."""
     published: str | None
-    """What it should be; None where nobody published a hash."""
+    """Published hash; None if nobody published one."""
     size: int
     """Bytes to download."""
     licence: str
+    """Licence of the weights."""
     sources: tuple[str, ...]
+    """Addresses."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The state of a suite on this machine.
-
-    `complete`: nothing that is not optional is missing or wrong; some clips may be missing, but not all.
-    """
+    """State of a suite on this machine."""
 
     suite: str
+    """Name of the suite."""
     complete: bool
+    """Whether every network that is not optional is present and right; some clips may be missing, but not all."""
     needs: tuple[Need, ...]
+    """The networks."""
     clips: DataState | None
-    """None where the suite makes its clips itself."""
+    """The clips; None if the suite generates them itself."""
     to_fetch: int
-    """Bytes of what is missing and not optional."""
+    """Bytes of missing networks that are not optional."""
     free: int
-    """Bytes that are free where it would go."""
+    """Free bytes of the disk to which they are downloaded."""
     device: str
+    """Best device of this machine, with its memory or threads."""
     notes: tuple[str, ...]
+    """Remarks."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values."""
+        """Return the report as plain values."""
         return asdict(self)
 
 
 def required(suite: Suite, only: list[str] | None = None) -> list[Network]:
-    """The networks that `bench fetch` gets for a suite: those it cannot do without, or those called `only`.
+    """Return the networks that `bench fetch` downloads for a suite.
 
-    Raises UserError for a name that nobody knows, and for a suite whose networks all ship with the package.
+    Args:
+        suite: The suite.
+        only: Names of the networks; None for all that are not optional.
+
+    Raises:
+        UserError: A name is unknown, or all networks of the suite ship with the package.
     """
     if only:
         return list(dict.fromkeys(catalog.network(name) for name in only))
@@ -76,7 +90,7 @@ def required(suite: Suite, only: list[str] | None = None) -> list[Network]:
 
 
 def examine(suite: Suite, ui: UI) -> Report:
-    """Look at every network of the suite; large files are hashed once and remembered."""
+    """Check every network of a suite and its clips; large files are hashed once, and the hashes are cached."""
     suite = locate.resolve(suite)
     listed = _networks(suite)
     needs = []
@@ -87,29 +101,29 @@ def examine(suite: Suite, ui: UI) -> Report:
     missing = [need for need in needs if need.state != "there" and not need.optional]
     to_fetch, free = sum(need.size for need in missing), free_space(locate.folder())
     notes = [
-        f"{one.name}: nobody published its sha256, and a source may change; records hold the hash of what was used"
+        f"{one.name}: nobody published its sha256, and a source may change; records state the hash of the file used"
         for one in listed
         if isinstance(one, catalog.Network) and not one.pinned
     ]
     if to_fetch > free:
-        notes.append(f"{locate.folder()} has {free / 1e9:.1f} GB left, {to_fetch / 1e9:.1f} GB are to be fetched")
+        notes.append(f"{locate.folder()} has {free / 1e9:.1f} GB left, the downloads need {to_fetch / 1e9:.1f} GB")
     device, accelerated = _device()
     if suite.backbone.resolution >= 256 and not accelerated:
-        notes.append("no GPU: a run at this resolution takes minutes a picture")
+        notes.append("no GPU: a run at this resolution takes minutes per image")
     clips = DATASETS.get(suite.data.source).state(suite)
     complete = not missing and (clips is None or clips.state in ("there", "incomplete"))
     return Report(suite.name, complete, tuple(needs), clips, to_fetch, free, device, tuple(notes))
 
 
 def _networks(suite: Suite) -> list[Network | str]:
-    """The suite's networks, each once; those that ship with the package by name."""
+    """Return the suite's networks, each once; networks that ship with the package are given by name."""
     known = {alias: one for one in catalog.networks().values() for alias in (one.name, *one.also)}
     names = [*suite.weights, *suite.encoders]
     packaged = suite.published is None
     listed: list[Network | str] = [name if packaged else known.get(name, name) for name in names]
-    # without it there is no FID, but everything else
+    # Only FID needs it.
     inception = known["inception"].model_copy(update={"optional": True}) if packaged else known["inception"]
-    # what methods may take besides, such as published weights in the place of a training
+    # Networks of some methods, such as published weights instead of a training.
     besides = [] if packaged else [one for one in known.values() if one.optional]
     return list(dict.fromkeys([*listed, inception, *besides]))
 

@@ -1,4 +1,4 @@
-"""What a method is to the harness: audio -> conditioning of the suite's backbone, or audio -> pictures."""
+"""Interface of methods: from audio to conditioning of the suite's backbone, or from audio to images."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ class _CardFields(FrozenModel):
     """The fields of a card, checked."""
 
     name: str
-    """The name it is found by and that tables show."""
+    """Name by which it is found and that tables show."""
     summary: str
-    """One sentence: what conditions the picture."""
+    """What conditions the image, in one sentence."""
     sees: tuple[Sight, ...]
-    """What it may look at to make a test clip's picture."""
+    """What it may use to generate the image of a test clip."""
     paper: str | None = None
-    """Where it is described."""
+    """Publication that describes it."""
     licence: str
-    """Licence of the code, and of weights that come with it."""
+    """Licence of its code, and of weights that come with it."""
     training_data: str
-    """What it, and the networks that it brings, were trained on."""
+    """Data that it and its networks were trained on."""
     weights: str | None = None
-    """Networks that it brings, besides the suite's backbone."""
+    """Its networks, besides the suite's backbone."""
     notes: str | None = None
-    """What else bears on its numbers."""
+    """Anything else that affects its results."""
 
 
 class MethodCard(_CardFields):
-    """What a reader of the table must know of a method.
+    """Facts that a reader of the table must know about a method.
 
     A card with wrong values can be made, so that it does not make the other classes of a file unusable; `problems`
     says what is wrong, and the method is refused when it is asked for.
@@ -81,125 +81,182 @@ def _card_problem(error: Any) -> str:
 
 
 class MethodSettings(FrozenModel):
-    """Base of a method's settings: plain values with defaults, each with a docstring.
+    """Base class of a method's settings: plain values with defaults, each with a docstring.
 
-    A value of None is the suite's training budget's, or stands for not being set: it enters no identity, so a setting
-    that is added later with this default leaves older results valid.
+    None stands for the value of the suite's training budget, or for a setting that is not set. It enters no identity,
+    so a setting that is added later with this default leaves older results valid.
     """
 
     @property
     def trains(self) -> bool:
-        """Whether a fit with these settings looks at the training clips; False where it takes what is trained already.
+        """Whether a fit with these settings uses the training clips; False if it takes trained weights.
 
-        Such a fit gets an empty set of clips, and does not depend on which of them are there.
+        Without training, a fit gets an empty set of clips and does not depend on which of them are present.
         """
         return True
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a method works with. `folder` is its own place for files that let an interrupted fit continue."""
+    """Context of a run: everything that a method works with."""
 
     suite: Suite
+    """The protocol."""
     backbone: Backbone
+    """The suite's frozen pipeline."""
     test: ClipSet
+    """Test clips of the run."""
     seed: int
+    """Seed of the run."""
     folder: Path
+    """The method's own folder: for the result of a fit, and for files that let an interrupted fit continue."""
     cache: Path
+    """Folder for results that can be recomputed."""
     device: str
+    """Device to run on."""
     ui: UI
+    """Progress and warnings."""
     trackers: tuple[str, ...] = ()
-    """Where a training shows its losses (`benchmark.runs.tracking.TRACKERS`)."""
+    """Trackers to which a training reports its losses (`benchmark.runs.tracking.TRACKERS`)."""
     samples_every: int | None = None
-    """Steps of a training between pictures of the same few clips; None: it draws none."""
+    """Training steps between sample images of the same few clips; None: no sample images."""
     data: DataSet | None = None
-    """The data set of the training clips, which may stream them (`DataSet.stream`)."""
+    """Data set of the training clips, which may stream them (`DataSet.stream`)."""
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What fitting cost, for the record. `figures` are plain values, losses for one."""
+    """Cost and results of a fit, for the record."""
 
     steps: int
+    """Number of optimiser steps."""
     trainable_parameters: int
+    """Number of trained parameters."""
     figures: dict[str, Any] = field(default_factory=dict)
+    """Further plain values, such as losses."""
     remarks: tuple[str, ...] = ()
-    """What the reader of every record that rests on the fit should know, one line each."""
+    """Remarks for the reader of every record that is based on the fit, one line each."""
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What the backbone's cross-attention sees: `prompt_embeds` (B, L, D), one row a clip."""
+    """Conditioning of the backbone's cross-attention."""
 
     prompt_embeds: torch.Tensor
+    """Hidden states, (B, L, D), one row per clip."""
 
 
 class Method(ABC):
-    """A method that owns its generator. Made with its settings; `setup` is called before anything else.
+    """Base class of methods that own their generator.
 
-    A method with `fits` is fitted once for each (suite, settings, seed); the result lies in `RunContext.folder` under
-    names of the method's own choice and is reused by every run with the same `fit_identity`.
+    A method is created with its settings, and `setup` is called before anything else. A method with `fits` is fitted
+    once for each (suite, settings, seed). The method writes the result to `RunContext.folder`, in files of its own
+    choice, and every run with the same `fit_identity` reuses it.
+
+    Args:
+        settings: The settings, an instance of the class's `Settings`.
     """
 
     card: ClassVar[MethodCard]
+    """Facts for the reader of the table."""
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
+    """Class of the settings."""
     fits: ClassVar[bool] = False
+    """Whether the method has to be fitted before it generates."""
     shares_fit: ClassVar[bool] = False
-    """True: each of several processes calls `fit`, and they share the work (`benchmark.utils.distributed`)."""
+    """Whether each of several processes calls `fit`, and they share the work (`benchmark.utils.distributed`)."""
     network: ClassVar[str | None] = None
-    """The one of the suite's encoders that it uses, and that a fit of it depends on."""
+    """Name of the suite's encoder that it uses, on which its fit depends."""
     random: ClassVar[bool] = True
-    """False: the pictures depend on no seed, and there is one record instead of one a seed."""
+    """Whether the images depend on the seed; otherwise there is one record instead of one per seed."""
     draws: ClassVar[bool] = True
-    """False: the pictures are the reference frames themselves, so distances between the two sets say nothing."""
+    """Whether it generates images; False if they are the reference frames themselves, so that distances between the
+    two sets are meaningless."""
 
     def __init__(self, settings: MethodSettings) -> None:
         self.settings = settings
 
     def fit_identity(self) -> tuple[str, dict[str, Any]]:
-        """Name and settings that a fit depends on: two methods with equal ones share a fit."""
+        """Return the name and the settings that a fit depends on; methods for which both are equal share fits."""
         return self.card.name, self.settings.model_dump(mode="json", exclude_none=True)
 
     def encoders(self) -> dict[str, str]:
-        """sha256 by name of the networks that it brings; known once it is set up."""
+        """Return the sha256 of each network that the method uses, by name; call it after `setup`."""
         return {} if self.network is None else {self.network: self.run.suite.encoders[self.network]}
 
     def setup(self, run: RunContext) -> None:
-        """Keep what is needed of `run`. Called once, before `fit` or `load`."""
+        """Receive the context of the run. Called once, before `fit` or `load`."""
         self.run = run
 
     def fit(self, train: ClipSet) -> FitReport:
-        """Fit on `train` and write the result to `run.folder`; an interrupted fit continues where it was."""
+        """Fit on the training clips, and write the result to `run.folder`.
+
+        An interrupted fit continues where it was.
+
+        Args:
+            train: Training clips; empty if `settings.trains` is False.
+
+        Returns:
+            Cost and results of the fit.
+        """
         raise TypeError(f"method {self.card.name!r} says that it fits, but has no fit()")
 
     def load(self) -> None:  # noqa: B027  # nothing to load is the usual case for a method without fitting
-        """Read what `fit` wrote to `run.folder`. Called before `generate` when `fits`."""
+        """Read the result of `fit` from `run.folder`. Called before `generate` if the method `fits`."""
 
     @abstractmethod
     def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
-        """One RGB picture a clip; all randomness of picture i comes from `seeds[i]`.
+        """Generate an image for each clip.
 
-        A picture depends on its own clip and seed alone, not on its neighbours in the call.
+        An image depends on its own clip and seed alone, not on the other clips of the call.
+
+        Args:
+            clips: The clips.
+            seeds: A seed per clip; all randomness of image i comes from `seeds[i]`.
+
+        Returns:
+            RGB images, one per clip.
         """
 
 
 class ConditioningMethod(Method):
-    """The usual case: gives the suite's backbone something to attend to, and shares its sampler and noise."""
+    """Base class of methods that condition the suite's backbone and share its sampler and noise: the usual case.
+
+    Example:
+        A method that is told the label::
+
+            class LabelPrompt(ConditioningMethod):
+                card = MethodCard(
+                    name="label-prompt",
+                    summary="The suite's prompt with the clip's label.",
+                    sees=("label",),
+                    licence="Apache-2.0",
+                    training_data="none",
+                )
+
+                def condition(self, clips):
+                    prompts = [self.run.backbone.prompt(clip.label) for clip in clips]
+                    return Conditioning(self.run.backbone.encode_prompts(prompts))
+    """
 
     @abstractmethod
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
-        """Conditioning of `clips`; row i depends on clip i alone."""
+        """Return the conditioning of clips; row i depends on clip i alone."""
 
     def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
-        """Sample the suite's backbone with the conditioning of `clips`."""
+        """Sample images from the suite's backbone with the conditioning of the clips."""
         return self.run.backbone.sample(self.condition(clips).prompt_embeds, seeds)
 
 
 def make_settings(method: type[Method], given: Mapping[str, Any]) -> MethodSettings:
-    """Return a method's settings with the values in `given`: typed ones, or texts as `--set` takes them.
+    """Create a method's settings.
+
+    Args:
+        method: The method.
+        given: Values by name: typed ones, or texts as `--set` takes them.
 
     Raises:
-        UserError: A line for each bad key or value, with what is allowed.
+        UserError: Keys or values are wrong: a line for each, with the allowed settings.
     """
     fields = method.Settings.model_fields
     known = ", ".join(f"{name} (default {field.default!r})" for name, field in fields.items()) or "none"

@@ -1,7 +1,7 @@
-"""Everything that is found by name: methods, data sets, backbones, scorers, audio encoders.
+"""Registries of everything that is found by name: methods, data sets, backbones, scorers, audio encoders.
 
-Targets are texts (`module:object`), imported when they are asked for. Other packages add their own by an entry point in
-the group that stands beside the registry.
+Targets are texts (`module:object`) and are imported on first use. Other packages register theirs by an entry point in
+the registry's group, such as `bench.methods`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from metrics.scorers.base import Scorer
 
 METHODS: Registry[type[Method]] = Registry("method", "bench.methods")
-"""Name -> class. Methods come from the entry-point group alone, this project's own ones too."""
+"""Name -> class. All methods, also this project's own, come from the group of entry points."""
 
 
 def find_method(name: str) -> type[Method]:
-    """Return the method called `name`, or the class that `path/to/file.py:Class` names.
+    """Return the method with a name, or the class that `path/to/file.py:Class` names.
 
     Raises:
-        UserError: The name is unknown, or what it names is no method.
+        UserError: The name is unknown, or its object is not a method.
     """
     if name.endswith(".py"):
         raise UserError(f"{name!r} names a file, not the class in it: write {name}:{_classes(name)}")
@@ -40,7 +40,7 @@ def find_method(name: str) -> type[Method]:
 
 
 def why_no_method(found: object) -> str | None:
-    """Return why an object is not a usable method class, as the end of a sentence; None if it is one."""
+    """Return why an object is not a usable method class, as the end of a sentence; None if it is usable."""
     from benchmark.method import Method, MethodCard
 
     if not (isinstance(found, type) and issubclass(found, Method)):
@@ -53,7 +53,7 @@ def why_no_method(found: object) -> str | None:
 
 
 def _classes(path: str) -> str:
-    """The method classes of a file as far as its text tells, for a hint."""
+    """Guess the method classes of a file from its text, for a hint."""
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Suites: everything that a number depends on, frozen and versioned, as data (`suites/*.toml`)."""
+"""Suites: everything that a result depends on, frozen and versioned, as data (`suites/*.toml`)."""
 
 from __future__ import annotations
 
@@ -24,47 +24,48 @@ FOLDER = PACKAGE / "suites"
 
 
 class Data(FrozenModel):
-    """Which clips."""
+    """Clips of a suite."""
 
     source: str
     """Name of the data set."""
     revision: str
-    """Which edition of it: clips of equal ids are equal clips."""
+    """Edition of the data set, within which clips with equal ids are equal."""
     train: int
-    """Clips of the training split."""
+    """Number of training clips."""
     validation: int
-    """Clips of the validation split."""
+    """Number of validation clips."""
     test: int
-    """Clips that are scored."""
+    """Number of test clips, which are scored."""
     rate: int
-    """Samples a second."""
+    """Sample rate in Hz."""
     seconds: float
-    """Length of the sound that methods and scorers get."""
+    """Length in seconds of the sound that methods and scorers get."""
     length: Literal["repeat", "pad"]
-    """How a shorter sound is brought to that length; a longer one is cut."""
+    """How a shorter sound is extended to that length; a longer one is cut."""
     manifest: str | None = None
-    """Identity of a user's manifest: its rows and its files' hashes."""
+    """Identity of a user's manifest: hash of its rows and of its files."""
     labels: Literal["vggsound", "vggsounder"] | None = None
-    """Whose annotation gives the labels, where a data set has several."""
+    """Source of the labels, for a data set that has several."""
     train_seconds: float | None = None
-    """Length of the window that training hears, at a random start; None for the sound as everybody gets it."""
+    """Length in seconds of the training window, at a random start; None for the sound that scorers get."""
     train_frame: Literal["middle", "clip-best"] | None = None
-    """Which frame of a training video is its picture: the middle one, or that which CLIP finds nearest to the label."""
+    """Rule for the frames of training videos: the middle frame, or the one that CLIP finds nearest to the label."""
     test_frame: Literal["middle", "clip-best"] | None = None
-    """The same for the true frames that generated pictures are compared with."""
+    """The same rule for the true frames, which generated images are compared with."""
     test_clips: str | None = None
-    """Identity of the test clips that are there (of their ids), where those are not all."""
+    """Hash of the ids of the test clips that are present, if some are missing."""
     train_clips: str | None = None
-    """The same of the training clips, in the suite that a method is fitted on: it changes the fit, not the board."""
+    """Hash of the ids of the training clips that are present, if some are missing. It is set only in the suite that a
+    method is fitted on: it changes the fit, not the board."""
 
 
 class BackboneSpec(FrozenModel):
-    """Which frozen text-to-image pipeline."""
+    """Frozen text-to-image pipeline of a suite."""
 
     source: str
     """Name of the backbone."""
     resolution: int
-    """Width and height of a picture in pixels."""
+    """Width and height of an image in pixels."""
     dtype: Literal["float32", "bfloat16", "float16"]
     """Precision of sampling."""
     resize: str
@@ -72,93 +73,103 @@ class BackboneSpec(FrozenModel):
 
 
 class Generation(FrozenModel):
-    """How a picture is sampled."""
+    """Sampling of an image."""
 
     scheduler: str | None = None
-    """Class of diffusers that samples, with the configuration that came with the backbone; None for the backbone's."""
+    """Scheduler class of diffusers, configured as the backbone's scheduler; None for the backbone's own class."""
     steps: int
-    """Sampling steps."""
+    """Number of sampling steps."""
     guidance: float
     """Scale of classifier-free guidance."""
     negative_prompt: str
     """Prompt of the unconditional branch."""
     prompt: str
-    """Template; {} is the label or the audio token's placeholder."""
+    """Template of the prompt; {} stands for the label or for the audio token's placeholder."""
     images_per_clip: int = 1
-    """Pictures of each clip."""
+    """Number of images per clip."""
     seed: int
-    """The suite's part of every picture's seed."""
+    """The suite's part of the seed of every image."""
     batch_size: int
-    """Clips that are sampled together."""
+    """Number of clips that are sampled together."""
 
 
 class Roles(FrozenModel):
-    """Which scorer fills which role of the metrics (`metrics.compute.MetricInputs`)."""
+    """Scorers that fill the roles of the metrics (`metrics.compute.MetricInputs`)."""
 
     image_audio_space: str
+    """Scorer of the generated images in the space of `audio` (AIS)."""
     audio: str
+    """Scorer of the sounds."""
     image: str
+    """Scorer of the generated images and the true frames (IIS, AIC)."""
     audio_label: str | None = None
+    """Audio classifier."""
     features: tuple[str, ...] = ()
+    """Extractors of the features of `fd.*`."""
 
 
 class Budget(FrozenModel):
-    """What fitting may spend unless a method's settings say otherwise: equal for all methods."""
+    """Training budget of all methods, unless a method's settings say otherwise."""
 
     steps: int
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     batch_size: int
-    """Clips a step."""
+    """Clips per step."""
     learning_rate: float
-    """Rate of the optimiser, not multiplied by anything."""
+    """Learning rate of the optimiser, which is not multiplied by anything."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Course of the rate over the steps."""
+    """Course of the learning rate over the steps."""
     warmup_steps: int = 0
-    """Steps over which the rate rises from zero first."""
+    """Steps over which the learning rate first rises from zero."""
     max_grad_norm: float | None = None
-    """2-norm to which a step's longer gradient is scaled down; None: it is taken as it is."""
+    """2-norm to which a longer gradient of a step is scaled down; None: no limit."""
     timesteps: Literal["uniform", "importance"] = "uniform"
-    """Draw of the noise levels that a denoising loss is taken at."""
+    """Distribution of the noise levels of a denoising loss."""
     micro_batch: int | None = None
-    """Clips that go through the backbone at once while training; gradients are accumulated. None: all of a step's."""
+    """Clips that go through the backbone together in training; gradients are accumulated. None: all of a step."""
     precision: Literal["float32", "bfloat16", "float16"] | None = None
-    """Of the backbone while training; None: float32."""
+    """Precision of the backbone in training; None: float32."""
     gradient_checkpointing: bool | None = None
-    """Whether the backbone's activations are computed again in the backward pass, which saves memory."""
+    """Whether the backbone's activations are recomputed in the backward pass, which saves memory."""
 
 
 class Suite(FrozenModel):
-    """A frozen protocol."""
+    """Frozen protocol."""
 
     name: str
-    """Name; a manifest's is `<suite>+<file stem>`, that of incomplete test clips `<suite>+<clips>of<all clips>`."""
+    """Name. Derived suites are called `<suite>+<file stem>` for a manifest, and `<suite>+<clips>of<all clips>` for
+    incomplete test clips."""
     version: int
-    """Raised by anything that changes the fingerprint."""
+    """Version, raised by anything that changes the fingerprint."""
     title: str
-    """One line."""
+    """Description in one line."""
     headline: tuple[str, ...]
     """Metrics of the table."""
     metrics: tuple[str, ...]
     """Metrics of a record."""
     data: Data
+    """Clips."""
     backbone: BackboneSpec
+    """Text-to-image pipeline."""
     generation: Generation
+    """Sampling of images."""
     scorers: Roles
+    """Networks that score."""
     weights: dict[str, str]
     """sha256 of each file of the protocol's networks."""
     encoders: dict[str, str] = {}
-    """sha256 of each file of the audio encoders that methods bring; outside the fingerprint."""
+    """sha256 of each file of the methods' audio encoders; outside the fingerprint."""
     budget: Budget
-    """Outside the fingerprint: what a method used stands among its settings."""
+    """Training budget; outside the fingerprint, as a record's settings state what a method used."""
     published: dict[str, str] | None = None
-    """Set by `benchmark.weights.locate.resolve`: `weights` as the suite's file names them, where that is by an address
-    and `weights` holds the hash of what lies on this machine. The fingerprint takes these, so that it is the same
-    everywhere."""
+    """`weights` as the suite's file states them, if it states addresses and `weights` contains the hashes of the files
+    on this machine. `benchmark.weights.locate.resolve` sets it. The fingerprint uses it instead of `weights`, so that
+    it is the same on every machine."""
 
     def fingerprint(self) -> str:
-        """sha256 of the resolved protocol: name, version, data, backbone, generation, scorers, weights.
+        """Return the sha256 (hex) of the protocol: name, version, data, backbone, generation, scorers, weights.
 
-        A field that is None is left out, so that a field added later changes no suite that does without it.
+        Fields that are None are left out, so that a field added later does not change suites without it.
         """
         outside = {"title", "headline", "metrics", "encoders", "budget"}
         protocol = self.model_dump(mode="json", exclude=outside, exclude_none=True)
@@ -168,39 +179,43 @@ class Suite(FrozenModel):
 
     @property
     def base(self) -> str:
-        """Name of the suite whose backbone and scorers these are."""
+        """Name of the suite that the backbone and the scorers come from."""
         return self.name.partition("+")[0]
 
     @cached_property
     def samples(self) -> int:
-        """Samples of a sound."""
+        """Number of samples of a sound."""
         return round(self.data.rate * self.data.seconds)
 
     def sound(self, clip: Clip) -> np.ndarray:
-        """The clip's sound as methods and scorers get it: float32 (samples,), mono at the suite's rate."""
+        """Return a clip's sound as methods and scorers get it: float32, (samples,), mono, at the suite's rate."""
         return self.fit_sound(clip.waveform(self.data.rate))
 
     def fit_sound(self, wave: np.ndarray) -> np.ndarray:
-        """Bring a waveform at the suite's rate to the suite's length: (samples,)."""
+        """Cut or extend a waveform at the suite's rate to the suite's length: (samples,)."""
         return fit_length(wave, self.samples, self.data.length)
 
     def with_manifest(self, name: str, identity: str, counts: Mapping[str, int]) -> Suite:
         """Return the derived suite `<suite>+<name>`: a manifest's clips and labels, this suite's backbone and scorers.
 
         Args:
-            name: The manifest's name, shown only.
-            identity: The hash of its rows and files, which decides the fingerprint.
-            counts: Its clips by split.
+            name: The manifest's name, for display only.
+            identity: Hash of its rows and files, which enters the fingerprint.
+            counts: Number of its clips by split.
         """
         found = {"source": "manifest", "revision": identity[:12], "manifest": identity}
         data = self.data.model_copy(update={**found, **counts})
         return self.model_copy(update={"name": f"{self.name}+{name}", "title": f"{name} on {self.name}", "data": data})
 
     def with_clips(self, split: Literal["train", "test"], ids: Sequence[str]) -> Suite:
-        """The suite whose `split` has only the clips `ids`: itself where those are as many as it has.
+        """Return the suite restricted to some clips of a split: itself if their number is that of the split.
 
-        Fewer test clips are another board, `<suite>+<clips>of<all clips>`. Fewer training clips leave the name, and so
-        the board, as they are.
+        Fewer test clips make another board, `<suite>+<clips>of<all clips>`. Fewer training clips do not change the
+        name, and hence the board.
+
+        Args:
+            split: "train" or "test".
+            ids: Ids of the clips.
         """
         count: int = getattr(self.data, split)
         if len(ids) == count:
@@ -214,15 +229,16 @@ class Suite(FrozenModel):
 
 
 def suite_names() -> list[str]:
-    """Names of the suites that ship with the package."""
+    """Return the names of the suites that ship with the package, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def load_suite(name: str) -> Suite:
-    """Return the suite called `name`, as its file says; no weights are looked for (`benchmark.weights.locate.resolve`).
+    """Load a suite from its file. Weights are not looked for (see `benchmark.weights.locate.resolve`).
 
     Raises:
-        UserError: The name is unknown (with the nearest names), or the file is broken (with line and value).
+        UserError: The name is unknown (the message gives the nearest names), or the file is invalid (the message gives
+            line and value).
     """
     base, derived, part = name.partition("+")
     if derived and base in suite_names():
@@ -235,14 +251,14 @@ def load_suite(name: str) -> Suite:
 
 
 def _read(name: str) -> dict[str, Any]:
-    """A suite's file; one that `extends` another says only what differs."""
+    """Read a suite's file, merged with the file that it `extends`."""
     own = read_toml(FOLDER / f"{name}.toml")
     parent = own.pop("extends", None)
     return own if parent is None else _over(_read(parent), own)
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`below` with the values of `above`, tables entry by entry."""
+    """Return `below` updated with the values of `above`, tables entry by entry."""
     both = below | above
     tables = {key for key in below.keys() & above.keys() if isinstance(below[key], dict)}
     return both | {key: _over(below[key], above[key]) for key in tables}

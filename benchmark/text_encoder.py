@@ -1,7 +1,7 @@
-"""Prompts through a frozen CLIP text encoder, with a vector in the place of a word.
+"""Encoding of prompts by a frozen CLIP text encoder, with a vector in the place of a word.
 
-Works with `transformers`' CLIPTokenizer and CLIPTextModel (Stable Diffusion 1 and 2). The encoder's own `forward` does
-all the work, so causal attention, positions, precision and adapters are the library's.
+The functions work with CLIPTokenizer and CLIPTextModel of `transformers` (Stable Diffusion 1 and 2). The encoder's own
+`forward` is called, so causal attention, positions, precision and adapters are the library's.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 PLACEHOLDER = "<*>"
-"""The word of a prompt whose input embedding is replaced, e.g. in "a photo of a <*>"."""
+"""Word of a prompt whose input embedding is replaced, as in "a photo of a <*>"."""
 
 
 def clip_tokenizer(pad_token: str = "<|endoftext|>", length: int = 77) -> CLIPTokenizer:
-    """CLIP's own tokenizer (49,408 tokens), made from the merges that ship inside open_clip, so without a download.
+    """Build CLIP's own tokenizer (49,408 tokens) from the merges that ship with open_clip, without a download.
 
-    Gives the ids of Stable Diffusion 1, and with `pad_token="!"` (id 0) of Stable Diffusion 2.
+    It gives the ids of Stable Diffusion 1, and with `pad_token="!"` (id 0) those of Stable Diffusion 2.
+
+    Args:
+        pad_token: Token that pads prompts.
+        length: Number of tokens of a padded prompt.
     """
     from open_clip.tokenizer import SimpleTokenizer
     from transformers import CLIPTokenizer
@@ -34,16 +38,23 @@ def clip_tokenizer(pad_token: str = "<|endoftext|>", length: int = 77) -> CLIPTo
 
 
 def placeholder_id(tokenizer: Any, placeholder: str = PLACEHOLDER) -> int:
-    """The id of `placeholder`, added to the tokenizer (not to any text encoder) if it is not there yet."""
+    """Return the id of `placeholder`, which is added to the tokenizer (but to no text encoder) if it is missing."""
     tokenizer.add_tokens(placeholder)
     return int(tokenizer.convert_tokens_to_ids(placeholder))
 
 
 def tokenize(tokenizer: Any, prompts: Sequence[str]) -> Tensor:
-    """Ids (B, L) of `prompts`: start, words, end, then the tokenizer's own padding up to its `model_max_length`.
+    """Return the token ids of prompts: start, words, end, then padding up to the tokenizer's `model_max_length`.
 
-    Stable Diffusion 1 pads with the end of text, 2 with id 0: both stand in their tokenizer's configuration. What does
-    not fit is cut off, as the diffusers pipelines do.
+    The padding is that of the tokenizer's configuration: the end of text in Stable Diffusion 1, id 0 in Stable
+    Diffusion 2. Longer prompts are cut off, as in diffusers' pipelines.
+
+    Args:
+        tokenizer: A CLIPTokenizer.
+        prompts: B prompts.
+
+    Returns:
+        Token ids, (B, L).
     """
     return tokenizer(
         list(prompts),
@@ -55,20 +66,30 @@ def tokenize(tokenizer: Any, prompts: Sequence[str]) -> Tensor:
 
 
 def encode_prompts(tokenizer: Any, text_encoder: Any, prompts: Sequence[str]) -> Tensor:
-    """Hidden states (B, L, D) after the final layer norm: what the U-Net's cross-attention sees for `prompts`."""
+    """Encode prompts to the hidden states (B, L, D) after the final layer norm, which the U-Net attends to."""
     return text_encoder(tokenize(tokenizer, prompts).to(text_encoder.device)).last_hidden_state
 
 
 def encode_with_token(text_encoder: Any, input_ids: Tensor, token: Tensor, placeholder_id: int) -> Tensor:
-    """Hidden states (B, L, D) of prompts whose placeholder is embedded as `token`.
+    """Encode prompts whose placeholder is embedded as a given vector.
 
-    `input_ids` (B, L) hold `placeholder_id` exactly once a row; `token` is (B, D), one vector a row, or (D,) for all.
-    It stands where the word's row of the embedding table would: positions are added afterwards, to it as well. The
-    result equals growing the table by a row (what the released inference does), but neither the encoder nor `input_ids`
-    changes, and the gradient flows to `token`, whatever is frozen.
+    The vector replaces the word's row of the embedding table; positions are added to it afterwards, as to every row.
+    The result is the same as with a table that is grown by a row (as in the released inference), but neither the
+    encoder nor `input_ids` is changed, and the gradient flows to `token` whatever is frozen. One encoder must not be
+    used by several threads at a time.
 
-    `placeholder_id` may lie outside the vocabulary. Not for several threads on one encoder at a time.
-    Raises ValueError naming the first row without a placeholder or with several, and for shapes that do not fit.
+    Args:
+        text_encoder: A CLIPTextModel.
+        input_ids: Token ids, (B, L), each row with `placeholder_id` exactly once.
+        token: One vector per row, (B, D), or one for all rows, (D,).
+        placeholder_id: Id of the placeholder, which may lie outside the vocabulary.
+
+    Returns:
+        Hidden states, (B, L, D).
+
+    Raises:
+        ValueError: A row contains no placeholder or several (the message names the first such row), or the shapes do
+            not fit.
     """
     if input_ids.ndim != 2:
         raise ValueError(f"input ids have shape {tuple(input_ids.shape)}, not (batch, length)")
@@ -92,7 +113,7 @@ def encode_with_token(text_encoder: Any, input_ids: Tensor, token: Tensor, place
 
     hook = table.register_forward_hook(put)
     try:
-        # Any id of the table would do: its embedding is replaced before anything else reads it.
+        # Any id of the table will do: its embedding is replaced before it is used.
         return text_encoder(input_ids.masked_fill(found, 0)).last_hidden_state
     finally:
         hook.remove()
@@ -100,10 +121,21 @@ def encode_with_token(text_encoder: Any, input_ids: Tensor, token: Tensor, place
 
 @torch.no_grad()
 def label_embedding(tokenizer: Any, text_encoder: Any, labels: Sequence[str]) -> Tensor:
-    """(C, D) float32: each label's mean input embedding, towards which AudioToken's classification loss pulls a token.
+    """Return the mean input embedding of each label, the target of AudioToken's classification loss.
 
-    Rows of the embedding table for the label's own tokens: no start, end or padding, no positions, no template.
-    Raises ValueError for a label without any token.
+    The mean is over the embedding table's rows of the label's own tokens: no start, end or padding, no positions, no
+    template.
+
+    Args:
+        tokenizer: A CLIPTokenizer.
+        text_encoder: A CLIPTextModel.
+        labels: C labels.
+
+    Returns:
+        The embeddings, float32 (C, D).
+
+    Raises:
+        ValueError: A label has no token.
     """
     table = text_encoder.get_input_embeddings()
     rows = []

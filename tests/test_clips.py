@@ -67,7 +67,7 @@ def test_clip_from_files(tmp_path: Path) -> None:
 
 
 def test_clip_without_picture_or_label() -> None:
-    with pytest.raises(UserError, match="clip 'a' has no reference picture"):
+    with pytest.raises(UserError, match="clip 'a' has no reference frame"):
         clip("a", image=None).picture()
     for labels in ((), ("",), ("dog", "")):
         with pytest.raises(UserError, match="give at least one"):

@@ -92,7 +92,7 @@ def test_the_methods_of_this_project() -> None:
 def test_a_file_names_a_class(tmp_path: Path) -> None:
     path = worlds.method_file(tmp_path, worlds.GREY, name="mine")
     assert find_method(path).card.name == "mine"
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="does not exist"):
         find_method(str(tmp_path / "nowhere.py:Plain"))
     with pytest.raises(UserError, match="'Plane'"):
         find_method(path.replace("Plain", "Plane"))

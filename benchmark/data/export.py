@@ -1,4 +1,4 @@
-"""The clips of a suite as plain files, for whoever makes pictures without this package."""
+"""Export of a suite's clips as plain files, for generating images without this package."""
 
 from __future__ import annotations
 
@@ -35,17 +35,30 @@ def export(
     frames: bool = False,
     ui: UI,
 ) -> Path:
-    """Write `<clip id>.wav` of every clip of a split, and `manifest.csv`; returns the path of the latter.
+    """Write `<clip id>.wav` for every clip of a split, and `manifest.csv`.
 
-    The sounds are what methods and scorers get: mono, at the suite's rate and of its length, 16 bits. The manifest has
-    the columns id, audio and split; label only with `labels`, and image only with `frames` (`frames/<clip id>.png`,
-    at the resolution of the suite's backbone), so that whoever must not see them does not have them. With both it is a
-    manifest that `bench run --data` takes. `limit` counts clips as a run's does.
+    The sounds are those that methods and scorers get: mono, at the suite's rate and length, 16 bits. The manifest has
+    the columns id, audio and split. The columns label and image are written on request only, so that methods that must
+    not see labels or frames cannot. With both columns it is a manifest that `bench run --data` takes.
 
-    Raises UserError if `output` is there and not empty, or the data have no such split.
+    Args:
+        output: Folder to write to, new or empty.
+        suite: Name of the suite.
+        split: Split to export.
+        data: Manifest to export instead of the suite's own clips.
+        limit: Number of clips, counted as in a run; None for all.
+        labels: Whether to write the column label.
+        frames: Whether to write the column image and `frames/<clip id>.png`, at the resolution of the suite's backbone.
+        ui: Progress and warnings.
+
+    Returns:
+        The path of `manifest.csv`.
+
+    Raises:
+        UserError: `output` exists and is not empty, or the data have no such split.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"-o {output} is there already and not empty: name another folder")
+        raise UserError(f"-o {output} exists and is not empty: name another folder")
     protocol = load_suite(suite)
     clips = _clips(protocol, split, data, ui)
     if limit is not None:
@@ -63,7 +76,7 @@ def export(
                 save_png(output / picture, resize(clip.picture(), spec.resolution, spec.resize))
             table.writerow({"id": clip.id, "audio": sound, "image": picture, "label": clip.label, "split": split})
             advance(1)
-    write_atomic(output / "manifest.csv", text.getvalue())  # last: where it lies, all the rest does
+    write_atomic(output / "manifest.csv", text.getvalue())  # last, so that its presence means a complete export
     return output / "manifest.csv"
 
 
@@ -72,7 +85,9 @@ def _clips(suite: Suite, split: Split, data: Path | None, ui: UI) -> ClipSet:
         here = suite if split == "validation" else as_present(suite, split)
         if here is not suite:
             count, of = getattr(here.data, split), getattr(suite.data, split)
-            ui.warn(f"{count:,} of {of:,} {split} clips are there: only those are written, as `bench run` uses them")
+            ui.warn(
+                f"{count:,} of {of:,} {split} clips are present: only those are written, and `bench run` uses the same"
+            )
         return DATASETS.get(here.data.source).clips(here, split, cache_dir(), ui)
     clips: ClipSet | None = getattr(load_manifest(data), split)
     if clips is None:

@@ -1,4 +1,4 @@
-"""A user's own clips: CSV with the columns id, audio, image, label, split, checked whole before any work starts."""
+"""Manifests of a user's own clips: CSV with the columns id, audio, image, label, split, checked before any work."""
 
 from __future__ import annotations
 
@@ -31,39 +31,51 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one row: the line of the file that it starts on, its id, and the reason with the way out."""
+    """A problem of one row."""
 
     line: int
+    """Line of the file on which the row starts."""
     id: str
+    """The row's id."""
     reason: str
+    """What is wrong, and how to fix it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest(DataSet):
-    """The clips of a manifest by split; `train` and `validation` are None where it has no such rows.
+    """The clips of a manifest by split.
 
-    Methods fit on `train`; `test` is scored; `validation` is checked like the others and free for a method's use. The
-    splits share one label set: labels in order of first appearance in the test rows, then in the others. `skipped` are
-    the problems of the rows that were left out, `silent` the ids of the clips whose sound is all zero. `identity`
-    (sha256 hex) covers the rows kept and the bytes of their files, not their paths.
+    The splits share one label set: labels in order of first appearance in the test rows, then in the others.
     """
 
     name: str
+    """Name of the file, without its suffix."""
     path: Path
+    """The file."""
     train: ClipSet | None
+    """Clips that methods fit on; None if the manifest has no such rows."""
     validation: ClipSet | None
+    """Clips that are checked like the others and free for a method's use; None if the manifest has no such rows."""
     test: ClipSet
+    """Clips that are scored."""
     skipped: list[Problem]
+    """Problems of the rows that were left out."""
     silent: tuple[str, ...]
+    """Ids of the clips whose sound is all zero."""
     identity: str
+    """sha256 (hex) of the rows kept and of the bytes of their files; paths do not count."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """Clips by split."""
+        """Number of clips by split."""
         return {split: len(getattr(self, split) or ()) for split in SPLITS}
 
     def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
-        """Return the clips of a split. Raises UserError where the manifest has no such row."""
+        """Return the clips of a split, whatever the suite says.
+
+        Raises:
+            UserError: The manifest has no row of this split.
+        """
         found: ClipSet | None = getattr(self, split)
         if found is None:
             raise UserError(f"{self.path} has no row of split {split!r}")
@@ -82,7 +94,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A file after it was decoded: why it cannot be used, or the hash of its bytes."""
+    """Result of decoding a file: the reason why it cannot be used, or the hash of its bytes."""
 
     reason: str = ""
     sha256: str = ""
@@ -90,15 +102,21 @@ class _Checked:
 
 
 def load_manifest(path: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
-    """Read and check a manifest; every sound and picture is decoded once, in as many threads as there are cores.
+    """Read and check a manifest.
 
     The file is UTF-8 CSV (a byte order mark and quoting are understood) with a header that names at least the columns
     id, audio, image, label and split, in any order; other columns are ignored. Paths are relative to the manifest's
-    folder. `progress` is called with (files checked, files in all), from the calling thread.
+    folder. Every sound and frame is decoded once, in one thread per core.
 
-    Raises one UserError that lists every problem, a line each ("manifest.csv:17: audio 'x.ogg' does not exist: ...").
-    With `skip_bad` the rows with problems are left out and returned in `skipped`; what concerns the whole file (not
-    readable, not CSV, columns missing, no test row left) is raised all the same.
+    Args:
+        path: The CSV file.
+        skip_bad: Leave out the rows with problems and return these in `skipped`, instead of raising them. Problems of
+            the whole file (not readable, not CSV, missing columns, no test row left) are raised in any case.
+        progress: Called with (files checked, files in total), from the calling thread.
+
+    Raises:
+        UserError: The manifest has problems. The message lists all of them, a line each, such as
+            "manifest.csv:17: audio 'x.ogg' does not exist: ...".
     """
     path = Path(path)
     rows = _read_rows(path)
@@ -152,12 +170,12 @@ def _read_rows(path: Path) -> list[_Row]:
     header = [name.strip() for name in first]
     found = ", ".join(map(repr, header))
     wrong = [f"column {name!r} is missing (found: {found})" for name in COLUMNS if name not in header]
-    wrong += [f"column {name!r} is there twice" for name in COLUMNS if header.count(name) > 1]
+    wrong += [f"column {name!r} appears twice" for name in COLUMNS if header.count(name) > 1]
     if wrong:
         advice = f"the header must name {','.join(COLUMNS)} once each, separated by commas"
         raise UserError([f"{path.name}:{line}: {what}: {advice}" for what in wrong])
     if not body:
-        raise UserError(f"{path.name}: has a header and no rows: add one row a clip")
+        raise UserError(f"{path.name}: has a header and no rows: add one row per clip")
     rows = []
     for line, cells in body:
         values = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
@@ -166,7 +184,7 @@ def _read_rows(path: Path) -> list[_Row]:
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, with the line it starts on: a quoted value may hold line breaks."""
+    """Yield each record that is not blank, with the line on which it starts: quoted values may contain line breaks."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     start = 1
     try:
@@ -189,14 +207,14 @@ def _row_reasons(
     row: _Row, first: dict[str, tuple[int, str]], files: Mapping[tuple[str, str], _Checked]
 ) -> Iterator[str]:
     if row.excess:
-        yield f"the row has {row.excess} more values than the header has columns: quote values that hold commas"
+        yield f"the row has {row.excess} more values than the header has columns: quote values that contain commas"
         return
     if why := bad_id(row["id"]):
         yield f"id {row['id']!r} {why}: ids become file names, choose another"
     else:
         line, other = first.setdefault(id_key(row["id"]), (row.line, row["id"]))
         if line != row.line:
-            same = "" if other == row["id"] else f" as {other!r}, which some file systems take for the same name"
+            same = "" if other == row["id"] else f" as {other!r}, which is the same name on some file systems"
             yield f"id {row['id']!r} is already on line {line}{same}: choose another or remove the row"
     for column in ("audio", "image"):
         if not row[column]:
@@ -204,13 +222,13 @@ def _row_reasons(
         elif reason := files[column, row[column]].reason:
             yield reason
     if not row["label"]:
-        yield "label is missing: name what is heard or remove the row"
+        yield "label is missing: name what can be heard or remove the row"
     if row["split"] not in SPLITS:
         yield f"split {row['split']!r} is unknown: use train, validation or test"
 
 
 def _check_files(folder: Path, rows: Sequence[_Row], progress: Progress | None) -> dict[tuple[str, str], _Checked]:
-    """What became of each (column, value) that names a file; a file that many rows name is decoded once."""
+    """Check each (column, value) that names a file; a file that several rows name is decoded once."""
     tasks = list(dict.fromkeys((column, row[column]) for row in rows for column in ("audio", "image") if row[column]))
     checked = {}
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -221,7 +239,7 @@ def _check_files(folder: Path, rows: Sequence[_Row], progress: Progress | None) 
             if progress is not None:
                 progress(done, len(tasks))
     finally:
-        # An interrupt must not wait for the thousands of files that are still in the queue.
+        # An interrupt must not wait for the thousands of files that may still be queued.
         pool.shutdown(cancel_futures=True)
     return checked
 

@@ -1,4 +1,4 @@
-"""Which clips of a data set are on this machine, and the suites that those make."""
+"""Clips of a data set that are on this machine, and the suites that consist of them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ if TYPE_CHECKING:
 
 
 def as_present(suite: Suite, split: Literal["train", "test"]) -> Suite:
-    """Return the suite with the clips of `split` that are on this machine: itself unless some of them are not."""
+    """Return the suite restricted to the clips of `split` that are on this machine: itself if none are missing."""
     ids = present_ids(suite, split)
     return suite.with_clips(split, ids) if ids else suite
 
 
 def present_ids(suite: Suite, split: Literal["train", "test"]) -> list[str] | None:
-    """Return the ids of the clips of `split` that are here; None for a data set that is whole, or cannot be used."""
+    """Return the ids of the clips of `split` that are on this machine.
+
+    Returns:
+        The ids; None if the data set is complete, cannot be used, or is not registered.
+    """
     return DATASETS.get(suite.data.source).present(suite, split) if suite.data.source in DATASETS else None
 
 
 def only(clips: ClipSet, ids: Sequence[str]) -> ClipSet:
-    """Return the clips called `ids`, in the order of `clips`; the label set stays whole."""
+    """Return the clips with the given ids, in the order of `clips` and with the whole label set."""
     from benchmark.clips import ClipSet
 
     wanted = set(ids)

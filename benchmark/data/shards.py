@@ -1,4 +1,4 @@
-"""Clips that lie in tar shards: read one by one, or streamed in shuffled order for training."""
+"""Clips that are stored in tar shards: read one by one, or streamed in shuffled order for training."""
 
 from __future__ import annotations
 
@@ -24,44 +24,70 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ShardClip(Clip):
-    """A clip whose sound and frame lie in a shard: `audio` and `image` are the shard, read where they are asked for."""
+    """Clip whose sound and frame are stored in a shard: `audio` and `image` are the shard, which is read on demand."""
 
     samples: int = 0
+    """Number of samples of the sound."""
     sound_at: int = 0
+    """Offset of the samples in the shard, in bytes."""
     frame_at: int = 0
+    """Offset of the frame's JPEG in the shard, in bytes."""
     frame_bytes: int = 0
+    """Size of the frame's JPEG, in bytes."""
     content: str = ""
     """Hash of sound and frame as stored."""
 
     def waveform(self, rate: int = RATE) -> np.ndarray:
+        """Read the sound from the shard: float32, (samples,), at `rate`.
+
+        Raises:
+            RunError: The shard is damaged or missing.
+        """
         with self._open() as shard:
             return load_audio(np.frombuffer(self.read_sound(shard), "<i2"), rate)
 
     def picture(self) -> Image:
+        """Read the reference frame, RGB, from the shard.
+
+        Raises:
+            RunError: The shard is damaged or missing.
+        """
         with self._open() as shard:
             return self.decode(self.read_frame(shard))
 
     def read_sound(self, shard: IO[bytes]) -> bytes:
-        """The samples, 16 bits each. Raises RunError."""
+        """Return the samples, 16 bits each, from the opened shard.
+
+        Raises:
+            RunError: The shard is damaged.
+        """
         return self._read(shard, self.sound_at, 2 * self.samples)
 
     def read_frame(self, shard: IO[bytes]) -> bytes:
-        """The frame's JPEG. Raises RunError."""
+        """Return the frame's JPEG from the opened shard.
+
+        Raises:
+            RunError: The shard is damaged.
+        """
         return self._read(shard, self.frame_at, self.frame_bytes)
 
     def decode(self, jpeg: bytes) -> Image:
-        """The picture of what `read_frame` gave. Raises RunError."""
+        """Decode what `read_frame` returned.
+
+        Raises:
+            RunError: The JPEG is damaged.
+        """
         from PIL import Image
 
         try:
             with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
                 return image.convert("RGB")
-        except Exception as error:  # on damaged data Pillow raises nearly anything
+        except Exception as error:  # Pillow raises nearly anything on damaged data
             raise RunError(self._damaged()) from error
 
     @property
     def shard(self) -> Path:
-        """The file that holds it."""
+        """The shard's file."""
         assert isinstance(self.audio, Path)
         return self.audio
 
@@ -82,12 +108,26 @@ class ShardClip(Clip):
 
 
 class Stream:
-    """Training examples without end: shuffled shards, read in sequence, through a buffer that shuffles again.
+    """Endless stream of training examples: shuffled shards, read in sequence, through a buffer that shuffles again.
 
-    Every clip comes once an epoch, with a window of `seconds` that starts at a random sample of it; order and windows
-    depend on `seed` and the epoch alone. With `world` processes, process `rank` gets every `world`-th example of the
-    order that one process alone would get. `position` counts the examples that this process was given: a stream made
-    with the position of another one continues it exactly. At most `buffer` clips are in memory (0.4 MB each).
+    Every clip occurs once per epoch, with a window of `seconds` that starts at one of its samples at random; order and
+    windows depend on the seed and the epoch alone. With `world` processes, process `rank` gets every `world`-th example
+    of the order that a single process would get.
+
+    Args:
+        clips: Clips that are stored in shards.
+        suite: The suite, for the size of the frames and the rule for short sounds.
+        place: Seed, position and process to start from.
+        seconds: Length of the window; defaults to the suite's `train_seconds`.
+        frames: Whether the examples include the frames.
+        buffer: Size of the buffer: at most this many clips are in memory (0.4 MB each).
+
+    Attributes:
+        position: Number of examples that this process was given. A stream that is created with the position of another
+            one continues it exactly.
+
+    Raises:
+        ValueError: The clips are not stored in shards, or a value is out of range.
     """
 
     def __init__(
@@ -100,14 +140,9 @@ class Stream:
         frames: bool = True,
         buffer: int = 256,
     ) -> None:
-        """Make a stream; `seconds` defaults to the suite's `train_seconds`.
-
-        Raises:
-            ValueError: The clips do not lie in shards, or a value is out of range.
-        """
         self.clips = tuple(clip for clip in clips if isinstance(clip, ShardClip))
         if not self.clips or len(self.clips) < len(clips):
-            raise ValueError(f"{clips.name!r} has no clips in shards: only prepared data stream")
+            raise ValueError(f"{clips.name!r} is not stored in shards: only prepared data can be streamed")
         seconds = suite.data.train_seconds or suite.data.seconds if seconds is None else seconds
         seed, position, rank, world = place
         if buffer < 1 or seconds <= 0 or position < 0 or not 0 <= rank < world:
@@ -155,7 +190,7 @@ class Stream:
 
 
 class _Reader:
-    """Reads clips whose shards follow each other: the last shard stays open."""
+    """Reader of clips that keeps the last shard open, as consecutive clips share it."""
 
     def __init__(self, frames: bool) -> None:
         self.frames = frames
@@ -171,10 +206,20 @@ class _Reader:
 
 
 def buffered_order(shards: Sequence[Sequence[int]], buffer: int, seed: int, epoch: int) -> tuple[list[int], list[int]]:
-    """The items in the order they arrive (shards shuffled, each read in sequence) and in the order they leave.
+    """Return the order in which items enter a shuffle buffer, and the order in which they leave it.
 
-    The buffer holds `buffer` items; one drawn at random leaves, the next one takes its place. So the item that leaves
-    as number n is among the first n + buffer to arrive.
+    Items enter shard by shard: the shards are shuffled, and each is read in sequence. Of the `buffer` items in the
+    buffer, one drawn at random leaves and the next one takes its place, so the item that leaves as number n is among
+    the first n + buffer to enter.
+
+    Args:
+        shards: The items of each shard.
+        buffer: Size of the buffer.
+        seed: Seed of the order.
+        epoch: Epoch, which changes the order.
+
+    Returns:
+        The items in order of entering, and in order of leaving.
     """
     rng = np.random.default_rng([seed, epoch])
     arriving = [item for place in rng.permutation(len(shards)) for item in shards[place]]

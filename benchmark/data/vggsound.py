@@ -1,4 +1,4 @@
-"""VGGSound (Chen et al., ICASSP 2020, arXiv 2004.14368) as `bench prepare vggsound` left it."""
+"""VGGSound (Chen et al., ICASSP 2020, arXiv 2004.14368) as `bench prepare vggsound` writes it."""
 
 from __future__ import annotations
 
@@ -20,30 +20,35 @@ if TYPE_CHECKING:
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
 
-HOW = "make it with `bench prepare vggsound VIDEOS --list vggsound.csv`, or set BENCH_DATA to the folder that holds it"
+HOW = "run `bench prepare vggsound VIDEOS --list vggsound.csv`, or set BENCH_DATA to the folder that contains it"
 FORMAT = 1
 
 
 def data_dir() -> Path:
-    """Folder of prepared data sets, each in a folder of its name: BENCH_DATA, else the user's data folder."""
+    """Return the folder of prepared data sets, which has a subfolder for each of them.
+
+    It is BENCH_DATA, else the user's data folder.
+    """
     from platformdirs import user_data_dir
 
     return Path(os.environ.get("BENCH_DATA") or user_data_dir("audio2image-bench", appauthor=False)).expanduser()
 
 
 class VGGSound(DataSet):
-    """VGGSound as `bench prepare vggsound` left it, whole or with the clips that could be had."""
+    """VGGSound as `bench prepare vggsound` writes it: complete, or with the clips that could be obtained."""
 
     def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
-        """The prepared clips of a split, in order of their ids, with the labels of the whole list as label set.
+        """Return the prepared clips of a split, in order of their ids, with the labels of the whole list as label set.
 
-        `suite.data.labels` says which labels count: "vggsound", the one label of the list, or "vggsounder", whose
-        labels follow the headline, with those that annotators saw in `Clip.visible`. The headline stays VGGSound's
-        label unless VGGSounder took it from the clip: then it is the first one that is seen and heard, else the first
-        one. A clip that VGGSounder does not know keeps its label, and `visible` is None.
+        `suite.data.labels` says whose labels count: "vggsound" stands for the single label of the list, "vggsounder"
+        for VGGSounder's labels, which follow the headline; those that its annotators saw are in `Clip.visible`. The
+        headline remains VGGSound's label unless VGGSounder removed it from the clip: then it is the first label that is
+        both seen and heard, else the first one. A clip without VGGSounder annotations keeps its label, and its
+        `visible` is None.
 
         Raises:
-            UserError: The data are missing, unfinished, damaged or not as the suite wants, with the way out.
+            UserError: The data are missing, unfinished, damaged or not as the suite requires. The message says how to
+                fix it.
         """
         prepared = Prepared.read(data_dir() / "vggsound")
         if problems := prepared.unfit(suite, split):
@@ -51,25 +56,25 @@ class VGGSound(DataSet):
         found = prepared.clips(split, annotated=suite.data.labels == "vggsounder")
         expected = getattr(suite.data, split)
         if not found and expected:
-            raise UserError(f"{prepared.folder} holds no {split} clip: {HOW}")
-        if len(found) != expected:  # a run's suite has the clips that are there
+            raise UserError(f"{prepared.folder} contains no {split} clip: {HOW}")
+        if len(found) != expected:  # never within a run, whose suite is restricted to the clips present
             ui.warn(
-                f"{len(found):,} of {expected:,} {split} clips are there: "
-                "numbers compare only with numbers of the same clips"
+                f"{len(found):,} of {expected:,} {split} clips are present: "
+                "results are comparable only with results on the same clips"
             )
         known = tuple(prepared.facts["labels"])
         contents = ((clip.content, None) for clip in found)
         return ClipSet(f"vggsound {split}", found, known, clips_identity(found, known, contents))
 
     def present(self, suite: Suite, split: Split) -> list[str] | None:
-        """Return the ids of the prepared clips of a split; None for missing or damaged data."""
+        """Return the ids of the prepared clips of a split; None if the data are missing or damaged."""
         try:
             return Prepared.read(data_dir() / "vggsound").ids(split)
         except UserError:
             return None
 
     def state(self, suite: Suite) -> DataState:
-        """Return what is prepared, and whether it is as the suite wants."""
+        """Return what is prepared, and whether it is as the suite requires."""
         folder = data_dir() / "vggsound"
         try:
             prepared = Prepared.read(folder)
@@ -80,7 +85,7 @@ class VGGSound(DataSet):
         train, test = (prepared.ids(split) for split in ("train", "test"))
         problems = list(dict.fromkeys(line for split in ("train", "test") for line in prepared.unfit(suite, split)))
         if not test:
-            problems.append(f"{folder} holds no test clip: the videos or the list are of other splits")
+            problems.append(f"{folder} contains no test clip: the videos or the list belong to other splits")
         whole = len(test) == suite.data.test and len(train) == suite.data.train
         return DataState(
             state="wrong" if problems else "there" if whole else "incomplete",
@@ -97,17 +102,17 @@ class VGGSound(DataSet):
         )
 
     def stream(self, clips: ClipSet, suite: Suite, place: StreamPlace) -> Iterator[Sample] | None:
-        """Return a stream from the shards, where the suite says how much of each clip is heard in training."""
+        """Return a stream from the shards; None for a suite without `train_seconds`, or for clips from elsewhere."""
         if suite.data.train_seconds is None or not all(isinstance(clip, ShardClip) for clip in clips):
             return None
         return iter(Stream(clips, suite, place))
 
     def synthesize(self, suite: Suite, clips: int, folder: Path) -> int:
-        """Write synthetic videos, and prepare them in `folder`/vggsound as the suite wants."""
-        from benchmark.data.made_up_videos import prepare_made_up
+        """Write synthetic videos, and prepare them in `folder`/vggsound as the suite requires."""
         from benchmark.data.prepare.clip_lists import EXPECTED
+        from benchmark.data.synthetic_videos import prepare_synthetic
 
-        prepare_made_up(suite, clips, folder / "videos", folder / "vggsound")
+        prepare_synthetic(suite, clips, folder / "videos", folder / "vggsound")
         return EXPECTED["classes"]
 
 
@@ -116,20 +121,28 @@ DATA = VGGSound()
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A folder that `bench prepare` finished: what dataset.json says, and the index by columns."""
+    """Folder that `bench prepare` has finished."""
 
     folder: Path
+    """The folder."""
     facts: dict[str, Any]
+    """Contents of dataset.json."""
     index: dict[str, list[Any]]
+    """The index by column, in the order of its rows."""
 
     @classmethod
     def read(cls, folder: Path) -> Prepared:
-        """Read and check it (all shards are there whole). Raises UserError with the way out."""
+        """Read a folder, and check that all its shards are present and complete.
+
+        Raises:
+            UserError: The data are missing, unfinished or damaged, or of another format. The message says how to fix
+                it.
+        """
         path = folder / "dataset.json"
         if not path.exists():
             if (folder / "plan.json").exists():
                 raise UserError(f"{folder} is not finished: run the same `bench prepare vggsound` again, it continues")
-            raise UserError(f"{folder} holds no prepared VGGSound: {HOW}")
+            raise UserError(f"{folder} contains no prepared VGGSound: {HOW}")
         try:
             facts = json.loads(path.read_bytes())
             stamp = (path.stat().st_mtime_ns, facts["format"], facts["index"], tuple(facts["shards"].items()))
@@ -140,7 +153,10 @@ class Prepared:
         return cls(folder, facts, _index(folder, stamp))
 
     def unfit(self, suite: Suite, split: str) -> list[str]:
-        """A line for each thing in which the data of `split` are not as the suite wants them, however many they are."""
+        """Return a line for each respect in which the data of `split` are not as the suite requires.
+
+        The number of clips does not matter here.
+        """
         problems = []
         if suite.data.labels == "vggsounder" and self.facts["vggsounder"] is None:
             problems.append(
@@ -151,17 +167,17 @@ class Prepared:
         wanted = getattr(suite.data, rule)
         if wanted is not None and wanted != self.facts[rule]:
             problems.append(
-                f"{self.folder} holds the {self.facts[rule]} frame of {split} clips, suite {suite.name!r} wants "
+                f"{self.folder} contains the {self.facts[rule]} frame of {split} clips, suite {suite.name!r} requires "
                 f"{wanted}: prepare it with --frame {wanted} into another folder"
             )
         return problems
 
     def ids(self, split: str) -> list[str]:
-        """Ids of the clips of a split, sorted."""
+        """Return the ids of the clips of a split, sorted."""
         return sorted(clip for clip, one in zip(self.index["clip"], self.index["split"], strict=True) if one == split)
 
     def clips(self, split: str, annotated: bool = False) -> tuple[ShardClip, ...]:
-        """The clips of a split by id; `annotated`: with VGGSounder's labels."""
+        """Return the clips of a split in order of their ids, if `annotated` with VGGSounder's labels."""
         column = self.index
         places = [place for place, name in enumerate(column["split"]) if name == split]
         places.sort(key=column["clip"].__getitem__)
@@ -202,7 +218,7 @@ def _headline_first(
 
 @lru_cache(maxsize=2)
 def _index(folder: Path, stamp: tuple[Any, ...]) -> dict[str, list[Any]]:
-    """The index by columns; kept in memory, as both splits of a run are read from it."""
+    """Return the index by column; it is kept in memory, as both splits of a run are read from it."""
     from pyarrow import parquet
 
     _, _, sha256, shards = stamp

@@ -1,7 +1,7 @@
-"""What a run would take on this device, found by making one in small: `bench run --dry-run`.
+"""Estimate of a run's time and memory on this device from a miniature of it: `bench run --dry-run`.
 
 The run's own functions work on a few clips with few steps, in temporary folders. The full-scale suites get networks of
-the true shapes with random parameters, and made-up videos, so nothing has to be downloaded. Nothing of it is kept.
+the real shapes with random parameters, and synthetic videos, so that nothing has to be downloaded. Nothing is kept.
 """
 
 from __future__ import annotations
@@ -45,28 +45,32 @@ CLIPS, STEPS = 2, 2
 MAKING, REST = "making networks", "rest"
 UNET, TEXT, ENCODER, DECODER = "U-Net", "text encoder", "VAE encoder", "VAE decoder"
 SEEN = ("pictures", "true frames")
-"""What scorers of pictures get."""
+"""Units of the tasks that give images to scorers."""
 INCEPTION_CLASS = "FeatureExtractorInceptionV3"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the full run: how often it comes, and seconds of once."""
+    """Part of the full run that is repeated."""
 
     what: str
+    """Name of the part."""
     unit: str
+    """Plural of the unit that is counted."""
     seconds: float
+    """Seconds per unit."""
     count: int
+    """Number of units in the full run."""
 
     @property
     def estimate(self) -> float:
-        """Seconds in the full run."""
+        """Seconds of this part in the full run."""
         return self.seconds * self.count
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, scaled to the full run. Times in seconds, memory in bytes."""
+    """Measurements of a dry run, scaled to the full run. Times are in seconds, memory in bytes."""
 
     suite: str
     method: str
@@ -75,19 +79,21 @@ class Report:
     device_name: str
     threads: int | None
     clips: int
-    """Clips of each split that were used."""
+    """Clips of each split in the dry run."""
     steps: int
-    """Training and sampling steps that were made."""
+    """Training steps, and sampling steps, in the dry run."""
     training_batch: int | None
-    """Clips of a step that was measured; None for a method without a batch."""
+    """Clips per measured training step; None for a method without a batch."""
     parts: tuple[Part, ...]
+    """Parts of the full run."""
     step: dict[str, float]
-    """Where the time of a training step goes, at the full run's batch."""
+    """Seconds of a training step by network, at the full run's batch size."""
     image: dict[str, float]
-    """Where the time of a picture goes, at the full run's sampling steps."""
+    """Seconds of an image by network, at the full run's sampling steps."""
     peak_memory: dict[str, int]
-    """By phase: an accelerator's own memory during it; on a CPU that of the process up to its end."""
+    """Peak memory by phase: an accelerator's during the phase, on a CPU the process's until its end."""
     notes: tuple[str, ...]
+    """Remarks on what the estimate leaves out."""
 
     @property
     def estimate(self) -> float:
@@ -95,29 +101,32 @@ class Report:
         return sum(part.estimate for part in self.parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
+        """Return the report as JSON values."""
         parts = [{**asdict(part), "estimate": part.estimate} for part in self.parts]
         return {**asdict(self), "parts": parts, "estimate": self.estimate}
 
 
 def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int = STEPS) -> Report:
-    """Make a run in small, and scale what it took up to the whole.
+    """Execute a miniature of a run, and scale its times to the full run.
 
     Args:
-        request: The run. Its trackers and samples are checked as the run's would be, and then left out.
+        request: The run. Its trackers and samples are checked as in a real run, and then left out.
         ui: Progress and remarks.
-        clips: Clips of each split. At full scale on a CPU it defaults to `CLIPS`, and a training step is made with one
-            clip; otherwise batches are the run's own, so that memory is filled as the run would fill it, and it
-            defaults to a sampling batch.
-        steps: Training and sampling steps.
+        clips: Clips of each split. For a full-scale suite on a CPU it defaults to `CLIPS`, and a training step has a
+            single clip. Otherwise it defaults to the sampling batch size, and batches are those of the real run, so
+            that they take as much memory.
+        steps: Training steps, and sampling steps.
+
+    Returns:
+        The report.
 
     Raises:
-        UserError: As `Plan.of`; or this is one of several processes.
-        RunError: As the run itself would raise it.
+        UserError: As `Plan.of`, or this is one of several processes.
+        RunError: As the run itself.
     """
     if distributed.world() > 1:
-        raise UserError("--dry-run measures what one process does: start it without accelerate")
-    with tempfile.TemporaryDirectory(prefix="bench-dry-run-") as name, stand_ins.made_up():
+        raise UserError("--dry-run measures a single process: start it without accelerate")
+    with tempfile.TemporaryDirectory(prefix="bench-dry-run-") as name, stand_ins.random_weights():
         folder = Path(name)
         own = {**_places(folder), "BENCH_WEIGHTS": folder / "weights"}
         with environment(own):
@@ -135,7 +144,7 @@ def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int =
             whole = _Whole.of(full, labels)
         batch = 1 if slow else None
         if full.device != "cpu":
-            ui.say("once without counting, as whatever an accelerator does for the first time takes longer")
+            ui.say("warming up: the first execution on an accelerator takes longer and is not counted")
             with environment(own | _places(folder / "first")):
                 _Small.run(full, clips, steps, batch, ui)
         with environment(own | _places(folder / "counted")):
@@ -143,21 +152,24 @@ def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int =
 
 
 def _places(folder: Path) -> dict[str, Path]:
-    """Where a run starts from nothing."""
+    """Return environment variables with which a run starts from an empty cache and without earlier runs."""
     return {"BENCH_CACHE": folder / "cache", "BENCH_RUNS": folder / "runs"}
 
 
 class _Lap(NamedTuple):
-    """Work that was reported at once: how much of it, where its time went, and pictures that each network was given."""
+    """Work that was reported by one call of `advance`."""
 
     done: int
+    """Number of units."""
     parts: Parts
+    """Seconds by part."""
     rows: dict[str, int]
+    """Number of images that each network was given."""
 
 
 @dataclass
 class _Task:
-    """A piece of work as the run reported it."""
+    """Piece of work as the run reported it."""
 
     phase: str
     what: str
@@ -169,19 +181,25 @@ class _Task:
         return sum(lap.done for lap in self.laps)
 
     def parts(self, first: int = 0) -> Parts:
-        """Seconds by part of one, from lap `first` on, without the making of networks, which comes once a run."""
+        """Return the seconds of a unit by part.
+
+        The construction of networks is left out, as it happens once per run.
+
+        Args:
+            first: Number of laps to skip at the start.
+        """
         laps = self.laps[first:] or self.laps
         done = sum(lap.done for lap in laps)
         names = dict.fromkeys(name for lap in laps for name in lap.parts if name != MAKING)
         return {name: sum(lap.parts.get(name, 0.0) for lap in laps) / done for name in names}
 
     def rows(self, name: str) -> int:
-        """Pictures that `name` was given, those included that only fill a batch up."""
+        """Return the number of images that network `name` was given, including those that only fill up a batch."""
         return sum(lap.rows.get(name, 0) for lap in self.laps)
 
 
 class _DeviceTrace(Trace):
-    """Reads the clock when the device has done all that it was told."""
+    """Trace that waits for the device to finish its work before it reads the clock."""
 
     def __init__(self, device: str) -> None:
         super().__init__()
@@ -196,7 +214,7 @@ class _DeviceTrace(Trace):
 
 
 class _Watch:
-    """A UI that takes the time of what is reported to it, and a maker of networks that are watched."""
+    """UI that times the work reported to it, and maker of random networks whose calls are timed."""
 
     def __init__(self, ui: UI, device: str, clips: int) -> None:
         self.ui, self.device, self.clips = ui, device, clips
@@ -206,7 +224,7 @@ class _Watch:
         self.made: list[str] = []
         self.memory: dict[str, int] = {}
         self.hooks = contextlib.ExitStack()
-        # not kept longer than the run keeps them: their memory is measured
+        # Weak references, as the memory of networks that the run releases is measured.
         self._names: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
         self._rows: dict[str, int] = {}
         self._depth = 0
@@ -234,14 +252,14 @@ class _Watch:
             yield advance
 
     def make(self, name: str, build: Callable[[], Any]) -> Any:
-        """`benchmark.weights.stand_ins.Maker`."""
+        """Build a network and time its calls (a `benchmark.weights.stand_ins.Maker`)."""
         self.ui.say(f"making {name} with random weights")
         self.trace.enter(MAKING)
         network = build()
         self.trace.enter(REST)
         self.made.append(name)
         if isinstance(network, ImageScorer) and self.device == "cpu":
-            # a batch is filled up to its size, for which nobody wants to wait here
+            # Scorers fill batches up to their size, which would only take time here.
             network.batch_size = self.clips
         model = getattr(network, "model", network)
         if isinstance(model, nn.Module):
@@ -250,7 +268,7 @@ class _Watch:
         return network
 
     def backbone(self, backbone: Backbone) -> None:
-        """Watch the backbone's networks."""
+        """Time the calls of the backbone's networks."""
         vae = backbone.vae
         networks = {UNET: backbone.unet, TEXT: backbone.text_encoder, ENCODER: vae.encoder, DECODER: vae.decoder}
         for name, module in networks.items():
@@ -258,11 +276,11 @@ class _Watch:
 
     @contextlib.contextmanager
     def every_network(self) -> Iterator[None]:
-        """Watch whatever module is called, also those that nobody has named: the outermost one counts."""
+        """Time the calls of all modules within the block, named or not; the outermost module of a call counts."""
 
         def before(module: nn.Module, given: tuple[Any, ...]) -> None:
             if self._depth == 0:
-                # what has no parameters, such as a resize, is no network
+                # A module without parameters, such as a resize, is not a network.
                 name = self._names.get(module, type(module).__name__ if _weighs(module) else REST)
                 if given and isinstance(given[0], Tensor) and given[0].ndim == 4:
                     self._rows[name] = self._rows.get(name, 0) + len(given[0])
@@ -283,7 +301,11 @@ class _Watch:
 
     @contextlib.contextmanager
     def measuring(self, phase: str) -> Iterator[None]:
-        """In this block the run is in `phase`. Raises RunError where the device has too little memory for it."""
+        """Attribute the block to `phase`, and record its peak memory.
+
+        Raises:
+            RunError: The device has too little memory.
+        """
         self.phase = phase
         self.hooks.close()
         gc.collect()
@@ -294,11 +316,11 @@ class _Watch:
             yield
         except torch.OutOfMemoryError as error:
             advice = {
-                "fit": "--set micro_batch=4, --set precision=bfloat16 and --set gradient_checkpointing=true take less",
-                "generate": "the suite fixes how many pictures are sampled at a time: take a larger device",
+                "fit": "--set micro_batch=4, --set precision=bfloat16 and --set gradient_checkpointing=true need less",
+                "generate": "the suite fixes the number of images that are sampled together: use a larger device",
             }
             raise RunError(
-                f"{self.device} has too little memory to {phase}: {advice.get(phase, 'take a larger device')}"
+                f"{self.device} has too little memory to {phase}: {advice.get(phase, 'use a larger device')}"
             ) from error
         self.memory[phase] = peak_memory(self.device)
 
@@ -315,7 +337,7 @@ class _Whole:
     train: int
     test: int
     labels: int | None
-    """None where the small run has them all."""
+    """Number of labels; None if the dry run has all of them."""
 
     @classmethod
     def of(cls, plan: Plan, labels: int | None) -> _Whole:
@@ -329,7 +351,7 @@ class _Whole:
 
 @dataclass(frozen=True)
 class _Small:
-    """A run in small, made."""
+    """Executed miniature of a run."""
 
     plan: Plan
     clips: int
@@ -337,11 +359,11 @@ class _Small:
     watch: _Watch
     labels: int
     evaluations: float
-    """Passes through the U-Net for a picture of the full run, over those of the small one."""
+    """Ratio of the U-Net's passes for an image of the full run to those of the dry run."""
 
     @classmethod
     def run(cls, full: Plan, clips: int, steps: int, batch: int | None, ui: UI) -> _Small:
-        """`batch`: clips of a training step; None for the run's own."""
+        """Execute the miniature of a run; `batch` is the number of clips per training step, None for the run's own."""
         watch, base = _Watch(ui, full.device, clips), full.base
         suite = base.model_copy(
             update={
@@ -364,13 +386,13 @@ class _Small:
             manifest=None,
         )
         job = Run(plan, watch)
-        with watch.hooks, stand_ins.made_up(watch.make):
-            # now, so that making clips is in no phase
+        with watch.hooks, stand_ins.random_weights(watch.make):
+            # Clips are made now, so that their making belongs to no phase.
             for split in (job.test, *([job.train] if plan.method.fits and settings.trains else [])):
                 ui.say(f"{len(split)} clips of {split.name}")
             with watch.measuring("fit"):
                 backbone = job.backbone
-                # hooks would cut what is compiled into pieces
+                # Hooks would break up a compiled network.
                 if not getattr(settings, "compile", None):
                     watch.backbone(backbone)
                 run_steps.fit(job)
@@ -385,7 +407,7 @@ class _Small:
 
 
 def _timesteps(scheduler: Any, steps: int) -> int:
-    """How often the U-Net is asked: some schedulers ask more often than they have steps."""
+    """Return the number of U-Net evaluations: some schedulers make more of them than they have steps."""
     scheduler.set_timesteps(steps)
     return len(scheduler.timesteps)
 
@@ -403,7 +425,7 @@ def _report(whole: _Whole, small: _Small) -> Report:
             continue
         if task.phase == "fit" and task.unit == "steps":
             larger = asked["batch_size"] / batch if batch else 1.0
-            # the first one starts things up
+            # The first step includes start-up.
             step = {name: larger * seconds for name, seconds in task.parts(first=1).items()}
             parts.append(Part(task.what, "steps", sum(step.values()), asked.get("steps", task.done)))
         elif task.phase == "fit":
@@ -434,7 +456,7 @@ def _report(whole: _Whole, small: _Small) -> Report:
 
 
 def _scoring(whole: _Whole, small: _Small, pictures: int) -> Iterator[Part]:
-    """Each network of the scores, and the reading of what they see."""
+    """Yield a part for each network that scores, and one for reading its input."""
     tasks = [task for task in small.watch.tasks if task.phase == "score" and task.laps]
     larger = {
         "pictures": pictures / small.clips,
@@ -449,13 +471,13 @@ def _scoring(whole: _Whole, small: _Small, pictures: int) -> Iterator[Part]:
     seen = [task for task in tasks if task.unit in SEEN]
     for name in dict.fromkeys(name for task in seen for name in task.parts() if name != REST):
         some = [task for task in seen if name in task.parts()]
-        # batches are full in the full run; what came first may have waited for something
+        # Batches are full in the full run, and the first task may have waited for start-up: hence the minimum.
         each = min(task.done * task.parts()[name] / (task.rows(name) or task.done) for task in some)
         yield Part(
             f"scoring: pictures with {INCEPTION if name == INCEPTION_CLASS else name}", "pictures", each, count(some)
         )
     if seen:
-        # the reading of weights falls into the first of them, too
+        # The first task includes the reading of weights.
         yield Part("scoring: reading pictures", "pictures", min(task.parts()[REST] for task in seen), count(seen))
     for unit in dict.fromkeys(task.unit for task in tasks if task not in seen):
         some = [task for task in tasks if task.unit == unit]
@@ -465,23 +487,29 @@ def _scoring(whole: _Whole, small: _Small, pictures: int) -> Iterator[Part]:
 
 def _notes(full: Plan, small: _Small, batch: int | None, asked: int | None) -> Iterator[str]:
     if small.watch.made:
-        yield f"random weights of the true shapes: {', '.join(dict.fromkeys(small.watch.made))}"
+        yield f"random weights of the real shapes: {', '.join(dict.fromkeys(small.watch.made))}"
     if batch is not None and batch != asked:
-        yield f"a step of {asked} clips is reckoned from one of {batch}; more at a time need more memory than is shown"
+        yield (
+            f"the time of a step of {asked} clips is extrapolated from one of {batch}; larger batches need more memory "
+            "than is shown"
+        )
     if small.clips < (size := full.suite.generation.batch_size):
-        yield f"the run samples {size} pictures at a time, here {small.clips}: --dry-clips {size} shows that memory"
+        yield (
+            f"the run samples {size} images together, the dry run {small.clips}: --dry-clips {size} shows the memory "
+            "that this needs"
+        )
     if full.request.trackers:
         yield f"a dry run shows nothing in {' or '.join(full.request.trackers)}"
     if full.request.samples_every:
-        yield f"left out: pictures drawn every {full.request.samples_every} training steps (--samples-every)"
-    yield "left out: start-up and reading of weights, preparing the data, arithmetic of the metrics"
+        yield f"left out: images drawn every {full.request.samples_every} training steps (--samples-every)"
+    yield "left out: start-up and reading of weights, preparation of the data, arithmetic of the metrics"
 
 
-HEADER = ["part", "one", "how many", "in all"]
+HEADER = ["part", "each", "count", "total"]
 
 
 def table(report: Report) -> list[list[str]]:
-    """A row a part, under `HEADER`, and one for all of them."""
+    """Return a row for each part, with the columns of `HEADER`, and one for the whole run."""
     rows = [
         [part.what, _short(part.seconds), f"{part.count:,} {part.unit}", _long(part.estimate)] for part in report.parts
     ]
@@ -489,9 +517,9 @@ def table(report: Report) -> list[list[str]]:
 
 
 def remarks(report: Report) -> list[str]:
-    """What stands below the table: where the time of a step and of a picture goes, memory, notes."""
+    """Return the lines below the table: how the time of a step and of an image is spent, memory, notes."""
     lines = []
-    for what, parts in (("a step", report.step), ("a picture", report.image)):
+    for what, parts in (("a step", report.step), ("an image", report.image)):
         if whole := sum(parts.values()):
             shares = sorted(parts.items(), key=lambda part: -part[1])
             shown = ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in shares)
@@ -504,18 +532,20 @@ def remarks(report: Report) -> list[str]:
 
 
 def _short(seconds: float) -> str:
-    """A duration that may be short.
+    """Return a duration that may be short.
 
-    >>> _short(0.0123), _short(75)
-    ('12.3 ms', '1:15')
+    Example:
+        >>> _short(0.0123), _short(75)
+        ('12.3 ms', '1:15')
     """
     return clock(seconds) if seconds >= 1 else f"{rate(1e3 * seconds)} ms"
 
 
 def _long(seconds: float) -> str:
-    """A duration that may be long.
+    """Return a duration that may be long.
 
-    >>> _long(75), _long(200_000)
-    ('1:15', '2.3 days')
+    Example:
+        >>> _long(75), _long(200_000)
+        ('1:15', '2.3 days')
     """
     return clock(seconds) if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"

@@ -1,1 +1,1 @@
-"""The full-scale suites' backbone, encoders and scorers: released weights, as `benchmark.registries` finds them."""
+"""Backbone, encoders and scorers of the full-scale suites from released weights."""

@@ -1,4 +1,4 @@
-"""Stable Diffusion in diffusers layout as a suite's backbone."""
+"""Backbone of a suite from Stable Diffusion weights in diffusers layout."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from benchmark.backbone import Backbone
     from benchmark.suite import Suite
 
-# A buffer that CLIP's text encoder stored until transformers 4.31.
+# Buffer that CLIP's text encoder stored until transformers 4.31.
 LEFT_OVER = "position_ids"
 
 
 def backbone(suite: Suite, device: str) -> Backbone:
-    """The pipeline whose weights `suite.backbone.source` names, with the suite's scheduler.
+    """Load the pipeline whose weights `suite.backbone.source` names, with the suite's scheduler.
 
-    Raises RunError if they are not on this machine, or do not fit the networks that their own configuration describes.
+    Raises:
+        RunError: The weights are not on this machine, or do not fit the networks that their configuration describes.
     """
     from benchmark.backbone import Backbone
     from benchmark.fullscale.random_networks import stable_diffusion
@@ -36,12 +37,18 @@ def backbone(suite: Suite, device: str) -> Backbone:
 
 
 def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipeline:
-    """The folder `root` in diffusers layout as a pipeline in single precision, without its safety checker.
+    """Load a folder in diffusers layout as a pipeline in single precision, without its safety checker.
 
-    The checker would put a black picture in the place of some, which scorers would take for a picture. `scheduler` is
-    a class of diffusers, which reads the configuration that came with the weights; None takes the class that came
-    with them, too. Raises RunError with a line for each missing, surplus or wrongly shaped parameter, and for networks
-    that do not fit each other.
+    The checker would replace some images by black ones, which would be scored.
+
+    Args:
+        root: The folder.
+        scheduler: Scheduler class of diffusers, which reads the configuration that came with the weights; None for the
+            class that came with them.
+
+    Raises:
+        RunError: Parameters are missing, surplus or of another shape (a line for each), or the networks do not fit each
+            other.
     """
     import diffusers
     import torch
@@ -81,7 +88,7 @@ def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipelin
 
 
 def _misfits(unet: Any, vae: Any, text_encoder: Any) -> Iterator[str]:
-    """What in the configurations keeps three networks, each whole, from being one pipeline."""
+    """Yield a line for each respect in which the configurations of the three networks do not fit each other."""
     widths = unet.cross_attention_dim
     if set(widths if isinstance(widths, list | tuple) else [widths]) != {text_encoder.hidden_size}:
         yield f"the U-Net attends to width {widths}, the text encoder gives {text_encoder.hidden_size}"

@@ -1,6 +1,6 @@
-"""The released networks of the full-scale suites: audio encoders that methods listen with, and scorers.
+"""Released networks of the full-scale suites: audio encoders of methods, and scorers.
 
-Scorers are OpenAI's CLIP through open_clip, and Wav2CLIP. All are frozen; a dry run gets random ones of
+The scorers are OpenAI's CLIP, through open_clip, and Wav2CLIP. All networks are frozen. A dry run gets random ones of
 the same shapes.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metrics.scorers.audio import Wav2CLIPScorer
     from metrics.scorers.clip import CLIPScorer
 
-# OpenAI's models were trained with the quick GELU; without that word open_clip builds another activation.
+# OpenAI's models were trained with the quick GELU; under the plain names open_clip builds another activation.
 ARCHITECTURES = {"clip-vit-b-32": "ViT-B-32-quickgelu", "clip-vit-l-14": "ViT-L-14-quickgelu"}
 
 
@@ -51,7 +51,7 @@ clip_vit_l_14 = _clip("clip-vit-l-14")
 
 
 def wav2clip_scorer(suite: Suite, device: str) -> Wav2CLIPScorer:
-    """Wav2CLIP, one clip at a time."""
+    """Load Wav2CLIP as a scorer, which embeds one clip at a time."""
     from metrics.scorers.audio import Wav2CLIPScorer
 
     return Wav2CLIPScorer("wav2clip", suite.weights["wav2clip"], released_wav2clip(suite), device)
@@ -69,7 +69,7 @@ def _frozen(suite: Suite, name: str, load: Callable[[Path], Any], random: Callab
 
 
 def beats(suite: Suite, device: str) -> Any:
-    """The BEATs that AudioToken listens with."""
+    """Load BEATs, the audio encoder of AudioToken."""
     from benchmark.fullscale import random_networks
     from metrics.encoders.beats import load_beats
 
@@ -77,7 +77,7 @@ def beats(suite: Suite, device: str) -> Any:
 
 
 def released_wav2clip(suite: Suite) -> Wav2CLIP:
-    """Wav2CLIP on the CPU, each clip standardised by itself."""
+    """Load Wav2CLIP on the CPU; each clip is standardised by itself."""
     from benchmark.fullscale import random_networks
     from metrics.encoders.wav2clip import load_wav2clip
 
@@ -86,14 +86,14 @@ def released_wav2clip(suite: Suite) -> Wav2CLIP:
 
 
 def wav2clip_encoder(suite: Suite, device: str) -> Wav2CLIPEncoder:
-    """Wav2CLIP beside the CLIP that it was distilled from: the files that AIS is measured with, as in the paper."""
+    """Load Wav2CLIP and the CLIP that it was distilled from: the files with which AIS is measured, as in the paper."""
     from metrics.encoders.joint import Wav2CLIPEncoder
 
     return Wav2CLIPEncoder(released_wav2clip(suite), clip_vit_b_32(suite, device)).to(device)
 
 
 def imagebind(suite: Suite, device: str) -> ImageBindEncoder:
-    """ImageBind (CC BY-NC-SA 4.0: for no commercial use)."""
+    """Load ImageBind (CC BY-NC-SA 4.0: no commercial use)."""
     from benchmark.fullscale import random_networks
     from metrics.encoders.imagebind import load_imagebind
     from metrics.encoders.joint import ImageBindEncoder

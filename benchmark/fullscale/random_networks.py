@@ -1,7 +1,7 @@
-"""The networks of the full-scale suites with random parameters: true shapes, no files, made in seconds.
+"""Networks of the full-scale suites with random parameters: real shapes, no files, built in seconds.
 
-Time and memory depend on shapes alone, so `bench run --dry-run` finds out with these what a run would take before
-anybody downloads anything. Sizes are those of the released configurations.
+Time and memory depend on shapes alone, so `bench run --dry-run` uses these networks to estimate a run before anything
+is downloaded. Sizes are those of the released configurations.
 """
 
 from __future__ import annotations
@@ -62,16 +62,19 @@ SCHEDULER: dict[str, Any] = {
     "clip_sample": False,
 }
 
-# Parameters are cut out of this many random numbers, over and over: drawing a billion takes minutes on a CPU. The
-# number divides no width, so that rows differ.
+# Number of random numbers that all parameters are cut from, as drawing a billion takes minutes on a CPU. It divides no
+# width, so that rows differ.
 DRAWN = 1_000_003
 
 
 def randomly(build: Callable[[], Module]) -> Module:
-    """What `build` makes, on the CPU, frozen and in eval mode, with cheap random parameters instead of initial ones.
+    """Build a network on the CPU with cheap random parameters instead of its initialisation, frozen and in eval mode.
 
-    Matrices and kernels get a standard deviation of 1 / sqrt(inputs), scales 1, biases 0, so activations stay of
-    order 1. Equal calls give equal parameters, and the global random state is left alone.
+    Matrices and kernels get a standard deviation of 1 / sqrt(inputs), scales 1 and biases 0, so that activations stay
+    of order 1. Equal calls give equal parameters, and the global random state is not touched.
+
+    Args:
+        build: Constructor of the network; its parameters are allocated on the meta device.
     """
     from accelerate import init_empty_weights
 
@@ -96,7 +99,11 @@ def _values(name: str, shape: torch.Size, drawn: Tensor) -> Tensor:
 
 
 def stable_diffusion(scheduler: str | None = None) -> StableDiffusionPipeline:
-    """SD 1.4 in single precision with CLIP's own tokenizer; `scheduler` as in `benchmark.fullscale.backbone`."""
+    """Build Stable Diffusion 1.4 in single precision with CLIP's own tokenizer.
+
+    Args:
+        scheduler: As in `benchmark.fullscale.backbone.pipeline`.
+    """
     import diffusers
     import transformers
 
@@ -116,7 +123,14 @@ def stable_diffusion(scheduler: str | None = None) -> StableDiffusionPipeline:
 
 
 def clip(name: str, sha256: str, architecture: str, device: str) -> CLIPScorer:
-    """One of OpenAI's CLIPs by open_clip's name of its architecture, with OpenAI's preprocessing and tokenizer."""
+    """Build one of OpenAI's CLIP models, with OpenAI's preprocessing and tokenizer.
+
+    Args:
+        name: Name of the scorer.
+        sha256: Hash that the scorer states for its weights.
+        architecture: open_clip's name of the architecture.
+        device: Device of the scorer.
+    """
     import open_clip
 
     from metrics.preprocessing import Preprocessing
@@ -132,28 +146,28 @@ def clip(name: str, sha256: str, architecture: str, device: str) -> CLIPScorer:
 
 
 def beats() -> BEATs:
-    """The BEATs whose checkpoint AudioToken loads."""
+    """Build BEATs with the shapes of the checkpoint that AudioToken uses."""
     from metrics.encoders import beats
 
     return randomly(lambda: beats.BEATs(beats.BEATsConfig()))
 
 
 def wav2clip() -> Wav2CLIP:
-    """The published Wav2CLIP."""
+    """Build Wav2CLIP with the published shapes."""
     from metrics.encoders.wav2clip import Wav2CLIP
 
     return randomly(Wav2CLIP)
 
 
 def imagebind() -> ImageBind:
-    """The published `imagebind_huge`."""
+    """Build ImageBind with the shapes of the published `imagebind_huge`."""
     from metrics.encoders import imagebind
 
     return randomly(imagebind.ImageBind)
 
 
 def write_inception(folder: Path) -> None:
-    """torch-fidelity's Inception-v3 as the file that it released, into `folder`: it takes nothing but a file."""
+    """Write torch-fidelity's Inception-v3 as a file in its released form to `folder`, as it only loads from files."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     from metrics.scorers.inception import WEIGHTS

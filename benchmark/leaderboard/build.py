@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
 from benchmark.leaderboard.significance import Way, clip_scores, compare_all, mean_over_runs
 from benchmark.records.record import MetricValue, RunRecord, run_identity
 from benchmark.records.store import StoredRecord
@@ -26,7 +27,6 @@ from benchmark.utils.files import canonical_json, digest
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
-from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
 
 
 def build_board(

@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard import tables as sheets
+from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.tables import Sheet
 from benchmark.utils.files import canonical_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-from benchmark.leaderboard.board import Board
 
 
 def to_markdown(board: Board) -> str:

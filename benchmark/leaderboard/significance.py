@@ -41,8 +41,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Contrast:
-    """The difference a - b of two samples with its 95 % interval, p value (none by intervals), number of clips or runs
-    of the smaller side, and in what way it was judged.
+    """The difference a - b of two samples, and how it was judged.
+
+    `n` counts the clips, or the runs of the smaller side; there is no p value where intervals are compared.
     """
 
     difference: float

@@ -1,0 +1,1 @@
+"""Decoding, conversion and writing of sounds and images."""

@@ -1,4 +1,4 @@
-"""Sound in, mono float32 out: the only place where audio files are opened, mixed down, resampled and cut."""
+"""Audio files in, mono float32 out: the only place where sounds are decoded, mixed down, resampled and cut."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ RATE = 16_000
 MIN_SECONDS = 0.05
 MAX_CHANNELS = 8
 
-# Frames decoded at a time: a long recording is mixed down as it is read, so its channels are never in memory whole.
+# Samples decoded at a time: a long recording is mixed down as it is read, so that all its channels are never in memory.
 BLOCK = 1 << 18
 
-# A playlist or a list of files to join would make FFmpeg open other files, or addresses on the network; text would
-# be rendered as video. So it is told which containers it may see.
+# A playlist or a list of files to join would make FFmpeg open other files, or addresses on the network, and text would
+# be rendered as video. Hence the list of containers that it may open.
 CONTAINERS = "mov,matroska,avi,flv,mpeg,mpegts,asf,ogg,wav,w64,mp3,flac,aac,ac3,eac3,aiff,amr,caf,au,ape,wv,tta,dsf"
 
 
 class AudioError(UserError):
-    """A sound that cannot be used: one line, "audio <source> <reason>: <fix>"."""
+    """Sound that cannot be used; the message is one line, "audio <source> <reason>: <fix>".
+
+    Args:
+        source: The file, or the word "array".
+        reason: What is wrong with the sound, as a predicate.
+        fix: What to do about it, as an imperative.
+    """
 
     def __init__(self, source: Path | str, reason: str, fix: str) -> None:
         self.reason = reason
@@ -35,19 +41,28 @@ class AudioError(UserError):
 
 
 def load_audio(source: Path | np.ndarray, rate: int = RATE, *, source_rate: int = RATE) -> np.ndarray:
-    """The waveform of a file or array: float32, shape (samples,), mono, at `rate` samples a second.
+    """Load the mono waveform of a file or an array.
 
-    Files may be anything that libsndfile reads (wav, flac, ogg, mp3, ...) or that FFmpeg finds an audio stream in (mp4,
-    webm, mkv, m4a, ...; the first stream counts); the content decides, not the suffix. Arrays are (samples,) or
-    (samples, channels) at `source_rate`, which concerns arrays only: floats, or signed integers of full scale.
     Channels are averaged, then soxr (HQ) resamples. Full scale is [-1, 1]; nothing is clipped or normalised, and
-    silence is legal (see `is_silent`).
+    silence is allowed (see `is_silent`).
 
-    Raises AudioError, naming the file and the way out, for a sound that is missing, not decodable, without an audio
-    stream, of more than 8 channels, empty, shorter than 0.05 s, or that holds NaN or infinite samples.
+    Args:
+        source: A file that libsndfile reads (wav, flac, ogg, mp3, ...) or in which FFmpeg finds an audio stream (mp4,
+            webm, mkv, m4a, ...; the first stream counts). The content decides, not the suffix. Or an array of shape
+            (samples,) or (samples, channels): floats, or signed integers of full scale.
+        rate: Sample rate of the result, in Hz.
+        source_rate: Sample rate of an array, in Hz; ignored for files.
+
+    Returns:
+        The waveform, float32, of shape (samples,).
+
+    Raises:
+        AudioError: The sound is missing, not decodable, without an audio stream, of more than 8 channels, empty,
+            shorter than 0.05 s, or contains NaN or infinite samples. The message names the file and the fix.
+        ValueError: A sample rate is not positive.
     """
     if rate <= 0 or source_rate <= 0:
-        raise ValueError(f"sample rates must be positive, not {min(rate, source_rate)}: give samples a second")
+        raise ValueError(f"sample rates must be positive, not {min(rate, source_rate)}: give samples per second")
     if isinstance(source, np.ndarray):
         name: Path | str = "array"
         mono = _mono_from_array(source)
@@ -69,18 +84,28 @@ def load_audio(source: Path | np.ndarray, rate: int = RATE, *, source_rate: int 
 
 
 def is_silent(waveform: np.ndarray) -> bool:
-    """Whether every sample is exactly zero."""
+    """Return whether every sample is exactly zero."""
     return not np.any(waveform)
 
 
 def fit_length(
     waveform: np.ndarray, samples: int, mode: Literal["repeat", "pad"] | str = "repeat", start: int = 0
 ) -> np.ndarray:
-    """The window [start, start + samples) of `waveform` (samples,) once it was made long enough: float32, (samples,).
+    """Return the window [start, start + samples) of a waveform that is extended as far as necessary.
 
-    "repeat" tiles the sound end to end, as AudioToken does (guyyariv/AudioToken@b42a374 data/dataloader.py, which stops
-    after ten copies; here there are as many as the window needs); "pad" puts zeros after its end. A copy is returned.
-    Raises ValueError for an empty waveform, a negative start or no samples, UserError for an unknown mode.
+    Args:
+        waveform: Samples, of shape (n,).
+        samples: Length of the window.
+        mode: "repeat" tiles the sound end to end, as AudioToken does (guyyariv/AudioToken@b42a374 data/dataloader.py,
+            which stops after ten copies; here there are as many as the window needs). "pad" appends zeros.
+        start: First sample of the window.
+
+    Returns:
+        A copy, float32, of shape (samples,).
+
+    Raises:
+        ValueError: The waveform is empty, `start` is negative, or `samples` is less than 1.
+        UserError: The mode is unknown.
     """
     if waveform.ndim != 1 or not waveform.size:
         raise ValueError(f"a waveform of shape {waveform.shape} cannot be cut: give one of shape (samples,)")
@@ -95,9 +120,12 @@ def fit_length(
 
 
 def write_wav(path: Path, waveform: np.ndarray, rate: int = RATE) -> None:
-    """Write `waveform` (samples,) as 16-bit PCM wav, atomically; equal samples give equal bytes.
+    """Write a waveform of shape (samples,) as 16-bit PCM wav, atomically; equal samples give equal bytes.
 
-    Samples outside [-1, 1) are clipped, the others rounded to steps of 2**-15. Raises ValueError for NaN or infinity.
+    Samples outside [-1, 1) are clipped, the others are rounded to steps of 2**-15.
+
+    Raises:
+        ValueError: The waveform has another shape, or contains NaN or infinite samples.
     """
     if waveform.ndim != 1 or not np.isfinite(waveform).all():
         raise ValueError(f"cannot write {str(path)!r}: the waveform must be finite, of shape (samples,)")
@@ -112,7 +140,7 @@ def write_wav(path: Path, waveform: np.ndarray, rate: int = RATE) -> None:
 
 
 def audio_digest(waveform: np.ndarray) -> str:
-    """sha256 (hex) of the shape and the float32 samples."""
+    """Return the sha256 (hex) of the shape and the float32 samples."""
     samples = np.ascontiguousarray(waveform, dtype="<f4")
     return hashlib.sha256(f"{samples.shape}".encode() + samples.tobytes()).hexdigest()
 
@@ -129,7 +157,7 @@ def _mono_from_array(array: np.ndarray) -> np.ndarray:
 
 
 def _mono_from_file(path: Path) -> tuple[np.ndarray, int]:
-    """(samples,) at the file's own rate, and that rate."""
+    """Return the samples, of shape (samples,), at the file's own rate, and that rate in Hz."""
     try:
         with open(path, "rb") as file:
             if not file.read(1):
@@ -155,7 +183,7 @@ def _read_sndfile(path: Path) -> tuple[np.ndarray, int]:
     with soundfile.SoundFile(path) as file:
         _check_channels(path, file.channels)
         blocks = []
-        # Read until nothing comes: the length in a damaged header can be anything.
+        # Read until a block is empty: the length in a damaged header can be anything.
         while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
             blocks.append(_mix(block))
         return _join(blocks), file.samplerate
@@ -182,7 +210,7 @@ def _read_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
 
 
 def _mix(block: np.ndarray) -> np.ndarray:
-    """(samples, channels) -> (samples,), the mean in float64 so that no order of the channels matters."""
+    """Average (samples, channels) to (samples,), in float64 so that the order of the channels does not matter."""
     with np.errstate(invalid="ignore", over="ignore"):
         return block.mean(axis=1, dtype=np.float64).astype(np.float32)
 
@@ -197,5 +225,5 @@ def _check_channels(path: Path, channels: int) -> None:
 
 
 def _line(error: Exception) -> str:
-    """What the operating system or the decoder said, without the path that our own message already names."""
+    """Return the operating system's or decoder's message without the path, which our own message names already."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())

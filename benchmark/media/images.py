@@ -1,4 +1,4 @@
-"""Pictures in, RGB out: the only place where picture files are opened, composed over white, resized and saved."""
+"""Image files in, RGB out: the only place where images are decoded, composed over white, resized and saved."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ from benchmark.utils.files import write_atomic
 
 MIN_SIDE = 2
 MAX_PIXELS = 89_478_485
-# Cropping the middle of a picture of size 1 x 100000 would first scale it to an immense one.
+# Cropping the centre of an image of size 1 x 100000 would first scale it to an immense one.
 MAX_ASPECT = 100
 
-# Named, because other formats that Pillow knows start programs (EPS) or accept nearly any bytes (TGA).
+# An explicit list, because other formats of Pillow start programs (EPS) or accept nearly any bytes (TGA).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 
 WHITE = (255, 255, 255)
 
 
 class ImageError(UserError):
-    """A picture that cannot be used: one line, "image <source> <reason>: <fix>"."""
+    """Image that cannot be used; the message is one line, "image <source> <reason>: <fix>".
+
+    Args:
+        source: The file, or the word "array".
+        reason: What is wrong with the image, as a predicate.
+        fix: What to do about it, as an imperative.
+    """
 
     def __init__(self, source: Path | str, reason: str, fix: str) -> None:
         self.reason = reason
@@ -34,15 +40,22 @@ class ImageError(UserError):
 
 
 def load_image(source: Path | np.ndarray) -> Image.Image:
-    """The picture of a file or array, in mode RGB.
+    """Load a file or an array as an RGB image.
 
-    Files: png, jpeg, webp, gif and tiff (first frame), bmp, ppm, avif, jpeg 2000. The EXIF orientation is
-    applied; transparency (alpha, or a transparent colour) is composed over white; 16 bits a channel are scaled to 8.
-    Colour profiles are ignored. Arrays are (height, width), or (height, width, 1, 3 or 4 channels): uint8, uint16,
-    bool, or floats in [0, 1].
+    The EXIF orientation is applied; transparency (alpha, or a transparent colour) is composed over white; 16 bits per
+    channel are scaled to 8. Colour profiles are ignored.
 
-    Raises ImageError, naming the file and the way out, for a picture that is missing, broken, truncated, too large
-    (over 89 megapixels), too thin (a side under 2 pixels, or over 100 times the other), or of unknown pixel values.
+    Args:
+        source: A file: png, jpeg, webp, gif and tiff (first frame), bmp, ppm, avif or jpeg 2000. Or an array of shape
+            (height, width) or (height, width, channels) with 1, 3 or 4 channels: uint8, uint16, bool, or floats in
+            [0, 1].
+
+    Returns:
+        The image, in mode RGB.
+
+    Raises:
+        ImageError: The image is missing, damaged, truncated, too large (over 89 megapixels), too thin (a side under 2
+            pixels, or over 100 times the other), or of unknown pixel values. The message names the file and the fix.
     """
     if isinstance(source, np.ndarray):
         name: Path | str = "array"
@@ -55,12 +68,25 @@ def load_image(source: Path | np.ndarray) -> Image.Image:
 
 
 def resize(image: Image.Image, size: int, mode: str) -> Image.Image:
-    """`image` in RGB, resized by the named rule with Pillow's antialiased bicubic filter.
+    """Resize an image with Pillow's antialiased bicubic filter.
 
-    "center-crop": the short side becomes `size`, the middle size x size is kept (rounded as torchvision does).
-    "stretch": size x size, whatever the aspect ratio. "stretch-512x320": 512 wide and 320 high whatever `size` says,
-    which is what the published AudioToken does (guyyariv/AudioToken@b42a374 data/dataloader.py). "pad": the long side
-    becomes `size`, in the middle of a white size x size. Raises UserError for an unknown mode.
+    Args:
+        image: The image, in any mode.
+        size: Side of the result, in pixels.
+        mode: One of
+
+            - "center-crop": the short side becomes `size`, and the central size x size is kept (rounded as torchvision
+              does).
+            - "stretch": size x size, whatever the aspect ratio.
+            - "stretch-512x320": 512 wide and 320 high, whatever `size` is, as the published AudioToken does
+              (guyyariv/AudioToken@b42a374 data/dataloader.py).
+            - "pad": the long side becomes `size`, centred on a white size x size.
+
+    Returns:
+        The resized image, in mode RGB.
+
+    Raises:
+        UserError: The mode is unknown.
     """
     if mode not in RESIZE_MODES:
         raise unknown("resize mode", mode, RESIZE_MODES)
@@ -68,20 +94,23 @@ def resize(image: Image.Image, size: int, mode: str) -> Image.Image:
 
 
 def to_uint8(picture: Image.Image | np.ndarray) -> np.ndarray:
-    """The pixels of a picture or array (as in `load_image`): uint8, shape (height, width, 3), RGB."""
+    """Return the RGB pixels of an image or of an array as `load_image` takes it: uint8, (height, width, 3)."""
     image = _from_array(picture) if isinstance(picture, np.ndarray) else picture
     return np.array(_to_rgb("array", image))
 
 
 def save_png(path: Path, image: Image.Image | np.ndarray) -> None:
-    """Write the RGB pixels as PNG, atomically; without metadata, so equal pixels give equal bytes (for one Pillow)."""
+    """Write the RGB pixels as PNG, atomically.
+
+    No metadata is written, so that equal pixels give equal bytes (with one version of Pillow).
+    """
     buffer = io.BytesIO()
     Image.fromarray(to_uint8(image)).save(buffer, format="PNG")
     write_atomic(path, buffer.getvalue())
 
 
 def pixel_digest(image: Image.Image | np.ndarray) -> str:
-    """sha256 (hex) of the size and the RGB pixels: the same for a picture and for the file it was saved to."""
+    """Return the sha256 (hex) of the size and the RGB pixels, which is the same for an image and for its saved file."""
     pixels = to_uint8(image)
     return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
@@ -124,7 +153,7 @@ RESIZE_MODES: dict[str, Callable[[Image.Image, int], Image.Image]] = {
 def _decode(path: Path) -> Image.Image:
     try:
         with Image.open(path, formats=FORMATS) as image:
-            # The size is known from the header: judge it before the pixels take memory.
+            # The header gives the size: it is checked before the pixels take memory.
             _check_sides(path, *image.size)
             image.load()
             return ImageOps.exif_transpose(image)
@@ -163,7 +192,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
     elif array.dtype == np.uint16:
         array = np.rint(array / 257).astype(np.uint8)
     elif array.dtype.kind == "f":
-        # A network's output may pass 1 by rounding; what is really out of range is on another scale.
+        # Rounding may take a network's output slightly past 1; values further out are on another scale.
         if not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
             raise ImageError("array", f"holds floats from {array.min()} to {array.max()}", "scale them to [0, 1]")
         array = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
@@ -174,11 +203,11 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 def _to_rgb(name: Path | str, image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise ImageError(name, "has floating point pixels of unknown range", "save it with 8 or 16 bits a channel")
+        raise ImageError(name, "has floating point pixels of unknown range", "save it with 8 or 16 bits per channel")
     if image.mode.startswith("I"):
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
-            raise ImageError(name, "has pixels of more than 16 bits", "save it with 8 or 16 bits a channel")
+            raise ImageError(name, "has pixels of more than 16 bits", "save it with 8 or 16 bits per channel")
         return _from_array(grey.astype(np.uint16)).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")

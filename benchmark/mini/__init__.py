@@ -1,0 +1,1 @@
+"""The embedded suite `mini`: a generated world, its captions, its small networks and their weights."""

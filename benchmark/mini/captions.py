@@ -1,4 +1,4 @@
-"""What a picture of the world is called: the captions that the backbone and the CLIP scorer learn from."""
+"""Captions of the world's frames, from which the backbone and the CLIP scorer learn."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ TEMPLATES = ("a photo of {}", "{}", "a picture of {}")
 
 
 def statement(label: str, attributes: Mapping[str, Value]) -> str:
-    """Spell out `attributes` before the label.
+    """Return the label with `attributes` spelled out before it.
 
-    >>> statement("dog barking", {"size": 0.9, "count": 2})
-    'two huge dog barking'
+    Example:
+        >>> statement("dog barking", {"size": 0.9, "count": 2})
+        'two huge dog barking'
     """
     words = [describe(name, attributes[name]) for name in ORDER if name in attributes]
     return " ".join([*words, label])
@@ -25,7 +26,11 @@ def statement(label: str, attributes: Mapping[str, Value]) -> str:
 def sample_caption(
     label: str, attributes: Mapping[str, Value], rng: np.random.Generator
 ) -> tuple[str, dict[str, Value]]:
-    """A caption that names the label and none, one or both attributes, and the attributes that it named."""
+    """Draw a caption that names the label and none, one or both of the attributes.
+
+    Returns:
+        The caption, and the attributes that it names.
+    """
     names = list(attributes)
     kind = rng.uniform()
     if kind < 0.35:
@@ -40,12 +45,12 @@ def sample_caption(
 
 
 def tags_of(label: str, attributes: Mapping[str, Value]) -> list[str]:
-    """The audio tags of a clip: its label, and a word for each attribute (as AudioSet tags both source and manner)."""
+    """Return the audio tags of a clip: its label, and one per attribute (as AudioSet tags both source and manner)."""
     return [label, *(f"{name}: {describe(name, value)}" for name, value in attributes.items())]
 
 
 def all_tags() -> list[str]:
-    """Every tag that `tags_of` can give, labels first."""
+    """Return every tag that `tags_of` can return, labels first."""
     values: dict[str, list[Value]] = {
         "size": [0.1, 0.3, 0.5, 0.7, 0.9],
         "count": [1, 2, 3],

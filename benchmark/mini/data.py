@@ -1,4 +1,4 @@
-"""The world's clips as arrays: made from seeds in parallel, kept in the cache as making them again loses nothing."""
+"""The world's clips as arrays, generated from seeds in parallel and cached."""
 
 from __future__ import annotations
 
@@ -20,44 +20,49 @@ from benchmark.utils.processes import process_pool
 
 CHUNK = 64
 PARALLEL_FROM = 512
-"""Fewer clips than this are made in this process: starting others would take longer."""
+"""Number of clips from which several processes generate them; below it, starting processes would take longer."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Set to 1 for the processes that make clips: there is one for each core, and more threads would fight."""
+"""Set to 1 for the processes that generate clips: there is one per core, and more threads would compete."""
 
 
 @dataclass(frozen=True)
 class WorldClips:
-    """The first `count` clips of a split; sounds and pictures are made, or read from the cache, when asked for."""
+    """The first clips of a split; sounds and frames are generated, or read from the cache, on first use."""
 
     split: str
+    """Name of the split."""
     count: int
+    """Number of clips."""
     cache_dir: Path
+    """Folder of the cache."""
     progress: Callable[[str, int, int], None] | None = None
+    """Called with (kind, clips done, clips in total) while clips are generated."""
 
     def __len__(self) -> int:
         return self.count
 
     @cached_property
     def attributes(self) -> list[dict[str, Value]]:
-        """Of each clip its two attributes."""
+        """The two attributes of each clip."""
         return [attributes_of(self.split, index) for index in range(self.count)]
 
     @cached_property
     def classes(self) -> np.ndarray:
-        """(n,) int: index of each clip's label in `world.LABELS`."""
+        """Index of each clip's label in `world.LABELS`: int, (n,)."""
         return np.arange(self.count) % len(world.LABELS)
 
     @cached_property
     def sounds(self) -> np.ndarray:
-        """(n, samples) int16, 16 kHz: divide by 32768. A memory map."""
+        """Sounds as a memory map: int16, (n, samples), 16 kHz; full scale is 32768."""
         return self._array("sounds")
 
     @cached_property
     def pictures(self) -> np.ndarray:
-        """(n, 64, 64, 3) uint8. A memory map."""
+        """Frames as a memory map: uint8, (n, 64, 64, 3)."""
         return self._array("pictures")
 
     def label(self, index: int) -> str:
+        """Return the label of a clip."""
         return world.LABELS[int(self.classes[index])]
 
     def _array(self, kind: str) -> np.ndarray:
@@ -78,18 +83,18 @@ class WorldClips:
 
 
 def attributes_of(split: str, index: int) -> dict[str, Value]:
-    """The two attributes of clip `index` of `split`."""
+    """Return the two attributes of clip `index` of `split`."""
     return world.sample_attributes(world.label_of(index), world.seeds_of(split, index)[0])
 
 
 def make_sound(split: str, index: int) -> np.ndarray:
-    """The sound of clip `index` of `split`: int16 (samples,), a pure function of both."""
+    """Return the sound of clip `index` of `split`, a pure function of both: int16, (samples,)."""
     wave = sounds.synthesize(world.label_of(index), attributes_of(split, index), world.seeds_of(split, index)[1])
     return np.rint(wave * 32768.0).clip(-32768, 32767).astype(np.int16)
 
 
 def make_picture(split: str, index: int) -> np.ndarray:
-    """The picture of clip `index` of `split`: uint8 (64, 64, 3), a pure function of both."""
+    """Return the frame of clip `index` of `split`, a pure function of both: uint8, (64, 64, 3)."""
     return pictures.draw(world.label_of(index), attributes_of(split, index), world.seeds_of(split, index)[2])
 
 
@@ -101,13 +106,17 @@ _SHAPES: dict[str, tuple[tuple[int, ...], type]] = {
 
 
 def clip_id(split: str, index: int) -> str:
-    """The id of a clip, which is also the name of its pictures' files."""
+    """Return the id of a clip, which is also the name of its images' files."""
     return f"mini-{split}-{index:05d}"
 
 
 @cache
 def world_digest(kind: str) -> str:
-    """Hash of all that decides a clip's `kind` ("sounds" or "pictures"): the source, and the libraries under it."""
+    """Return the hash of everything that determines the clips' sounds or pictures: source code and library versions.
+
+    Args:
+        kind: "sounds" or "pictures".
+    """
     text = hashlib.sha256()
     for module in (world, sounds if kind == "sounds" else pictures):
         text.update(Path(str(module.__file__)).read_bytes())

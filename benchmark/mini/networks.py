@@ -1,7 +1,7 @@
-"""The networks of the `mini` suite: the real classes of diffusers, transformers, open_clip and this project, small.
+"""Networks of the suite `mini`: the real classes of diffusers, transformers, open_clip and this project, small.
 
-Sizes are decisions, with their reasons in docs/mini.md. Everything here builds architectures; `pretrain` fills them
-and `benchmark.mini.weights` holds what it wrote.
+docs/mini.md gives the reasons for their sizes. The functions here build architectures; `benchmark.mini.pretrain` trains
+them, and the folder `benchmark/mini/weights` contains the weights that it wrote.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Module = TypeVar("Module", bound="nn.Module")
 
 MERGES = 3_500
-"""How many of CLIP's 48,894 byte-pair merges the small tokenizer keeps."""
+"""Number of CLIP's 48,894 byte-pair merges that the small tokenizer keeps."""
 
 CONTEXT = 32
-"""Tokens of a prompt, start and end included; longer prompts are cut as CLIP cuts at 77."""
+"""Number of tokens of a prompt, start and end included; longer prompts are cut, as CLIP cuts them at 77."""
 
 TEXT_WIDTH = 128
 LATENT_CHANNELS = 4
@@ -41,7 +41,10 @@ PREDICTION_TYPE = "v_prediction"
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Write `vocab.json` and `merges.txt`: CLIP's bytes and its first `MERGES` merges, from open_clip's list."""
+    """Write the small tokenizer's `vocab.json` and `merges.txt` to a folder.
+
+    They contain CLIP's bytes and its first `MERGES` merges, from open_clip's list.
+    """
     import open_clip
     from open_clip.tokenizer import bytes_to_unicode
 
@@ -57,14 +60,14 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def tokenizer(folder: Path) -> CLIPTokenizer:
-    """The small CLIP tokenizer (a prompt of any language becomes ids; ids of one prompt are at most `CONTEXT`)."""
+    """Load the small CLIP tokenizer, which turns a prompt of any language into at most `CONTEXT` ids."""
     from transformers import CLIPTokenizer
 
     return CLIPTokenizer.from_pretrained(str(folder), model_max_length=CONTEXT)
 
 
 def text_encoder(vocabulary: int) -> CLIPTextModel:
-    """CLIP's text model: 4 layers of width 128."""
+    """Build CLIP's text model: 4 layers of width 128."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     return CLIPTextModel(
@@ -85,7 +88,7 @@ def text_encoder(vocabulary: int) -> CLIPTextModel:
 
 
 def vae() -> AutoencoderKL:
-    """Pictures 64x64x3 in [-1, 1] <-> latents 16x16x4."""
+    """Build the autoencoder between images of 64x64x3 in [-1, 1] and latents of 16x16x4."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -104,7 +107,7 @@ def vae() -> AutoencoderKL:
 
 
 def unet() -> UNet2DConditionModel:
-    """Convolutions at 16x16, convolutions and attention (heads of 32 channels) at 8x8 and 4x4."""
+    """Build the U-Net: convolutions at 16x16, convolutions and attention (heads of 32 channels) at 8x8 and 4x4."""
     from diffusers import UNet2DConditionModel
 
     channels = (64, 128, 128)
@@ -117,7 +120,7 @@ def unet() -> UNet2DConditionModel:
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=TEXT_WIDTH,
-        # diffusers reads this argument as the number of heads of each block
+        # diffusers reads this argument as the number of heads of each block.
         attention_head_dim=tuple(c // 32 for c in channels),
         norm_num_groups=16,
     )
@@ -130,19 +133,19 @@ SCHEDULE: dict[str, Any] = {
     "beta_end": 0.012,
     "prediction_type": PREDICTION_TYPE,
 }
-"""Stable Diffusion's noise schedule, velocity prediction as in Stable Diffusion 2."""
+"""Stable Diffusion's noise schedule, with velocity prediction as in Stable Diffusion 2."""
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
-    """DPM-Solver++ (2M) over `SCHEDULE`."""
+    """Build the sampler: DPM-Solver++ (2M) over `SCHEDULE`."""
     from diffusers import DPMSolverMultistepScheduler
 
-    # steps_offset is Stable Diffusion's, without effect on trailing timesteps; its pipeline warns of any other
+    # steps_offset has no effect on trailing timesteps, but the pipeline warns of any value except Stable Diffusion's.
     return DPMSolverMultistepScheduler(**SCHEDULE, timestep_spacing="trailing", steps_offset=1)
 
 
 def clip(vocabulary: int) -> CLIP:
-    """open_clip's CLIP: ViT (patch 8, width 128, 5 layers) and a text tower of width 128, 3 layers."""
+    """Build open_clip's CLIP: a ViT (patch 8, width 128, 5 layers) and a text tower of width 128, 3 layers."""
     import open_clip
 
     return open_clip.CLIP(
@@ -166,7 +169,7 @@ def clip(vocabulary: int) -> CLIP:
 
 
 def beats(classes: int) -> BEATs:
-    """The encoder that AudioToken listens with: BEATs with all its 12 layers, width 96."""
+    """Build AudioToken's audio encoder: BEATs with all its 12 layers, width 96."""
     from metrics.encoders.beats import BEATs, BEATsConfig
 
     return BEATs(
@@ -183,7 +186,7 @@ def beats(classes: int) -> BEATs:
 
 
 def classifier(classes: int) -> BEATs:
-    """The audio classifier that scores: a shallower BEATs with its own weights, and a head over the labels."""
+    """Build the audio classifier of the scores: a shallower BEATs with its own weights and a head over the labels."""
     from metrics.encoders.beats import BEATs, BEATsConfig
 
     return BEATs(
@@ -200,14 +203,14 @@ def classifier(classes: int) -> BEATs:
 
 
 def wav2clip() -> Wav2CLIP:
-    """Wav2CLIP with a ResNet-18 of an eighth of the width, into the small CLIP's space."""
+    """Build Wav2CLIP into the small CLIP's space: a ResNet-18 of an eighth of the width."""
     from metrics.encoders.wav2clip import Wav2CLIP
 
     return Wav2CLIP(width=16, embed_dim=CLIP_DIM)
 
 
 def imagebind(vocabulary: int) -> ImageBind:
-    """ImageBind with patches of 8 pixels and the true ones of sound; towers of its own, not the scorer's."""
+    """Build ImageBind: image patches of 8 pixels, audio patches as published, and towers other than the scorer's."""
     from metrics.encoders.imagebind import ImageBind, ImageBindConfig, Tower
 
     return ImageBind(
@@ -225,7 +228,7 @@ def imagebind(vocabulary: int) -> ImageBind:
 
 
 def export(modules: nn.ModuleDict, path: Path) -> None:
-    """Write `modules` as one half-precision safetensors file, names prefixed by the module's name."""
+    """Write modules as one half-precision safetensors file; parameter names are prefixed by the module's name."""
     import torch
     from safetensors.torch import save_file
 
@@ -237,7 +240,16 @@ def export(modules: nn.ModuleDict, path: Path) -> None:
 
 
 def load_into(module: Module, path: Path, name: str) -> Module:
-    """Fill `module` in single precision with the tensors of `path` under `name`; frozen and in eval mode. Strict."""
+    """Load the tensors under a name strictly into a module, in single precision, and freeze it in eval mode.
+
+    Args:
+        module: The module to load into.
+        path: File that `export` wrote.
+        name: Name of the module in the file.
+
+    Returns:
+        `module` itself.
+    """
     from safetensors.torch import load_file
 
     prefix = f"{name}."
@@ -248,6 +260,6 @@ def load_into(module: Module, path: Path, name: str) -> Module:
 
 
 def scaling_factor(weights: Path) -> float:
-    """What latents are multiplied by so that their standard deviation is 1: from the autoencoder's report."""
+    """Return the factor that scales latents to a standard deviation of 1, from the autoencoder's report."""
     report = json.loads((weights / "vae.json").read_text())
     return round(1.0 / float(report["held_out"]["latent_std"]), 4)

@@ -1,4 +1,4 @@
-"""The data, backbone, encoders and scorers of the suite `mini`, as `benchmark.registries` finds them."""
+"""Data, backbone, encoders and scorers of the suite `mini`, to which `benchmark.registries` points."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class MiniData(DataSet):
-    """The generated world: always whole, and no file has to be prepared."""
+    """The generated world, which is always complete and needs no preparation."""
 
     def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
-        """Return the first clips of the world's split, as many as the suite says."""
+        """Return the first clips of the world's split; the suite states their number."""
         count: int = getattr(suite.data, split)
         with ExitStack() as stack:
             advance: dict[str, Callable[[int], None]] = {}
@@ -56,21 +56,25 @@ DATA = MiniData()
 
 
 def checked(suite: Suite, name: str) -> Path:
-    """The shipped file of network `name`, after its sha256 was compared with the suite's. Raises RunError."""
+    """Return the shipped file of a network, after a comparison of its sha256 with the suite's.
+
+    Raises:
+        RunError: The file is missing, or its sha256 is another.
+    """
     path = WEIGHTS / f"{name}.safetensors"
     if not path.is_file():
         raise RunError(f"{path.name} is not in the package: reinstall it, or make it with `bench mini pretrain {name}`")
     wanted = (suite.weights | suite.encoders).get(name, "none")
     if (found := sha256_of(path)) != wanted:
         raise RunError(
-            f"{path.name} has sha256 {found[:12]}..., suite {suite.base!r} wants {wanted[:12]}...: "
+            f"{path.name} has sha256 {found[:12]}..., suite {suite.base!r} requires {wanted[:12]}...: "
             "reinstall the package, or make a new version of the suite for other weights"
         )
     return path
 
 
 def backbone(suite: Suite, device: str) -> Backbone:
-    """Stable Diffusion's pipeline over the small networks."""
+    """Load Stable Diffusion's pipeline with the small networks."""
     from diffusers import StableDiffusionPipeline
 
     from benchmark.backbone import Backbone
@@ -93,14 +97,14 @@ def backbone(suite: Suite, device: str) -> Backbone:
 
 
 def beats(suite: Suite, device: str) -> Any:
-    """The BEATs that AudioToken listens with (no scorer: the scorers have other weights)."""
+    """Load BEATs, the audio encoder of AudioToken; the scorers have other weights."""
     from benchmark.mini.captions import all_tags
 
     return networks.load_into(networks.beats(len(all_tags())), checked(suite, "beats"), "beats").to(device)
 
 
 def clip(suite: Suite, device: str) -> CLIPScorer:
-    """The picture scorer."""
+    """Load the image scorer."""
     from benchmark import text_encoder as text
     from metrics.preprocessing import Preprocessing
     from metrics.scorers.clip import CLIPScorer
@@ -114,7 +118,7 @@ def clip(suite: Suite, device: str) -> CLIPScorer:
 
 
 def wav2clip(suite: Suite, device: str) -> Wav2CLIPScorer:
-    """The sound scorer, in the picture scorer's space."""
+    """Load the sound scorer, which embeds into the image scorer's space."""
     from metrics.scorers.audio import Wav2CLIPScorer
 
     model = networks.load_into(networks.wav2clip(), checked(suite, "wav2clip"), "wav2clip")
@@ -122,7 +126,7 @@ def wav2clip(suite: Suite, device: str) -> Wav2CLIPScorer:
 
 
 def classifier(suite: Suite, device: str) -> AudioClassifier:
-    """The audio classifier over the world's labels."""
+    """Load the audio classifier over the world's labels."""
     from metrics.scorers.audio import AudioClassifier
 
     model = networks.load_into(networks.classifier(len(world.LABELS)), checked(suite, "classifier"), "beats")
@@ -130,7 +134,7 @@ def classifier(suite: Suite, device: str) -> AudioClassifier:
 
 
 def wav2clip_encoder(suite: Suite, device: str) -> Wav2CLIPEncoder:
-    """The Wav2CLIP that methods listen with, beside the CLIP that it was distilled from; the scorer's is another."""
+    """Load the Wav2CLIP of methods and the CLIP that it was distilled from; the scorer's Wav2CLIP is another one."""
     from metrics.encoders.joint import Wav2CLIPEncoder
 
     model = networks.load_into(networks.wav2clip(), checked(suite, "wav2clip-encoder"), "wav2clip")
@@ -138,7 +142,7 @@ def wav2clip_encoder(suite: Suite, device: str) -> Wav2CLIPEncoder:
 
 
 def imagebind(suite: Suite, device: str) -> ImageBindEncoder:
-    """The ImageBind that methods listen with; none of its towers scores."""
+    """Load the ImageBind of methods; none of its towers is used for scoring."""
     from benchmark import text_encoder as text
     from metrics.encoders.joint import ImageBindEncoder
 

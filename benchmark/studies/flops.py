@@ -1,9 +1,9 @@
-"""`python -m benchmark.studies.flops [--rate TFLOPS]`: what a full-scale run of AudioToken computes, counted.
+"""Count of the operations in a full-scale run of AudioToken: `python -m benchmark.studies.flops [--rate TFLOPS]`.
 
-Networks of the released shapes are called on PyTorch's "meta" device, where only shapes are worked out, so this takes
-seconds on any machine. Counted are the operations of matrix products and convolutions, an addition and a multiplication
-being two. Divided by the rate that a device reaches (not its peak) they say how long the run takes; what it reaches,
-and what memory it needs, `bench run --dry-run` finds out on the device itself.
+Networks of the released shapes are called on PyTorch's "meta" device, which only works out shapes, so this takes
+seconds on any machine. The operations of matrix products and convolutions are counted; an addition and a multiplication
+are two operations. Divided by the rate that a device reaches (not its peak) they give the duration of the run.
+`bench run --dry-run` measures that rate, and the memory that the run needs, on the device itself.
 """
 
 from __future__ import annotations
@@ -25,17 +25,21 @@ if TYPE_CHECKING:
 Module = TypeVar("Module", bound=nn.Module)
 
 FRAMES_A_SECOND = 100
-"""Of BEATs' filterbank."""
+"""Frames of BEATs' filterbank per second of sound."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One pass of a network, and how many of them the run makes."""
+    """Pass of a network that the run repeats."""
 
     part: str
+    """Part of the run: training, sampling or scoring."""
     network: str
+    """Name of the network, and direction of the pass."""
     operations: int
+    """Operations of one pass."""
     count: int
+    """Number of passes in the run."""
 
     @property
     def total(self) -> int:
@@ -44,20 +48,26 @@ class Call:
 
 
 def shapes_of(build: Callable[[], Module]) -> Module:
-    """What `build` makes, frozen and in eval mode, with shapes and without values."""
+    """Build a network on the meta device, with shapes and without values, frozen and in eval mode."""
     with torch.device("meta"):
         return build().eval().requires_grad_(False)
 
 
 def operations(call: Callable[[], Any]) -> tuple[int, Any]:
-    """Operations of `call`, and what it returns. Attention is taken apart into products, which the counter sees."""
+    """Count the operations of a call.
+
+    Attention is computed as separate matrix products, which the counter sees.
+
+    Returns:
+        The number of operations, and the result of the call.
+    """
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         made = call()
     return counter.get_total_flops(), made
 
 
 def count(suite: Suite) -> list[Call]:
-    """The calls of `audiotoken` on a suite with Stable Diffusion 1.4: training, pictures, scores of the pictures."""
+    """Return the calls of `audiotoken` on a suite with Stable Diffusion 1.4: training, sampling, scoring of images."""
     import diffusers
     import open_clip
     import transformers
@@ -96,12 +106,12 @@ def count(suite: Suite) -> list[Call]:
     assert suite.budget.steps is not None and suite.budget.batch_size is not None
     trained, pictures = suite.budget.steps * suite.budget.batch_size, suite.data.test
     training, sampling, scoring = "training", "pictures", "scores"
-    evaluations = suite.generation.steps + 1  # PNDM asks once more than it has steps
+    evaluations = suite.generation.steps + 1  # PNDM evaluates the U-Net once more than it has steps
     return [
         Call(training, "U-Net, forward", forward, trained),
         Call(training, "U-Net, backward to its conditioning", backward, trained),
         Call(training, "autoencoder's encoder", encoding, trained),
-        # the backward pass goes to the token alone, which costs a forward pass again
+        # The backward pass reaches the token only, which costs as much as a forward pass.
         Call(training, "text encoder, forward and backward", 2 * reading, trained),
         Call(training, "BEATs", hearing[0], trained),
         Call(sampling, "U-Net, with guidance", 2 * evaluations * forward, pictures),
@@ -114,7 +124,12 @@ def count(suite: Suite) -> list[Call]:
 
 
 def table(calls: list[Call], rate: float | None = None) -> str:
-    """A Markdown table of `calls`; with a `rate` in TFLOP/s also of hours."""
+    """Return a Markdown table of calls.
+
+    Args:
+        calls: The calls.
+        rate: Rate of a device in TFLOP/s; adds a column of hours.
+    """
     head = ["part", "network", "one pass, GFLOP", "passes", "in all, PFLOP"] + (["hours"] if rate else [])
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
 
@@ -129,11 +144,11 @@ def table(calls: list[Call], rate: float | None = None) -> str:
 
 
 def main() -> None:
-    """Print the table of the suite `vggsound`."""
+    """Print the table for the suite `vggsound`."""
     from benchmark.suite import load_suite
 
     parser = argparse.ArgumentParser(prog="python -m benchmark.studies.flops")
-    parser.add_argument("--rate", type=float, help="TFLOP/s that the device reaches: adds hours")
+    parser.add_argument("--rate", type=float, help="TFLOP/s that the device reaches; adds a column of hours")
     rate = parser.parse_args().rate
     if rate is not None and not rate > 0:
         parser.error(f"--rate {rate}: give the TFLOP/s that the device reaches, above 0")

@@ -1,6 +1,6 @@
-"""Pictures and sounds for the documentation: `python -m benchmark.studies.gallery --help`.
+"""Images and sounds for the documentation: `python -m benchmark.studies.gallery --help`.
 
-What is shown is chosen by a clip's number in its split, never by its looks.
+Clips are chosen by their number in the split, never by their looks.
 """
 
 from __future__ import annotations
@@ -38,15 +38,18 @@ INK = (34, 34, 44)
 
 
 class Row(NamedTuple):
-    """Pictures beside each other, `title` at their left; `heads`, if any, stand above them."""
+    """Row of images."""
 
     title: str
+    """Text at the left."""
     pictures: Sequence[Image.Image]
+    """The images, from left to right."""
     heads: Sequence[str] = ()
+    """Text above each image; empty for none."""
 
 
 def sheet(rows: Sequence[Row]) -> Image.Image:
-    """All rows below each other on white, each picture CELL x CELL pixels; texts may have several lines."""
+    """Draw rows below each other on white, each image of CELL x CELL pixels; texts may have several lines."""
     font, small = ImageFont.load_default(FONT_SIZE), ImageFont.load_default(HEAD_SIZE)
     step = CELL + GAP
     heights = [_lines(row.heads) * (HEAD_SIZE + 5) + GAP * bool(row.heads) for row in rows]
@@ -61,7 +64,7 @@ def sheet(rows: Sequence[Row]) -> Image.Image:
         top += height
         pen.multiline_text((TITLE_WIDTH - 2 * GAP, top + CELL / 2), row.title, INK, font, anchor="rm", align="right")
         for column, picture in enumerate(row.pictures):
-            # the pixels as they are: nothing is smoothed, and the file is a quarter of the size
+            # Nearest: the pixels are shown as they are, and the file has a quarter of the size.
             large = picture.resize((CELL, CELL), Image.Resampling.NEAREST)
             canvas.paste(large, (TITLE_WIDTH + column * step, top))
         top += step
@@ -73,13 +76,13 @@ def _lines(texts: Sequence[str]) -> int:
 
 
 def indices(label: str, count: int) -> list[int]:
-    """The numbers of the first `count` clips of a class, in any split: classes take turns."""
+    """Return the numbers of the first `count` clips of a class, in any split, where classes take turns."""
     first = LABELS.index(label)
     return list(range(first, first + count * len(LABELS), len(LABELS)))
 
 
 def world_sheet(split: str = "validation", columns: int = 8) -> Image.Image:
-    """The first pictures of every class, a row a class."""
+    """Draw the first frames of every class, one class per row."""
     return sheet(
         [
             Row(label, [Image.fromarray(make_picture(split, index)) for index in indices(label, columns)])
@@ -89,7 +92,7 @@ def world_sheet(split: str = "validation", columns: int = 8) -> Image.Image:
 
 
 def write_sounds(folder: Path, split: str = "validation", every: int = 3) -> list[Path]:
-    """The first sound of every third class as `<class>.<attribute>-<word>...wav` in `folder`; returns the files."""
+    """Write the first sound of every third class as `<class>.<attribute>-<word>...wav`, and return the files."""
     written = []
     for label in LABELS[::every]:
         (index,) = indices(label, 1)
@@ -105,20 +108,24 @@ def _words(attributes: Mapping[str, Value]) -> dict[str, str]:
 
 
 def run_folder(runs: Path, method: str) -> RunFolder:
-    """The folder of the whole run of `method` with its default settings. Raises UserError where there is none."""
+    """Return the folder of a method's complete run with its default settings.
+
+    Raises:
+        UserError: The run is missing.
+    """
     folder = Store(runs).run(SUITE, method, SEED if find_method(method).random else None)
     if not folder.images.is_dir():
-        raise UserError(f"{folder.images} is not there: `bench run --method {method} --runs {runs}` makes it")
+        raise UserError(f"{folder.images} is missing: make it with `bench run --method {method} --runs {runs}`")
     return folder
 
 
 def drawn(folder: RunFolder, clips: Sequence[int]) -> list[Image.Image]:
-    """The run's pictures of test clips, by their numbers."""
+    """Load a run's images of test clips, which are given by their numbers."""
     return [load_image(path) for path in folder.image_paths([clip_id("test", index) for index in clips]).values()]
 
 
 def method_sheet(runs: Path, methods: Sequence[str], columns: int = 10) -> Image.Image:
-    """What each method drew of the first test clips, each of another class: a row a method."""
+    """Draw each method's images of the first test clips, one method per row; each clip is of another class."""
     clips = range(columns)
     heads = []
     for index in clips:
@@ -132,9 +139,18 @@ SIZED = tuple(label for label in LABELS if any(attribute.name == "size" for attr
 
 
 def size_sheet(runs: Path, labels: Sequence[str], method: str = "audiotoken", columns: int = 10) -> Image.Image:
-    """Test clips of each class from small (high) to large (low), evenly spaced by rank: true frames above `method`'s.
+    """Draw test clips of each class from small (high) to large (low): the true frames above a method's images.
 
-    Raises UserError for a class that has no size.
+    Clips are evenly spaced by the rank of their size.
+
+    Args:
+        runs: Folder of the runs.
+        labels: Classes that have a size.
+        method: Name of the method.
+        columns: Number of clips per class.
+
+    Raises:
+        UserError: A class has no size, or a run is missing.
     """
     each = load_suite(SUITE).data.test // len(LABELS)
     rows = []
@@ -151,12 +167,12 @@ def size_sheet(runs: Path, labels: Sequence[str], method: str = "audiotoken", co
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write what is asked for; prints the files. Exit status 2 for wrong use."""
+    """Write the requested files and print their paths; return the exit code, 2 for wrong use."""
     parser = argparse.ArgumentParser(prog="python -m benchmark.studies.gallery", description=__doc__)
     parser.add_argument("--world", type=Path, metavar="PNG", help="a contact sheet of the world")
     parser.add_argument("--sounds", type=Path, metavar="DIR", help="a WAV of every third class")
-    parser.add_argument("--out", type=Path, metavar="PNG", help="what the methods drew of the same clips")
-    parser.add_argument("--attributes", type=Path, metavar="PNG", help="what audiotoken drew of small to large things")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="the methods' images of the same clips")
+    parser.add_argument("--attributes", type=Path, metavar="PNG", help="audiotoken's images of small to large things")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are (default: runs)")
     parser.add_argument("--methods", default=",".join(METHODS), help="rows of --out (default: %(default)s)")
     parser.add_argument("--classes", default=",".join(SIZED[:3]), help="classes of --attributes (default: %(default)s)")

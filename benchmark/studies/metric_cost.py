@@ -1,10 +1,10 @@
-"""Seconds and peak memory of the metrics of a large suite, each family in a fresh process.
+"""Processor time and peak memory of the metrics of a large suite, each family in a fresh process.
 
     python -m benchmark.studies.metric_cost
 
-Embeddings are random, as neither depends on their values. Seconds are the processor's, of all threads together, so that
-other work on the machine does not count. The peak is that of the whole process: with the interpreter, numpy and the
-embeddings themselves (float32, as they are cached).
+Embeddings are random, as neither figure depends on their values. The processor time is that of all threads together, so
+that other work on the machine does not count. The peak is that of the whole process, including the interpreter, numpy
+and the embeddings themselves (float32, as they are cached).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 CLIPS, CLASSES = 15_446, 309
-"""Those of VGGSound's test split."""
+"""Numbers of clips and classes of VGGSound's test split."""
 
 _SIMILARITY = ("", ".winrate.inclusive", ".winrate.crossclass", ".winrate.sameclass", ".cosine", ".z", ".arccos")
 _CONTENT = ("aic", "aic.prompted", "aic.r@5", "aic.audio")
@@ -35,7 +35,7 @@ WIDTHS = {
     "clip-vit-l-14": 768,
     "inception": 2048,
 }
-"""Of the embeddings, by the field of `MetricInputs` or the extractor."""
+"""Width of the embeddings, by field of `MetricInputs` or by extractor."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "`ais` and its variants": tuple(f"ais{variant}" for variant in _SIMILARITY),
@@ -55,7 +55,15 @@ FAMILIES["all of these together"] = tuple(metric for family in FAMILIES.values()
 
 
 def measure(family: str, clips: int) -> dict[str, float]:
-    """Processor seconds and peak memory (bytes) of computing `family` for `clips` clips, in this process."""
+    """Compute a family of metrics in this process.
+
+    Args:
+        family: Name of the family, a key of `FAMILIES`.
+        clips: Number of clips.
+
+    Returns:
+        Processor time in "seconds", and "peak" memory in bytes.
+    """
     import numpy as np
 
     from metrics import compute, definitions
@@ -87,11 +95,11 @@ def measure(family: str, clips: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a Markdown table."""
+    """Print a Markdown table of all families."""
     about = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m benchmark.studies.metric_cost", description=about)
-    parser.add_argument("--clips", type=int, default=CLIPS, help="pictures and true frames (default: %(default)s)")
-    parser.add_argument("--family", choices=FAMILIES, help="measure this one in this process, and print JSON")
+    parser.add_argument("--clips", type=int, default=CLIPS, help="images and true frames (default: %(default)s)")
+    parser.add_argument("--family", choices=FAMILIES, help="measure this family in this process, and print JSON")
     asked = parser.parse_args()
     if asked.family:
         print(json.dumps(measure(asked.family, asked.clips)))

@@ -1,11 +1,11 @@
-"""What the backbone draws of a clip when words tell it all: how far within a class a perfect token could get.
+"""Images from prompts that state everything about a clip: an upper bound within a class for any audio token.
 
     python -m benchmark.studies.oracle_prompt -o told
     bench score told --sees label
 
-The prompt names the label and both attributes ("a photo of two huge dog barking"), as in the captions that the
-backbone was trained with. All else is a run's: clips, batches, seeds, guidance. `sd-text`, told the label alone, is the
-other end.
+The prompt names the label and both attributes ("a photo of two huge dog barking"), as the captions do with which the
+backbone was trained. Clips, batches, seeds and guidance are those of a run. `sd-text`, whose prompt names the label
+alone, is the opposite extreme.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.utils.progress import UI, Console
 
 
 def draw_told(run: Run, out: Path) -> None:
-    """Write `<clip id>.png` of the plan's test clips to `out`, each drawn from its label and attributes in words."""
+    """Write `<clip id>.png` for the run's test clips, each sampled from its label and attributes in words."""
 
     def pictures(clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
         prompts = [run.backbone.prompt(statement(clip.label, clip.attributes)) for clip in clips]
@@ -37,13 +37,13 @@ def draw_told(run: Run, out: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
-    """The command line; the exit code."""
+    """Run the command line, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.oracle_prompt", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, help="the first so many test clips")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--limit", type=int, help="number of test clips")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the images")
     given = parser.parse_args(arguments)
     try:
         draw_told(Run.of(RunRequest(method="sd-text", seed=given.seed, limit=given.limit), ui or Console()), given.out)

@@ -1,7 +1,7 @@
-"""Where the time of the suite `mini` goes on this machine: `python -m benchmark.studies.profile`.
+"""Profile of the suite `mini` on this machine: `python -m benchmark.studies.profile`.
 
-All is measured in one process, and what is compared is measured in turns: machines differ, and one machine differs
-from hour to hour, so ratios are what to read. Networks, training and sampling are the project's own, only watched.
+Everything is measured in one process, and alternatives are measured in turns: machines differ, and one machine differs
+from hour to hour, so ratios are more reliable than seconds. Networks, training and sampling are the project's own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.dry_run.trace import Parts, Trace, median, total
 from benchmark.method import RunContext, make_settings
 from benchmark.mini.data import make_picture, make_sound
 from benchmark.records.record import RunRecord
@@ -44,35 +45,38 @@ from metrics.scorers.base import AudioScorer, ImageScorer
 
 if TYPE_CHECKING:
     from benchmark.backbone import Backbone
-from benchmark.dry_run.trace import Parts, Trace, median, total
 
 SUITE, METHOD, DEVICE = "mini", "audiotoken", "cpu"
 
 
 class Size(NamedTuple):
-    """How much is measured."""
+    """Extent of the measurements."""
 
     clips: int = 72
     """Clips of the training split."""
     scored: int = 64
-    """Pictures and sounds that a scorer gets."""
+    """Images, and sounds, that a scorer gets."""
     steps: int = 7
-    """Training steps of a turn; the first is not counted."""
+    """Training steps per turn; the first one is not counted."""
     rounds: int = 3
-    """Turns of what is compared, and repeats of what is not."""
+    """Turns of alternatives that are compared, and repetitions of everything else."""
 
 
 class Figure(NamedTuple):
-    """One line of the report; a ratio has the unit "x", a share "%"."""
+    """Line of the report."""
 
     section: str
+    """Title of the table."""
     what: str
+    """What is measured."""
     value: float | str
+    """Its value."""
     unit: str = ""
+    """Unit of a number: "x" for a ratio, "%" for a share."""
 
 
 def timed(call: Callable[[], object], repeats: int) -> float:
-    """Median seconds of a call, after one that is not counted."""
+    """Return the median seconds of a call, after a first one that is not counted."""
     trace = Trace()
     laps = []
     for _ in range(repeats + 1):
@@ -83,7 +87,10 @@ def timed(call: Callable[[], object], repeats: int) -> float:
 
 
 def product_rates() -> dict[str, float]:
-    """GFLOP/s of a product of 1024 x 1024 matrices, and of a 3 x 3 convolution, 128 channels, batch 64, 16 x 16."""
+    """Measure the GFLOP/s of a product of 1024 x 1024 matrices and of a convolution.
+
+    The convolution has 3 x 3 kernels, 128 channels, a batch of 64 and 16 x 16 pixels.
+    """
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
         name = str(dtype).removeprefix("torch.")
@@ -97,11 +104,11 @@ def product_rates() -> dict[str, float]:
 
 
 def unet_flops(backbone: Backbone) -> tuple[int, int]:
-    """Floating-point operations of the U-Net for one latent: forward, and backward to its conditioning.
+    """Count the U-Net's floating-point operations for one latent: forward, and backward to its conditioning.
 
-    Those of matrix products and convolutions, an addition and a multiplication being two. Attention is taken apart into
-    products while counting: in some versions of torch (2.11) the counter sees nothing of a CPU's fused attention. The
-    weights are frozen: no gradient of theirs is computed, and none is counted.
+    The operations of matrix products and convolutions are counted; an addition and a multiplication are two. Attention
+    is computed as separate products: in some versions of torch (2.11) the counter does not see a CPU's fused attention.
+    The weights are frozen, so their gradients are neither computed nor counted.
     """
     config = backbone.unet.config
     noisy = torch.randn(1, config.in_channels, config.sample_size, config.sample_size)
@@ -121,7 +128,10 @@ UNET, DECODER, AROUND = "U-Net", "VAE decoder", "guidance, scheduler, the rest"
 
 @contextlib.contextmanager
 def watched_training(backbone: Backbone, trace: Trace) -> Iterator[None]:
-    """Divide training steps into parts. The U-Net's backward pass ends when its conditioning's gradient is complete."""
+    """Divide the training steps within the block into parts.
+
+    The U-Net's backward pass ends when the gradient of its conditioning is complete.
+    """
 
     def mark(unet: nn.Module, given: Sequence[Any], made: Any) -> None:
         made.sample.register_hook(lambda _: trace.enter(BACKWARD))
@@ -136,7 +146,11 @@ def watched_training(backbone: Backbone, trace: Trace) -> Iterator[None]:
 
 
 class Laps(Silent):
-    """Takes a lap of `trace` at every training step that is reported."""
+    """UI that takes a lap of a trace at every reported training step.
+
+    Attributes:
+        laps: Seconds by part of each step.
+    """
 
     def __init__(self, trace: Trace) -> None:
         super().__init__()
@@ -145,6 +159,8 @@ class Laps(Silent):
 
     @contextlib.contextmanager
     def task(self, what: str, total: int, unit: str) -> Iterator[Advance]:
+        """Yield a function that takes a lap for each step; for other units, one that does nothing."""
+
         def advance(done: int) -> None:
             lap = self.trace.lap(BATCH)
             if done:
@@ -154,7 +170,13 @@ class Laps(Silent):
 
 
 class Profile:
-    """The parts of the suite on its first training clips; what has to be written goes to `folder`."""
+    """Measurements of the suite's parts on its first training clips.
+
+    Args:
+        folder: Folder for temporary files.
+        size: Extent of the measurements.
+        say: Receives remarks on the progress.
+    """
 
     def __init__(self, folder: Path, size: Size, say: Callable[[str], None]) -> None:
         self.folder, self.size, self.say = folder, size, say
@@ -170,12 +192,12 @@ class Profile:
         self.flops = unet_flops(self.backbone)
 
     def figures(self) -> list[Figure]:
-        """All of the report."""
+        """Measure everything, and return the lines of the report."""
         measured = [*self.training(), *self.sampling(), *self.preparing(), *self.scoring(), *self.whole_run()]
         return [*self.machine(), *measured]
 
     def machine(self) -> Iterator[Figure]:
-        """What the rest was measured on."""
+        """Yield facts of the machine, and its rates while the rest was measured."""
         facts = {
             "cores, threads": f"{os.cpu_count()}, {torch.get_num_threads()}",
             "instructions": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
@@ -187,7 +209,11 @@ class Profile:
         yield from (Figure(section, what, rate, "GFLOP/s") for what, rate in median(self.products).items())
 
     def fit(self, dtype: torch.dtype) -> tuple[Any, list[Parts]]:
-        """Fit anew for a few steps, under autocast unless in single precision: the method, and the steps' parts."""
+        """Fit a new method for a few steps, under autocast unless `dtype` is float32.
+
+        Returns:
+            The method, and the seconds by part of each step but the first.
+        """
         self.say(f"training in {dtype}")
         self.fits += 1
         folder = self.folder / f"fit{self.fits}"
@@ -196,7 +222,7 @@ class Profile:
         method = found(make_settings(found, {name: str(value) for name, value in budget.items()}))
         ui = Laps(Trace())
         method.setup(RunContext(self.suite, self.backbone, self.clips, 0, folder, self.folder, DEVICE, ui))
-        # a cache of rounded weights would hold on to the embedder's of the first step
+        # A cache of rounded weights would keep the embedder's weights of the first step.
         lowered = torch.autocast(DEVICE, dtype, enabled=dtype != torch.float32, cache_enabled=False)
         with lowered, watched_training(self.backbone, ui.trace):
             method.fit(self.clips)
@@ -204,7 +230,7 @@ class Profile:
         return method, ui.laps[1:]
 
     def training(self) -> Iterator[Figure]:
-        """The audio token's training step."""
+        """Measure the training step of the audio token."""
         single: list[Parts] = []
         lowered: list[Parts] = []
         for _ in range(self.size.rounds):
@@ -230,7 +256,7 @@ class Profile:
         self.cost["step"] = seconds
 
     def sampling(self) -> Iterator[Figure]:
-        """Sampling of one batch of the suite."""
+        """Measure the sampling of one batch of the suite."""
         generation, own = self.suite.generation, self.suite.backbone.dtype
         clips = self.clips[: generation.batch_size]
         embeds = self.method.condition(clips).prompt_embeds
@@ -263,7 +289,7 @@ class Profile:
         self.cost["drawn"] = seconds[own] / len(clips)
         yield Figure(section, "time", seconds[own], "s")
         yield from shares(section, median(laps[own]))
-        # at every step a picture passes the U-Net with its prompt and with the negative one
+        # At every step the U-Net is evaluated with an image's prompt and with the negative one.
         flops = 2 * generation.steps * len(clips) * self.flops[0]
         for dtype in ("float32", "bfloat16"):
             yield from self.against(section, flops / median(laps[dtype])[UNET], dtype)
@@ -276,7 +302,7 @@ class Profile:
             network.to(memory_format=memory_format)
 
     def against(self, section: str, rate: float, dtype: str) -> Iterator[Figure]:
-        """The U-Net's arithmetic rate, and its share of the machine's in the same turns."""
+        """Yield the U-Net's arithmetic rate, and its share of the machine's rates in the same turns."""
         products = median(self.products[-self.size.rounds :])
         yield Figure(section, f"U-Net's arithmetic rate, {dtype}", rate / 1e9, "GFLOP/s")
         for product in ("torch.mm", "conv2d 3x3 channels_last"):
@@ -284,7 +310,7 @@ class Profile:
             yield Figure(section, f"U-Net's rate : {product}, {dtype}", 100 * share, "%")
 
     def preparing(self) -> Iterator[Figure]:
-        """What happens once to a clip."""
+        """Measure the work that is done once per clip."""
         self.say("world, features, latents")
         few = range(min(36, len(self.clips)))
         encoder = ENCODERS.get(f"{SUITE}/beats")(self.suite, DEVICE)
@@ -308,13 +334,13 @@ class Profile:
             yield Figure("Once a clip", what, 1e3 * self.cost[what], "ms")
 
     def scoring(self) -> Iterator[Figure]:
-        """Each scorer by itself."""
+        """Measure each scorer by itself."""
         count = min(self.size.scored, len(self.clips))
         pictures = [clip.picture() for clip in self.clips[:count]]
         sounds = [self.suite.sound(clip) for clip in self.clips[:count]]
         section = f"Scoring of {count} pictures or sounds"
         roles = self.suite.scorers
-        # the pictures that were drawn and the true frames; every sound once
+        # Generated images and true frames are both scored, sounds once.
         self.cost["scored"] = 0.0
         for name in dict.fromkeys(filter(None, (roles.image_audio_space, roles.audio, roles.image, roles.audio_label))):
             self.say(f"scoring with {name}")
@@ -329,7 +355,7 @@ class Profile:
                 yield Figure(section, f"{name}, sounds", seconds, "s")
 
     def whole_run(self) -> Iterator[Figure]:
-        """What the suite's counts make of the figures above: a run from an empty cache, start-up left out."""
+        """Extrapolate the figures to a run of the whole suite from an empty cache, without start-up."""
         data, cost = self.suite.data, self.cost
         clips = data.train + data.test
         alone, together = (cost[f"its BEATs features, {n}"] for n in ("one clip at a time", "8 clips at a time"))
@@ -348,13 +374,13 @@ class Profile:
 
 
 def shares(section: str, parts: Parts) -> Iterator[Figure]:
-    """Each part's share of all."""
+    """Yield the share of each part in the total."""
     whole = sum(parts.values())
     yield from (Figure(section, name, 100 * seconds / whole, "%") for name, seconds in parts.items())
 
 
 def to_markdown(figures: Sequence[Figure]) -> str:
-    """A table a section."""
+    """Return Markdown with one table per section."""
     lines = []
     for section, rows in groupby(figures, key=lambda figure: figure.section):
         lines += ["", f"**{section}**", "", "| | |", "|---|---|", *(f"| {row.what} | {_shown(row)} |" for row in rows)]
@@ -374,9 +400,15 @@ def _shown(figure: Figure) -> str:
 
 
 def curve(runs: Path) -> str:
-    """A table of the scores over the training steps, from the runs of `METHOD` that differ from a default run in those.
+    """Return a table of the scores over the number of training steps.
 
-    Several seeds are averaged. Raises UserError where there is no such run.
+    It is made from the runs of `METHOD` that differ from a default run in the number of steps only. Seeds are averaged.
+
+    Args:
+        runs: Folder of the runs.
+
+    Raises:
+        UserError: The folder contains no suitable run.
     """
     plan = Plan.of(RunRequest(suite=SUITE, method=METHOD), Silent())
     suite, free = plan.suite, {"steps"}
@@ -384,13 +416,15 @@ def curve(runs: Path) -> str:
     by_steps: dict[int, list[RunRecord]] = defaultdict(list)
     for stored in Store(runs).records(SUITE).records:
         record = stored.record
-        # records leave out what was not set
+        # Records leave out settings that were not set.
         rest = {key: value for key, value in record.method.settings.items() if key not in free and value is not None}
         same = record.suite.fingerprint == suite.fingerprint() and record.limit is None
         if same and record.method.name == METHOD and rest == default:
             by_steps[record.method.settings["steps"]].append(record)
     if not by_steps:
-        raise UserError(f"{runs} holds no run of {METHOD}: `bench run --method {METHOD} --set steps=100` makes one")
+        raise UserError(
+            f"{runs} contains no run of {METHOD}: make one with `bench run --method {METHOD} --set steps=100`"
+        )
     lines = [f"| {' | '.join(['steps', 'seeds', *suite.headline])} |", "|---|---|" + "---|" * len(suite.headline)]
     for steps, records in sorted(by_steps.items()):
         cells = [str(steps), str(len(records))]
@@ -403,23 +437,27 @@ def curve(runs: Path) -> str:
 
 
 def fill(page: Path, name: str, text: str) -> None:
-    """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page. Raises UserError without them."""
+    """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page.
+
+    Raises:
+        UserError: The page lacks the marks.
+    """
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     written = page.read_text(encoding="utf-8") if page.is_file() else ""
     before, found, rest = written.partition(start)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise UserError(f"{page} has no lines {start} and {end}: put them where the text shall stand")
+        raise UserError(f"{page} has no lines {start} and {end}: put them where the text should be")
     write_atomic(page, f"{before}{start}\n{text.strip()}\n{end}{after}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, or read the curve, and print or write it. Exit status 2 for wrong use."""
+    """Measure, or make the curve from runs, and print or write the result; return the exit code, 2 for wrong use."""
     parser = argparse.ArgumentParser(prog="python -m benchmark.studies.profile", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page instead of printing it")
     parser.add_argument(
-        "--curve", type=Path, metavar="RUNS", help="measure nothing: scores over steps, from these runs"
+        "--curve", type=Path, metavar="RUNS", help="instead of measuring, print scores over steps from these runs"
     )
     given = parser.parse_args(arguments)
     quiet_libraries()

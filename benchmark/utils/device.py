@@ -1,4 +1,4 @@
-"""Devices that networks run on: names, which one "auto" is, and how much memory was used."""
+"""Devices that networks run on: their names, the choice that "auto" makes, and peak memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def check_device(name: str) -> None:
-    """Raise UserError for a name that no device has; imports nothing."""
+    """Check the form of a device's name, without importing torch.
+
+    Raises:
+        UserError: The name is neither one of `DEVICES` nor "cuda:N".
+    """
     if name not in DEVICES and not re.fullmatch(r"cuda:\d+", name):
         raise UserError(f"--device {name!r}: choose one of {', '.join(DEVICES)}, cuda:N")
 
@@ -20,10 +24,10 @@ def check_device(name: str) -> None:
 def find_device(name: str) -> str:
     """Return the device that `name` stands for on this machine: "cpu", "cuda", "cuda:1", "mps".
 
-    "auto" is the best one that is there. One of several processes gets an accelerator of its own.
+    "auto" is the first of cuda, mps and cpu that is available. Each of several processes gets its own accelerator.
 
     Raises:
-        UserError: The device is not there.
+        UserError: The device is not available.
     """
     import torch
 
@@ -32,21 +36,22 @@ def find_device(name: str) -> str:
         return own_device(next(device for device in ("cuda", "mps", "cpu") if there[device]))
     kind, _, number = name.partition(":")
     if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
-        raise UserError(f"--device {name}: there is none on this machine; leave it out, or give cpu")
+        raise UserError(f"--device {name} is not available on this machine: leave the option out, or use cpu")
     return own_device(name)
 
 
 def device_type(device: str) -> str:
-    """Return the kind of a device: what results may depend on.
+    """Return the kind of a device, without its number: results may depend on the kind alone.
 
-    >>> device_type("cuda:1")
-    'cuda'
+    Example:
+        >>> device_type("cuda:1")
+        'cuda'
     """
     return device.partition(":")[0]
 
 
 def peak_memory(device: str) -> int:
-    """Return the highest memory use so far, in bytes: of the accelerator `device`, on a CPU of this process."""
+    """Return the peak memory use so far, in bytes: that of the accelerator, or of this process on a CPU."""
     if device_type(device) == "cuda":
         import torch
 

@@ -1,7 +1,7 @@
-"""The processes that `accelerate launch` (or `torchrun`) starts: which one this is, and what they tell each other.
+"""Communication among the processes that `accelerate launch` (or `torchrun`) starts.
 
-One process alone is the usual case: then nothing here imports or does anything. Several share a file system; the first
-one writes what is written once.
+A single process is the usual case: then nothing here imports or does anything. Several processes share a file system,
+and the first one writes the files that are written once.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The others wait for what one does alone, listening to a whole training set for one.
+# The others wait while one process works alone, for instance while it encodes the sounds of a whole training set.
 PATIENCE = timedelta(days=7)
 
 
 def world() -> int:
-    """Number of processes."""
+    """Return the number of processes."""
     return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def rank() -> int:
-    """Number of this process, from 0."""
+    """Return the number of this process, from 0."""
     return int(os.environ.get("RANK") or 0) if world() > 1 else 0
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes and talks."""
+    """Return whether this process is the first one, which writes files and reports progress."""
     return rank() == 0
 
 
 def own_device(device: str) -> str:
-    """`device`, or for one of several processes on a machine with accelerators the one that is its own."""
+    """Return `device`, or this process's own accelerator if it is "cuda" and there are several processes."""
     return f"{device}:{os.environ.get('LOCAL_RANK') or 0}" if world() > 1 and device == "cuda" else device
 
 
 def mine(items: Sequence[T]) -> Sequence[T]:
-    """This process's share: every `world()`-th item."""
+    """Return this process's share of `items`: every `world()`-th one, from `rank()` on."""
     return items[rank() :: world()]
 
 
 def agree(value: T) -> T:
-    """The first process's `value`, in all of them."""
+    """Return the first process's `value` in every process."""
     if world() == 1:
         return value
     box = [value]
@@ -56,7 +56,10 @@ def agree(value: T) -> T:
 
 
 def gather(items: Sequence[T]) -> list[T]:
-    """What `mine` shared out, each process giving as many items as it was given, in the order of the whole."""
+    """Return the items of all processes in the order of the sequence that `mine` shared out.
+
+    Each process gives as many items as its share had.
+    """
     if world() == 1:
         return list(items)
     parts: list[Any] = [None] * world()
@@ -68,15 +71,21 @@ def gather(items: Sequence[T]) -> list[T]:
 
 
 def collect(value: T) -> list[T]:
-    """`value` of every process, in their order."""
+    """Return the `value` of every process, in the order of the processes."""
     return gather([value])
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """Rows (b, ...) of every process -> all of them, interleaved as `mine` shared them out.
+    """Return the rows of all processes, interleaved as `mine` shared them out.
 
-    Every process gives as many. Gradients flow to this process's own rows only, so the gradients of what is computed
-    from all rows are to be summed over the processes.
+    Gradients flow to this process's own rows only, so gradients of anything that is computed from all rows must be
+    summed over the processes.
+
+    Args:
+        rows: This process's rows, of shape (b, ...); b is the same in every process.
+
+    Returns:
+        All rows, of shape (b * world(), ...).
     """
     if world() == 1:
         return rows
@@ -89,7 +98,7 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 
 def sum_over_processes(tensors: Sequence[Tensor]) -> None:
-    """Add up each of `tensors` (of one type, on one device) over the processes, in place."""
+    """Sum each of `tensors` (of one dtype, on one device) over the processes, in place."""
     if world() == 1 or not tensors:
         return
     import torch
@@ -101,7 +110,7 @@ def sum_over_processes(tensors: Sequence[Tensor]) -> None:
 
 
 def wait() -> None:
-    """Go on when all processes have come here."""
+    """Wait until every process has arrived here."""
     if world() > 1:
         _group().barrier()
 
@@ -113,7 +122,7 @@ def _group() -> Any:
 
     gpu = torch.cuda.is_available()
     if not torch.distributed.is_initialized():
-        # before accelerate, which would take NCCL alone: that carries no tensor of the CPU
+        # Before accelerate, which would choose NCCL alone: that cannot carry tensors of the CPU.
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=PATIENCE)
     PartialState(cpu=not gpu)
     return torch.distributed

@@ -1,4 +1,4 @@
-"""Where this package lies, where it may keep files, and environment variables that are set for a while."""
+"""Locations of the package and of its cache, and temporary environment variables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-"""The folder of the package `benchmark`. Whatever looks for files that ship, or for the checkout, starts here."""
+"""Folder of the package `benchmark`, from which shipped files and the checkout are located."""
 
 
 def cache_dir() -> Path:
-    """Return the folder for what can be computed again: BENCH_CACHE, else the user's cache folder; it may not exist."""
+    """Return the folder for results that can be recomputed: BENCH_CACHE, else the user's cache folder.
+
+    The folder need not exist.
+    """
     from platformdirs import user_cache_dir
 
     return Path(os.environ.get("BENCH_CACHE") or user_cache_dir("audio2image-bench", appauthor=False)).expanduser()
@@ -20,7 +23,7 @@ def cache_dir() -> Path:
 
 @contextmanager
 def environment(values: Mapping[str, object]) -> Iterator[None]:
-    """Set the variables in `values` (as text) inside the block, also for processes that start there."""
+    """Set the environment variables in `values` (converted to text) within the block, also for child processes."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update({name: str(value) for name, value in values.items()})
     try:

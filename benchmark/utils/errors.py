@@ -1,4 +1,4 @@
-"""What goes wrong because of what the user gave, as opposed to because of a fault of ours."""
+"""Errors that reach the user as plain lines, and helpers that word them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from collections.abc import Iterable, Sequence
 
 
 class BenchError(Exception):
-    """Base of the errors that the command line prints as plain lines, without a traceback."""
+    """Base class of errors that the command line prints as plain lines, without a traceback."""
 
     exit_code = 1
 
 
 class UserError(BenchError):
-    """Wrong use or bad input: every problem is one line that names the bad value and the way out.
+    """Wrong use or bad input; the command line exits with code 2.
 
-    Exit code 2. `problems` holds the lines; several are listed at once so that a user mends them together.
+    Each problem is one line that names the bad value and says how to fix it. All problems are listed at once, so that
+    they can be fixed together.
+
+    Args:
+        problems: One line, or a sequence of lines.
+
+    Attributes:
+        problems: The lines, as a list.
     """
 
     exit_code = 2
@@ -26,14 +33,15 @@ class UserError(BenchError):
 
 
 class RunError(BenchError):
-    """The work itself failed after it began (a full disk, a method that returned nonsense). Exit code 1."""
+    """Failure of the work itself after it began (a full disk, a method that returned nonsense). Exit code 1."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for an unknown `name` of a `kind`, with the nearest known names.
+    """Return the error for an unknown `name` of a `kind`, with the nearest known names.
 
-    >>> str(unknown("method", "audiotokn", ["audiotoken", "shuffled"]))
-    "unknown method 'audiotokn': did you mean 'audiotoken'? (known: audiotoken, shuffled)"
+    Example:
+        >>> str(unknown("method", "audiotokn", ["audiotoken", "shuffled"]))
+        "unknown method 'audiotokn': did you mean 'audiotoken'? (known: audiotoken, shuffled)"
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
@@ -44,8 +52,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 def listed(problems: Sequence[str], most: int = 10) -> list[str]:
     """Return the first `most` problems of one kind, and a line that counts the others.
 
-    >>> listed(["a is missing", "b is missing", "c is missing"], most=1)
-    ['a is missing', '... and 2 more like it']
+    Example:
+        >>> listed(["a is missing", "b is missing", "c is missing"], most=1)
+        ['a is missing', '... and 2 more like it']
     """
     rest = len(problems) - most
     return [*problems[:most], f"... and {rest} more like it"] if rest > 0 else list(problems)

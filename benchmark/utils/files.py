@@ -1,4 +1,4 @@
-"""Writing and identifying files: every file appears whole or not at all."""
+"""Atomic writing of files (each appears whole or not at all), and hashes that identify them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from typing import Any
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`: on success it is synced and replaces `path`, otherwise it is removed."""
+    """Yield a temporary path beside `path`.
+
+    When the block succeeds, the temporary file is synced and replaces `path`; otherwise it is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -34,21 +37,28 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) to `path` atomically, making its folder if need be."""
+    """Write `data` (text as UTF-8) to `path` atomically; its folder is created if necessary."""
     with replacing(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def save_atomic(path: Path, save: Callable[[Path], Any]) -> None:
-    """Let `save(temporary path)` write a file that then takes `path`'s place."""
+    """Call `save(temporary path)`, and atomically move the file that it wrote to `path`."""
     with replacing(path) as temporary:
         save(temporary)
 
 
 def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[Any]) -> None:
-    """Write an array of `shape` to `path` (.npy) from consecutive blocks of its rows, atomically.
+    """Write an array to `path` (.npy) from consecutive blocks of its rows, atomically.
 
-    Written, not mapped: where the disk is full a mapped file ends the process (SIGBUS) instead of raising OSError.
+    The file is written, not memory-mapped: on a full disk a mapped file ends the process (SIGBUS) instead of raising
+    OSError.
+
+    Args:
+        path: The .npy file.
+        shape: Shape of the whole array.
+        dtype: Type of its elements, to which every block is converted.
+        blocks: Arrays whose concatenated rows are the whole array.
     """
     import numpy as np
 
@@ -64,16 +74,20 @@ def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[A
 
 
 def canonical_json(value: Any) -> str:
-    """`value` as JSON with sorted keys and no spaces: the text that identities are hashed from. NaN is refused."""
+    """Return `value` as JSON with sorted keys and no spaces, the text that identities are hashed from.
+
+    Raises:
+        ValueError: `value` contains NaN or an infinite number.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest(value: Any) -> str:
-    """sha256 (hex) of `value`'s canonical JSON."""
+    """Return the sha256 (hex) of `value`'s canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:
-    """sha256 (hex) of a file's bytes."""
+    """Return the sha256 (hex) of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The base of everything that is read from a file or stored in one: immutable, without unknown fields."""
+"""Base class of the models that are read from files or stored in them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """A pydantic model whose values cannot be changed, which refuses unknown fields and numbers that are not finite."""
+    """Immutable pydantic model that refuses unknown fields and numbers that are not finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)

@@ -1,4 +1,4 @@
-"""What the work says while it goes on: progress, remarks and warnings, all on stderr."""
+"""Progress, remarks and warnings of running work, all on stderr."""
 
 from __future__ import annotations
 
@@ -21,26 +21,37 @@ Advance = Callable[[int], None]
 
 
 class UI(Protocol):
-    """What the functions of this package talk to; they never print."""
+    """Interface through which the functions of this package report progress; they never print."""
 
     def task(self, what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-        """A piece of work of `total` units (a plural: "images"), 0 if nobody knows how many.
+        """Show a piece of work while the block runs. Tasks may be nested.
 
-        It yields `advance(done since the last call)`. Tasks may be nested.
+        Args:
+            what: Name of the work.
+            total: Number of units; 0 if it is unknown.
+            unit: Plural of the unit, such as "images".
+
+        Returns:
+            A context manager that yields `advance(units done since the last call)`.
         """
         ...
 
     def say(self, line: str) -> None:
-        """A remark on what goes on."""
+        """Show a remark on what is going on."""
         ...
 
     def warn(self, line: str) -> None:
-        """Something that the reader of the results should know."""
+        """Show something that the reader of the results should know."""
         ...
 
 
 class Silent:
-    """Shows nothing. `said` and `warnings` hold the lines."""
+    """UI that shows nothing and keeps the lines.
+
+    Attributes:
+        said: The remarks so far.
+        warnings: The warnings so far.
+    """
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -48,17 +59,24 @@ class Silent:
 
     @contextlib.contextmanager
     def task(self, what: str, total: int, unit: str) -> Iterator[Advance]:
+        """Yield a function that does nothing."""
         yield lambda done: None
 
     def say(self, line: str) -> None:
+        """Append a remark to `said`."""
         self.said.append(line)
 
     def warn(self, line: str) -> None:
+        """Append a warning to `warnings`."""
         self.warnings.append(line)
 
 
 class Console:
-    """Bars where stderr is a terminal, otherwise plain lines: at the start, every `interval` seconds, at the end."""
+    """UI on stderr: progress bars on a terminal, plain lines elsewhere.
+
+    Args:
+        interval: Seconds between the plain lines of a task, which also has one at its start and one at its end.
+    """
 
     def __init__(self, interval: float = 15.0) -> None:
         self.interval = interval
@@ -67,15 +85,17 @@ class Console:
         self._open = 0
 
     def say(self, line: str) -> None:
+        """Print a remark."""
         self._print(line)
 
     def warn(self, line: str) -> None:
-        """The same warning is shown once."""
+        """Print a warning; equal ones are printed once."""
         if line not in self._warned:
             self._warned.add(line)
             self._print(f"warning: {line}", style="yellow")
 
     def task(self, what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+        """Show a bar, or lines, while the block runs."""
         return self._bar(what, total, unit) if _is_terminal() else self._lines(what, total, unit)
 
     @contextlib.contextmanager
@@ -138,19 +158,21 @@ class Console:
 
 
 def rate(speed: float) -> str:
-    """A speed with three digits.
+    """Return a speed with three significant digits, or as a whole number from 100 upwards.
 
-    >>> rate(1234.5), rate(12.345), rate(0.1234)
-    ('1234', '12.3', '0.123')
+    Example:
+        >>> rate(1234.5), rate(12.345), rate(0.1234)
+        ('1234', '12.3', '0.123')
     """
     return f"{speed:.0f}" if speed >= 100 else f"{speed:.3g}"
 
 
 def clock(seconds: float) -> str:
-    """A duration.
+    """Return a duration as text.
 
-    >>> clock(0.42), clock(75), clock(3725)
-    ('0.4 s', '1:15', '1:02:05')
+    Example:
+        >>> clock(0.42), clock(75), clock(3725)
+        ('0.4 s', '1:15', '1:02:05')
     """
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -162,9 +184,9 @@ def clock(seconds: float) -> str:
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' own bars, remarks and warnings out of the output. Call it before they are imported.
+    """Keep the progress bars, remarks and warnings of libraries out of the output. Call it before they are imported.
 
-    What the environment sets already is left as it is; python's own -W and PYTHONWARNINGS keep their effect.
+    Environment variables that are set already are left alone; Python's -W and PYTHONWARNINGS keep their effect.
     """
     for name, value in {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -1,4 +1,4 @@
-"""One lazy registry for everything that is found by name: methods, suites, metrics, scorers."""
+"""Lazy registry of named objects: methods, suites, metrics, scorers."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ class _Entry:
     target: Any
     origin: str
     announced_by: str | None = None
-    """The distribution whose entry point it is; None for what was registered here."""
+    """Distribution of the entry point; None for a name bound by `register`."""
 
 
 class Registry(Generic[T]):
-    """Names of one `kind` of thing, each bound to an object or to a `module:object` that is imported on first use.
+    """Names of one kind of object, each bound to an object or to a `module:object` that is imported on first use.
 
-    `kind` is the word used in messages ("method"). With `entry_point_group` (such as ``bench.methods``), what other
-    installed packages announce under that group is listed too; their code is imported only by `get`.
+    Args:
+        kind: Word for the kind of object in messages, such as "method".
+        entry_point_group: Group of entry points, such as `bench.methods`, whose names are listed too. The code of the
+            packages that announce them is imported by `get` only.
 
-    >>> colours = Registry[str]("colour")
-    >>> colours.register("separator", "os:sep", aliases=["sep"])
-    >>> colours.names()
-    ['separator']
-    >>> import os; colours.get("sep") == os.sep
-    True
+    Example:
+        >>> colours = Registry[str]("colour")
+        >>> colours.register("separator", "os:sep", aliases=["sep"])
+        >>> colours.names()
+        ['separator']
+        >>> import os; colours.get("sep") == os.sep
+        True
     """
 
     def __init__(self, kind: str, entry_point_group: str | None = None) -> None:
@@ -52,9 +55,15 @@ class Registry(Generic[T]):
         self._scanned = False
 
     def register(self, name: str, target: T | str, aliases: Sequence[str] = ()) -> None:
-        """Bind `name` to an object, or to the text ``package.module:object``. Aliases are found but not listed.
+        """Bind a name to an object.
 
-        Raises UserError if a name or an alias is taken or empty, or if a text has another form.
+        Args:
+            name: The name that `names` lists.
+            target: The object, or a text of the form "package.module:object".
+            aliases: Further names, which `get` finds but `names` does not list.
+
+        Raises:
+            UserError: A name or an alias is taken or empty, or a text has another form.
         """
         if isinstance(target, str):
             module, _, attribute = target.partition(":")
@@ -68,9 +77,11 @@ class Registry(Generic[T]):
         self._add(name, _Entry(target, origin), aliases)
 
     def get(self, name: str) -> T:
-        """The object bound to `name` or to an alias; the same object every time.
+        """Return the object bound to a name or to an alias; it is the same object every time.
 
-        Raises UserError if the name is unknown (with the nearest known names) or its target cannot be imported.
+        Raises:
+            UserError: The name is unknown (the message gives the nearest known names), two packages announce it, or
+                its target cannot be imported.
         """
         self._scan()
         name = self._aliases.get(name, name)
@@ -86,16 +97,20 @@ class Registry(Generic[T]):
         return self._loaded[name]
 
     def names(self) -> list[str]:
-        """Every name, sorted; aliases left out. Imports none of the targets."""
+        """Return all names without the aliases, sorted. Imports none of the targets."""
         self._scan()
         return sorted(self._entries)
 
     def items(self) -> Iterator[tuple[str, T]]:
-        """Each name with its object, sorted by name; imports the targets one by one."""
+        """Iterate over the names with their objects, sorted by name; imports the targets one by one."""
         return ((name, self.get(name)) for name in self.names())
 
     def origin(self, name: str) -> str:
-        """Where `name` comes from: ``module:object``, with the distribution if an entry point announced it."""
+        """Return where `name` comes from: "module:object", with the distribution if an entry point announced it.
+
+        Raises:
+            UserError: The name is unknown.
+        """
         self._scan()
         name = self._aliases.get(name, name)
         if name not in self._entries:
@@ -107,7 +122,7 @@ class Registry(Generic[T]):
         return name in self._entries or name in self._aliases
 
     def _add(self, name: str, entry: _Entry, aliases: Sequence[str] = ()) -> None:
-        # All names are checked before any is bound, so that a refused registration leaves nothing behind.
+        # All names are checked before one is bound, so that a refused registration changes nothing.
         for taken in [name, *aliases]:
             if not taken:
                 raise UserError(f"a {self.kind} needs a name that is not empty ({entry.origin})")
@@ -121,7 +136,7 @@ class Registry(Generic[T]):
         self._aliases.update(dict.fromkeys(aliases, name))
 
     def refused(self) -> list[tuple[str, str, str]]:
-        """Announcements that were not taken up, as (name, origin, why): their name belongs to another."""
+        """Return the entry points that were not registered, as (name, origin, reason): their name is taken."""
         self._scan()
         return list(self._refused)
 
@@ -137,10 +152,10 @@ class Registry(Generic[T]):
             try:
                 self._add(point.name, _Entry(point.value, origin, point.dist.name if point.dist else "?"))
             except UserError as error:
-                # One package must not make another's name unusable.
+                # A package must not make another one's name unusable.
                 self._refused.append((point.name or "?", origin, error.problems[0]))
                 if known is not None and known.announced_by not in (None, DISTRIBUTION):
-                    # Of two packages with one name neither is meant.
+                    # Neither of two packages that announce one name has a better claim to it.
                     self._ambiguous[point.name] = f"{known.origin} and {origin}"
         self._scanned = True
 
@@ -158,7 +173,7 @@ class Registry(Generic[T]):
 
 
 def _entry_points(group: str) -> list[importlib.metadata.EntryPoint]:
-    """The announcements of a group, this project's own first: nobody else's plug-in takes a name from it."""
+    """Return the entry points of a group, this project's own first, so that no plug-in takes a name from it."""
     found = importlib.metadata.entry_points(group=group)
     return sorted(found, key=lambda point: point.dist is None or point.dist.name != DISTRIBUTION)
 
@@ -168,7 +183,7 @@ def _origin(point: importlib.metadata.EntryPoint) -> str:
 
 
 def _why(error: BaseException) -> str:
-    """An exception in one line; a `sys.exit` too."""
+    """Return an exception, SystemExit included, in one line."""
     if isinstance(error, SystemExit):
         return f"it ends the program (SystemExit: {error.code})"
     text = f"{type(error).__name__}: {error}".strip().splitlines()
@@ -176,17 +191,20 @@ def _why(error: BaseException) -> str:
 
 
 def load_file(target: str) -> Any:
-    """The object that ``path/to/file.py:Class`` names, loaded from that file.
+    """Load the object that "path/to/file.py:Class" names from that file.
 
-    The file's folder is put at the end of `sys.path`, so the file may import what lies beside it. The same unchanged
-    file is executed once a process. Raises UserError, naming the file, if it is missing, fails or lacks the object.
+    The file's folder is appended to `sys.path`, so the file may import its neighbours. An unchanged file is executed
+    once per process.
+
+    Raises:
+        UserError: The file is missing, fails or lacks the object, or `target` has another form.
     """
     text, colon, attribute = target.rpartition(":")
     if not colon or not text.endswith(".py"):
         raise UserError(f"{target!r} does not name an object in a Python file: write it as path/to/file.py:Class")
     path = Path(text).expanduser()
     if not path.is_file():
-        raise UserError(f"{target!r}: there is no file {text!r}")
+        raise UserError(f"{target!r}: file {text!r} does not exist")
     path = path.resolve()
     module_name = f"bench_file_{path.stem}_{digest([str(path), sha256_of(path)])[:8]}"
     module = sys.modules.get(module_name)
@@ -196,7 +214,7 @@ def load_file(target: str) -> Any:
         spec = importlib.util.spec_from_file_location(module_name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        # Dataclasses and pydantic look their module up while the class is being made.
+        # Dataclasses and pydantic look up their module while the class is being created.
         sys.modules[module_name] = module
         try:
             spec.loader.exec_module(module)

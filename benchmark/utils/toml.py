@@ -1,4 +1,4 @@
-"""Reading TOML files that people edit: whatever is wrong is one line with the file, the line and the value."""
+"""Reading of TOML files that people edit: each problem is one line with the file, the line number and the value."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ Place = tuple[str | int, ...]
 
 
 def read_toml(path: Path, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
-    """Return the contents of a TOML file.
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+        parse_float: Converts the text of a float, such as `decimal.Decimal`.
 
     Raises:
-        UserError: The file cannot be read, is not UTF-8, or is not TOML; with the file and the line.
+        UserError: The file cannot be read, is not UTF-8, or is not TOML. The message names the file and the line.
     """
     try:
         data = path.read_bytes()
@@ -44,7 +48,7 @@ def validated(model: type[Model], values: Mapping[str, Any], path: Path) -> Mode
     """Return `values`, read from `path`, as a `model`.
 
     Raises:
-        UserError: A line for each value that does not fit, with the file, its line and the value.
+        UserError: Values do not fit: a line for each of them, with the file, the line number and the value.
     """
     try:
         return model.model_validate(values)
@@ -61,7 +65,7 @@ def validated(model: type[Model], values: Mapping[str, Any], path: Path) -> Mode
 
 
 def _lines(path: Path) -> dict[Place, int]:
-    """The line on which each table and key begins, by its place as pydantic names it."""
+    """Return the line on which each table and key begins, by its place as pydantic names it."""
     found: dict[Place, int] = {}
     counts: dict[Place, int] = {}
     table: Place = ()
@@ -81,6 +85,6 @@ def _lines(path: Path) -> dict[Place, int]:
         elif key := re.match(r"\s*([\w.\"'?@:<>+-]+)\s*=", line):
             place = (*table, *(part.strip("\"'") for part in key[1].split(".")))
             found.setdefault(place, number)
-            # a key with dots in quotes is one name
+            # A quoted key that contains dots is one name.
             found.setdefault((*table, key[1].strip("\"'")), number)
     return found

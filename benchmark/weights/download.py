@@ -1,4 +1,4 @@
-"""Downloading released weights: resumable, compared with what was published, and there only when they are whole."""
+"""Download of released weights: resumable, verified against published hashes, and visible only when complete."""
 
 from __future__ import annotations
 
@@ -26,26 +26,35 @@ BLOCK = 2**20
 TIMEOUT = 15.0
 ATTEMPTS = 4
 PAUSE = 1.0
-"""Seconds before a second attempt; twice as long before each further one."""
+"""Seconds before the second attempt; twice as long before each further one."""
 
 
 class SourceError(Exception):
-    """Why one source did not give a file, as the end of a line "<source> ..."."""
+    """Failure of one source to give a file; the message is the end of a line "<source> ..."."""
 
 
 class Interrupted(SourceError):
-    """A transfer that may go on from where it broke."""
+    """Broken transfer that can be resumed."""
 
 
 class DiskFull(RunError):
-    """No mirror would help."""
+    """Full disk, for which no other source is tried."""
 
 
 def fetch(wanted: Iterable[Network], ui: UI) -> list[dict[str, Any]]:
-    """Get what is not on this machine yet; a row of facts for each network that is there in the end.
+    """Download the networks that are not on this machine yet.
 
-    With HF_HUB_OFFLINE set nothing is downloaded, from anywhere. Every network is tried; then RunError is raised with
-    a line for each source that failed, unless another gave the same files.
+    With HF_HUB_OFFLINE set nothing is downloaded, from any source. Every network is tried before an error is raised.
+
+    Args:
+        wanted: The networks.
+        ui: Progress and remarks.
+
+    Returns:
+        A row for each network: its name, its state ("there" or "fetched"), path and sha256.
+
+    Raises:
+        RunError: A network is missing in the end: a line for each source that failed.
     """
     rows, problems = [], []
     for one in wanted:
@@ -55,7 +64,7 @@ def fetch(wanted: Iterable[Network], ui: UI) -> list[dict[str, Any]]:
             continue
         if offline():
             problems.append(
-                f"{one.name} is not here, and HF_HUB_OFFLINE forbids to fetch it: put it into {_place(one)}"
+                f"{one.name} is not on this machine, and HF_HUB_OFFLINE forbids downloads: put it into {_place(one)}"
             )
             continue
         failures = [] if before is None else [f"{one.name}: {fault}" for fault in faults]
@@ -72,17 +81,20 @@ def fetch(wanted: Iterable[Network], ui: UI) -> list[dict[str, Any]]:
                     ui.say(line)
                 break
             if root is not None:
-                # what is found first hides what was fetched
+                # a damaged copy that is found first hides the fetched one
                 failures += [f"{one.name}: {fault}: delete it" for fault in faults]
         else:
-            problems += [*failures, f"{one.name} was not to be had: get it from {one.home}, put it into {_place(one)}"]
+            problems += [
+                *failures,
+                f"{one.name} could not be downloaded: get it from {one.home} and put it into {_place(one)}",
+            ]
     if problems:
         raise RunError("\n".join(dict.fromkeys(problems)))
     return rows
 
 
 def offline() -> bool:
-    """Whether the user asked huggingface_hub, and with it us, to stay off the network."""
+    """Return whether the user told huggingface_hub, and thereby this package, not to use the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
@@ -95,7 +107,7 @@ def _place(one: Network) -> Path:
 
 
 def _from(source: str, one: Network, ui: UI) -> None:
-    """All files of a network from one source."""
+    """Download all files of a network from one source."""
     if source.startswith(HUB):
         _greet(HubAddress.of(source.format(one.files[0].name)))
     for file in one.files:
@@ -112,10 +124,20 @@ def _from(source: str, one: Network, ui: UI) -> None:
 
 
 def download(url: str, path: Path, file: File, advance: Advance = lambda done: None) -> None:
-    """`url` into `path`, which appears whole and with the published hash, or not at all.
+    """Download a file, which appears complete and with its published hash, or not at all.
 
-    What a broken transfer left lies beside it (`.part`) and is continued by the next attempt, of this call or of a
-    later one, if the server still offers the same bytes. Raises SourceError, or DiskFull.
+    The beginning that a broken transfer leaves is kept beside `path` (`.part`). The next attempt, of this call or of a
+    later one, resumes it if the server still offers the same bytes.
+
+    Args:
+        url: Address of the file.
+        path: Where to write it.
+        file: Its published hash and size.
+        advance: Called with the number of MiB since the last call.
+
+    Raises:
+        SourceError: The source does not give the file.
+        DiskFull: The disk has too little free space.
     """
     from filelock import FileLock
 
@@ -149,31 +171,38 @@ def _all(url: str, part: Path, file: File, advance: Advance) -> None:
             time.sleep(PAUSE * 2**attempt)
 
 
-def _transfer(url: str, part: Path, file: File, advance: Advance) -> None:
-    """One request: the rest of `part`, or everything where the rest alone is not to be had."""
-    start = part.stat().st_size if part.is_file() else 0
+def _ask(url: str, part: Path, file: File, start: int) -> Any:
+    """Open the answer to a request for `file` from byte `start`; None if the server says that no bytes remain."""
     request = urllib.request.Request(url, headers={"User-Agent": "audio2image-bench", "Accept-Encoding": "identity"})
     if start:
         stamp = _stamp(part, url)
         if stamp is None and file.sha256 is None:
-            start = 0  # nothing would tell two versions of the file apart
+            start = 0  # two versions of the file could not be told apart
         else:
             request.add_header("Range", f"bytes={start}-")
             if stamp:
                 request.add_header("If-Range", stamp)
     try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+        return urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # there is no rest: what lies here is not the beginning of what is offered
+        if error.code == 416:  # no bytes remain: either `part` is complete, or it belongs to another file
             if file.size == start:
-                return
+                return None
             _discard(part)
-            raise Interrupted("offers no rest of what was begun") from error
+            raise Interrupted("does not continue the file that was begun") from error
         raise _refusal(error.code) from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         if _is_full(error):
             raise
         raise Interrupted(f"does not answer: {_reason(error)}") from error
+
+
+def _transfer(url: str, part: Path, file: File, advance: Advance) -> None:
+    """Make one request: for the rest of `part`, or for the whole file if the server does not give the rest alone."""
+    start = part.stat().st_size if part.is_file() else 0
+    answer = _ask(url, part, file, start)
+    if answer is None:
+        return
     with answer:
         if "text/html" in answer.headers.get("Content-Type", ""):
             raise SourceError("answers with a web page instead of the file")
@@ -186,7 +215,7 @@ def _transfer(url: str, part: Path, file: File, advance: Advance) -> None:
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length and length.isdigit() else None
         if total is not None and file.size is not None and total != file.size:
-            raise SourceError(f"offers {total} bytes, {file.size} were published")
+            raise SourceError(f"offers {total} bytes instead of the published {file.size}")
         _room(part, (total or file.size or 0) - start)
         _keep_stamp(part, url, answer.headers)
         got = start
@@ -218,7 +247,7 @@ def _refusal(code: int) -> SourceError:
     return Interrupted(f"answers {code}") if code == 429 or code >= 500 else SourceError(f"answers {code}")
 
 
-# What tells versions of a file apart is kept beside its part: no rest is put behind another version's beginning.
+# The server's version tag is kept beside the part, so that the rest of another version is never appended to it.
 
 
 def _stamp_path(part: Path) -> Path:
@@ -248,7 +277,7 @@ def _discard(part: Path) -> None:
 
 
 def free_space(path: Path) -> int:
-    """Bytes that are free where `path` lies, or would lie."""
+    """Return the free bytes of the disk where `path` is, or would be."""
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
@@ -284,7 +313,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _greet(address: HubAddress) -> None:
-    """Ask the hub for a file's facts, once: its client would try for minutes, and say so, before it gave up."""
+    """Ask the hub for a file's metadata once: its client would retry for minutes, with messages, before it gave up."""
     import huggingface_hub
 
     url = huggingface_hub.hf_hub_url(address.repo, address.path, repo_type=address.kind, revision=address.revision)
@@ -293,7 +322,7 @@ def _greet(address: HubAddress) -> None:
 
 
 def _from_hub(address: HubAddress, file: File) -> None:
-    """One file into the hub's own cache, through its own client: it resumes, locks, and knows the user's token."""
+    """Download a file to the hub's own cache with its own client, which resumes, locks and knows the user's token."""
     import huggingface_hub
 
     def get(again: bool) -> Path:
@@ -305,7 +334,7 @@ def _from_hub(address: HubAddress, file: File) -> None:
 
     with _hub_speaks_plainly(address):
         path = get(again=False)
-        # the hub's cache names a large file by its sha256, which counts where nobody else published one
+        # the hub's cache names a large file by its sha256, which stands in for a published one
         known = path.resolve().name
         published = file.sha256 or (known if re.fullmatch("[0-9a-f]{64}", known) else None)
         if published is None or locate.hash_of(path) == published:
@@ -324,14 +353,14 @@ def _hub_speaks_plainly(address: HubAddress) -> Iterator[None]:
     except (SourceError, DiskFull):
         raise
     except errors.GatedRepoError as error:
-        raise SourceError(f"wants its terms accepted on https://huggingface.co/{address.repo} first") from error
+        raise SourceError(f"requires that its terms be accepted on https://huggingface.co/{address.repo}") from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         raise SourceError("does not answer") from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
         raise SourceError(f"does not have {address.path} (404)") from error
     except errors.HfHubHTTPError as error:
         raise _refusal(getattr(error.response, "status_code", 0)) from error
-    except Exception as error:  # its HTTP library's own errors, which change with it
+    except Exception as error:  # errors of the client's HTTP library, which vary with its version
         if _is_full(error):
             raise DiskFull(
                 f"no space left in the hub's cache for {address.path}: make room, or move the cache with HF_HOME; "

@@ -1,4 +1,4 @@
-"""Where released weights lie on this machine, and whether they are what was published."""
+"""Location of released weights on this machine, and their comparison with published hashes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import RunError
 from benchmark.utils.files import digest, sha256_of, write_atomic
-
-if TYPE_CHECKING:
-    from benchmark.suite import Suite
 from benchmark.weights import stand_ins
 from benchmark.weights.catalog import HUB, File, HubAddress, Network, network
 
+if TYPE_CHECKING:
+    from benchmark.suite import Suite
+
 
 def folder() -> Path:
-    """Where `bench fetch` puts what comes from plain links: BENCH_WEIGHTS, else `weights` in the user's cache."""
+    """Return the folder for weights that `bench fetch` downloads from plain links.
+
+    It is BENCH_WEIGHTS, else `weights` in the cache folder.
+    """
     given = os.environ.get("BENCH_WEIGHTS")
     return Path(given).expanduser() if given else cache_dir() / "weights"
 
 
 def target(one: Network) -> Path:
-    """The folder that a network's files are downloaded to, where they do not come from the hub."""
+    """Return the folder to which a network's files are downloaded, unless they come from the hub."""
     return _torch_hub() if one.torch_hub and not os.environ.get("BENCH_WEIGHTS") else folder() / one.name
 
 
@@ -35,7 +38,10 @@ def _torch_hub() -> Path:
 
 
 def roots(one: Network) -> Iterator[Path]:
-    """Where a network's files may lie, best first: one's own folder, what was fetched, torch's and the hub's caches."""
+    """Yield the folders that may contain a network's files, in order of preference.
+
+    BENCH_WEIGHTS comes first, then `weights` in the cache folder, torch's cache and the hub's cache.
+    """
     for root in dict.fromkeys((folder(), cache_dir() / "weights")):
         yield root / one.name
         if len(one.files) == 1:
@@ -48,7 +54,7 @@ def roots(one: Network) -> Iterator[Path]:
 
 
 def hub_root(source: str, file: File) -> Path | None:
-    """The folder in the hub's cache that holds what comes from `source`; None if not even `file` does."""
+    """Return the folder in the hub's cache that contains the files from `source`; None if `file` is missing there."""
     from huggingface_hub import try_to_load_from_cache
 
     kind, repo, revision, path = HubAddress.of(source.format(file.name))
@@ -57,17 +63,20 @@ def hub_root(source: str, file: File) -> Path | None:
 
 
 def absent(one: Network, root: Path) -> list[str]:
-    """Names of the network's files that are not below `root`."""
+    """Return the names of the network's files that are missing below `root`."""
     return [file.name for file in one.files if not (root / file.name).is_file()]
 
 
 def located(one: Network) -> Path | None:
-    """The first folder that holds all of a network's files, or None."""
+    """Return the first folder that contains all of a network's files, or None."""
     return next((root for root in roots(one) if not absent(one, root)), None)
 
 
 def hash_of(path: Path) -> str:
-    """sha256 of a file; remembered for as long as its size and time stay the same, for these files are large."""
+    """Return the sha256 (hex) of a file, which is cached while its size and modification time stay the same.
+
+    The files are large.
+    """
     state = path.stat()
     key = digest([state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns])
     memory = cache_dir() / "hashes" / key[:40]
@@ -77,26 +86,26 @@ def hash_of(path: Path) -> str:
 
 
 def hash_at(one: Network, root: Path) -> str:
-    """What identifies a network's files below `root`: the sha256 of the only one, or that of all their hashes."""
+    """Return the hash that identifies a network's files below `root`: that of a single file, or of all their hashes."""
     if len(one.files) == 1:
         return hash_of(root / one.files[0].name)
     return digest({file.name: hash_of(root / file.name) for file in one.files})
 
 
 def wrong(one: Network, root: Path) -> list[str]:
-    """A line for each file below `root` that is not what was published."""
-    problems = []
-    for file in one.files:
-        if file.sha256 is not None and (found := hash_of(root / file.name)) != file.sha256:
-            problems.append(f"{root / file.name} has sha256 {found[:12]}..., {file.sha256[:12]}... was published")
-    return problems
+    """Return a line for each file below `root` whose hash differs from the published one."""
+    return [
+        f"{root / file.name} has sha256 {found[:12]}..., but {file.sha256[:12]}... was published"
+        for file in one.files
+        if file.sha256 is not None and (found := hash_of(root / file.name)) != file.sha256
+    ]
 
 
 def resolve(suite: Suite) -> Suite:
-    """Return the suite with its weights found: each address replaced by the sha256 of what lies on this machine.
+    """Return the suite with each address among its weights replaced by the sha256 of the files on this machine.
 
-    An address stays where nothing is there, and in a dry run. The fingerprint does not change. Large files are hashed
-    once and remembered.
+    An address remains if the files are missing, and in a dry run. The fingerprint does not change. Large files are
+    hashed once; the hashes are cached.
     """
     if suite.published is not None or not any("://" in value for value in (suite.weights | suite.encoders).values()):
         return suite
@@ -115,9 +124,10 @@ def _in_use(named: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked(suite: Suite, name: str) -> Path:
-    """The folder with the files of the suite's network `name`, compared with the published hashes.
+    """Return the folder with the files of a suite's network, after a comparison with the published hashes.
 
-    Raises RunError, with the way out, for what is missing or is not what was published.
+    Raises:
+        RunError: Files are missing, or differ from the published ones. The message says how to fix it.
     """
     one = network(name)
     root = located(one)

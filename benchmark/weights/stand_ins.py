@@ -1,27 +1,24 @@
-"""Random networks in the place of released ones, for a dry run."""
+"""Random networks that replace the released ones in a dry run."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any
 
 Maker = Callable[[str, Callable[[], Any]], Any]
-"""Called with a network's name and what builds it, returns the network."""
+"""Function of a network's name and of the function that builds it, which returns the network."""
 
 _maker: ContextVar[Maker | None] = ContextVar("maker", default=None)
 
 
 @contextlib.contextmanager
-def made_up(maker: Maker = lambda name, build: build()) -> Iterator[None]:
-    """In this block the full-scale suites have random networks of the true shapes, and no file of theirs is read.
+def random_weights(maker: Maker = lambda name, build: build()) -> Iterator[None]:
+    """Give the full-scale suites random networks of the real shapes within the block, without reading weight files.
 
-    Each of them is made by `maker`, for a caller who wants to watch.
+    Args:
+        maker: Builds each network, which lets the caller observe the construction.
     """
     token = _maker.set(maker)
     try:
@@ -31,11 +28,17 @@ def made_up(maker: Maker = lambda name, build: build()) -> Iterator[None]:
 
 
 def active() -> bool:
-    """Whether released networks are replaced by random ones now."""
+    """Return whether released networks are currently replaced by random ones."""
     return _maker.get() is not None
 
 
 def load(name: str, released: Callable[[], Any], random: Callable[[], Any]) -> Any:
-    """The network `name`: what `released` reads from files, or within `made_up` what `random` builds."""
+    """Return a network: the one that `released` reads, or within `random_weights` the one that `random` builds.
+
+    Args:
+        name: Name of the network.
+        released: Reads the released network from files.
+        random: Builds a network of the same shapes with random parameters.
+    """
     maker = _maker.get()
     return released() if maker is None else maker(name, random)

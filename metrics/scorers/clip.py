@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from metrics.preprocessing import Preprocessing
 from metrics.scorers.base import ImageScorer, TextScorer
 from metrics.tensor_files import check_finite, one_line
 
 if TYPE_CHECKING:
     from open_clip import CLIP
     from PIL.Image import Image
-from metrics.preprocessing import Preprocessing
 
 
 class CLIPScorer(ImageScorer, TextScorer):

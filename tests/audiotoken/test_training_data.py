@@ -12,8 +12,8 @@ import torch
 from audiotoken.features import Listener
 from audiotoken.training_data import Batch, Streamed
 from benchmark.clips import ClipSet
-from benchmark.data.made_up_videos import prepare_made_up
 from benchmark.data.shards import Stream
+from benchmark.data.synthetic_videos import prepare_synthetic
 from benchmark.data.vggsound import Prepared
 from benchmark.registries import BACKBONES, ENCODERS
 from benchmark.suite import load_suite
@@ -25,7 +25,7 @@ Parts = tuple[Listener, Any]
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
     base = tmp_path_factory.mktemp("shards")
-    prepare_made_up(load_suite("mini"), CLIPS, base / "videos", base / "vggsound")
+    prepare_synthetic(load_suite("mini"), CLIPS, base / "videos", base / "vggsound")
     prepared = Prepared.read(base / "vggsound")
     return ClipSet("vggsound train", prepared.clips("train"), tuple(prepared.facts["labels"]), "0" * 64)
 

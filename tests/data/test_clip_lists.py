@@ -77,7 +77,7 @@ def test_another_list_than_the_published_one_is_told(tmp_path: Path) -> None:
 def test_a_list_without_starts_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "vggsound.csv"
     path.write_text(f"ytid,class,set\n{A},dog barking,test\n{B},cat meowing,train\n")
-    with pytest.raises(UserError, match="gives no start of the clips.*may have different labels.*give a list with"):
+    with pytest.raises(UserError, match="gives only video ids.*may have different labels.*give a list with"):
         read_list(path)
 
 

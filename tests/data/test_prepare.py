@@ -25,7 +25,7 @@ from benchmark.clips import Clip, ClipSet
 from benchmark.data.prepare import pipeline as module
 from benchmark.data.prepare.extract import Job, extract_clip
 from benchmark.data.prepare.frames import ClipBest
-from benchmark.data.prepare.pipeline import prepare
+from benchmark.data.prepare.pipeline import Layout, prepare
 from benchmark.data.prepare.tar_writer import ShardWriter
 from benchmark.data.prepare.workers import in_order
 from benchmark.data.shards import Stream, buffered_order
@@ -84,7 +84,7 @@ def folder(files: Path) -> Path:
 
 
 def make(files: Path, out: Path, ui: Any = None, **more: Any) -> dict[str, Any]:
-    options: dict[str, Any] = {"workers": 1, "shard_clips": 3, **more}
+    options: dict[str, Any] = {"workers": 1, "layout": Layout(shard_clips=3), **more}
     return prepare(files / "videos", out, files / "vggsound.csv", ui=ui or Silent(), **options)
 
 
@@ -167,8 +167,8 @@ def test_the_suites_counts_and_frames_are_compared(found: Any) -> None:
     found(ui=ui)
     assert not ui.warnings
     found(ui=ui, test=15_446)
-    assert "4 of 15,446 test clips are there" in ui.warnings[0]
-    with pytest.raises(UserError, match="holds the middle frame of train clips.*--frame clip-best"):
+    assert "4 of 15,446 test clips are present" in ui.warnings[0]
+    with pytest.raises(UserError, match="contains the middle frame of train clips.*--frame clip-best"):
         found("train", train_frame="clip-best")
     assert len(found(train_frame="clip-best")) == 4, "the test clips are right all the same"
     with pytest.raises(UserError, match="no validation clip"):
@@ -185,7 +185,7 @@ def test_missing_unfinished_and_damaged_data_say_the_way_out(
             DATA.clips(suite(), "test", tmp_path, Silent())
         return caught.value.problems
 
-    assert "holds no prepared VGGSound: make it with `bench prepare vggsound" in problems()[0]
+    assert "contains no prepared VGGSound: run `bench prepare vggsound" in problems()[0]
     data = Path(shutil.copytree(folder / "vggsound", tmp_path / "vggsound"))
     tars = sorted((data / "shards").glob("*.tar"))
     with open(tars[0], "ab") as shard:
@@ -282,7 +282,7 @@ def test_bad_files_are_listed_and_left_out(tmp_path: Path) -> None:
             "cannot be decoded",
             "is an empty file",
             "only silence",
-            "has no pictures",
+            "has no video stream",
             "lasts 31 s",
             "cannot be decoded",
         ],
@@ -326,9 +326,9 @@ def test_wrong_use_is_told_at_once_and_before_any_work(files: Path, folder: Path
     fewer = write_list(tmp_path / "fewer.csv", LIST[:4])
     before = (folder / "vggsound" / "dataset.json").read_bytes()
     with pytest.raises(UserError, match=r"prepared otherwise \(list differ\): give -o another folder"):
-        prepare(files / "videos", folder / "vggsound", fewer, shard_clips=3, ui=Silent())
+        prepare(files / "videos", folder / "vggsound", fewer, layout=Layout(shard_clips=3), ui=Silent())
     assert (folder / "vggsound" / "dataset.json").read_bytes() == before
-    with pytest.raises(UserError, match="holds other files and no plan.json"):
+    with pytest.raises(UserError, match="contains other files and no plan.json"):
         make(files, files)
 
 
@@ -355,7 +355,7 @@ def test_a_disk_that_fills_meanwhile_loses_nothing(
         return add(*arguments)
 
     monkeypatch.setattr(ShardWriter, "add", full)
-    monkeypatch.setattr(prepare, "__kwdefaults__", {**(prepare.__kwdefaults__ or {}), "shard_clips": 3})
+    monkeypatch.setattr(prepare, "__kwdefaults__", {**(prepare.__kwdefaults__ or {}), "layout": Layout(shard_clips=3)})
     result = bench(*command)
     assert result.code == 1 and result.err.splitlines()[-1].startswith("bench: no space left on the disk")
     assert "the same command continues" in result.err and not (out / "dataset.json").exists()
@@ -393,11 +393,11 @@ def test_only_what_changed_is_made_again(files: Path, tmp_path: Path, monkeypatc
 KILLED = """
 import sys
 from pathlib import Path
-from benchmark.data.prepare.pipeline import prepare
+from benchmark.data.prepare.pipeline import Layout, prepare
 from benchmark.utils.progress import Silent
 files, out = map(Path, sys.argv[1:])
 if __name__ == "__main__":
-    prepare(files / "videos", out, files / "vggsound.csv", workers=2, shard_clips=3, ui=Silent())
+    prepare(files / "videos", out, files / "vggsound.csv", workers=2, layout=Layout(shard_clips=3), ui=Silent())
 """
 
 
@@ -450,7 +450,7 @@ class Reddest:
 def test_training_frames_are_chosen_by_their_label_and_test_frames_are_not(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(files, tmp_path / "vggsound", choose=Reddest, candidates=5)
+    make(files, tmp_path / "vggsound", choose=Reddest, layout=Layout(candidates=5, shard_clips=3))
     monkeypatch.setenv("BENCH_DATA", str(tmp_path))
     for clip in DATA.clips(suite(train_frame="clip-best", test_frame="middle"), "train", tmp_path, Silent()):
         red = 38 if clip.label == DOG else 22  # shown after 0.9 and 0.1 s
@@ -598,5 +598,5 @@ def test_what_cannot_stream(stream: Any) -> None:
         with pytest.raises(ValueError, match="no stream has"):
             stream(**options)
     loose = ClipSet("loose", (Clip("a", tone(400), None, (DOG,), "train"),), (DOG,))
-    with pytest.raises(ValueError, match="only prepared data stream"):
+    with pytest.raises(ValueError, match="only prepared data can be streamed"):
         Stream(loose, suite(), StreamPlace(0))

@@ -150,10 +150,10 @@ def test_without_usable_data_the_way_out_is_told_before_any_work(world: World, t
     for method in ("sd-text", "audiotoken"):
         result = worlds.bench("run", "--method", method, runs=runs)
         assert result.code == 2 and len(result.err.splitlines()) == 1
-        assert re.search(r"holds no prepared VGGSound: make it with `bench prepare vggsound", result.err)
+        assert re.search(r"contains no prepared VGGSound: run `bench prepare vggsound", result.err)
     world.have(*TRAIN)
     result = worlds.bench("run", "--method", "sd-text", runs=runs)
-    assert result.code == 2 and "holds no test clip" in result.err
+    assert result.code == 2 and "contains no test clip" in result.err
     assert not list(runs.rglob("*.png"))
 
 
@@ -226,7 +226,7 @@ def test_what_is_exported_is_what_is_there(world: World, tmp_path: Path) -> None
     result = worlds.bench("export", "-o", tmp_path / "clips")
     assert result.code == 0, result.err
     warnings = [line for line in result.err.splitlines() if line.startswith("warning")]
-    assert len(warnings) == 1 and "3 of 4 test clips are there: only those are written" in warnings[0]
+    assert len(warnings) == 1 and "3 of 4 test clips are present: only those are written" in warnings[0]
     assert sorted(path.stem for path in (tmp_path / "clips").glob("*.wav")) == sorted(world.plan().test.ids)
     whole = worlds.bench("export", "-o", tmp_path / "train", "--split", "train")
     assert whole.code == 0 and "training clips" not in whole.err and len(list((tmp_path / "train").glob("*.wav"))) == 3

@@ -92,7 +92,7 @@ def test_a_whole_run_of_the_suite_without_any_file(small: Path, monkeypatch: pyt
     assert (report["clips"], report["steps"], report["training_batch"]) == (2, 2, 1)
     assert report["peak_memory"].keys() == {"fit", "generate", "score"} and min(report["peak_memory"].values()) > 1e8
     assert any("stable-diffusion-v1-4, beats, clip-vit-b-32, clip-vit-l-14, wav2clip" in n for n in report["notes"])
-    assert any("16 clips is reckoned from one of 1" in note for note in report["notes"])
+    assert any("16 clips is extrapolated from one of 1" in note for note in report["notes"])
     # nothing is left, and nothing was written where a run writes
     assert not list(temporary.iterdir()) and not small.exists() and not (small.parent / "runs").exists()
     assert dict(os.environ) == before
@@ -170,7 +170,7 @@ def test_it_is_printed_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[0] == "dry run of audiotoken on vggsound"
     assert "training 1.5 s 100 steps 2:30" in lines and "drawing 20 ms 5,000 images 1:40" in lines
     assert "hearing 24:00:00 3 sounds 3.0 days" in lines and "the whole run 3.0 days" in lines
-    assert "a step 1.5 s: U-Net 67 %, rest 33 %" in lines and not any(line.startswith("a picture") for line in lines)
+    assert "a step 1.5 s: U-Net 67 %, rest 33 %" in lines and not any(line.startswith("an image") for line in lines)
     assert "memory fit 12.3 GB" in lines and "device cpu, a CPU, threads: 2" in lines and "note: scaled" in lines
 
 

@@ -24,7 +24,9 @@ from benchmark.registries import find_method
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"<!-- file:(\S+) -->\n```python\n(.*?)```\n<!-- /file -->", PAGE, re.DOTALL))
-METHODS = {name: re.findall(r"^class (\w+)\((?:Conditioning)?Method\)", text, re.MULTILINE) for name, text in FILES.items()}
+METHODS = {
+    name: re.findall(r"^class (\w+)\((?:Conditioning)?Method\)", text, re.MULTILINE) for name, text in FILES.items()
+}
 
 
 class Backbone:

@@ -125,7 +125,7 @@ def test_load_file_says_what_is_wrong(tmp_path):
     file.write_text("from pathlib import Path\nclass Method: pass\n")
     with pytest.raises(UserError, match="path/to/file.py:Class"):
         load_file(str(file))
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match="does not exist"):
         load_file(f"{tmp_path / 'absent.py'}:Method")
     with pytest.raises(
         UserError, match=r"unknown object in .*m\.py' 'Methd': did you mean 'Method'\? \(known: Method\)"

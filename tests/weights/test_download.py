@@ -145,7 +145,7 @@ def test_other_bytes_than_were_published_are_thrown_away(server: tuple[Server, s
     _, url = server
     with pytest.raises(SourceError, match="gave other bytes than were published"):
         download(f"{url}/whole", tmp_path / "w.pt", File(name="w.pt", sha256="0" * 64))
-    with pytest.raises(SourceError, match=f"offers {len(DATA)} bytes, 7 were published"):
+    with pytest.raises(SourceError, match=f"offers {len(DATA)} bytes instead of the published 7"):
         download(f"{url}/whole", tmp_path / "w.pt", File(name="w.pt", size=7))
     assert not left(tmp_path)
 
@@ -267,7 +267,7 @@ def test_offline_nothing_is_asked_for(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = worlds.bench("fetch", "w")
     assert result.code == 1 and not state.asked
-    assert "w is not here" in result.err and "HF_HUB_OFFLINE" in result.err
+    assert "w is not on this machine" in result.err and "HF_HUB_OFFLINE" in result.err
     # A file put there by hand is used, with or without a published hash.
     path.parent.mkdir(parents=True)
     path.write_bytes(DATA)
@@ -288,7 +288,7 @@ HUB = "hf://spaces/owner/name@main/models/{}"
     [
         ("RepositoryNotFoundError", "does not have models/w.pt"),
         ("RemoteEntryNotFoundError", "does not have models/w.pt"),
-        ("GatedRepoError", "wants its terms accepted on https://huggingface.co/owner/name"),
+        ("GatedRepoError", "requires that its terms be accepted on https://huggingface.co/owner/name"),
         ("LocalEntryNotFoundError", "does not answer"),
         ("OSError", "no space left"),
         ("ValueError", "does not answer"),

@@ -1,0 +1,1 @@
+"""Preparation of VGGSound: from a folder of videos to shards that can be streamed."""

@@ -1,4 +1,4 @@
-"""Which clips there are and what is in them: VGGSound's list and VGGSounder's labels, read from CSV."""
+"""Lists of clips and their labels, read from CSV: VGGSound's list and VGGSounder's annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPECTED = {"test clips": 15_446, "test video ids": 14_851, "classes": 309}
 """Counts of the published list (hche11/VGGSound data/test.csv)."""
 
 MOST_LINES = 20
-"""Problems that are spelled out; of more, the number is told."""
+"""Number of problems that are spelled out; the others are counted."""
 
 # YouTube's ids have 11 characters, underscores and hyphens among them, so only their length tells where they end.
 _SECONDS = re.compile(r"([\w-]{11})_(\d{6})", re.ASCII)
@@ -34,19 +34,24 @@ _SPLIT = ("split", "set")
 
 
 def clip_key(video: str, start: int) -> str:
-    """A clip's name here and in VGGSound: the video's id and the second it starts at, six digits.
+    """Return a clip's name, as in VGGSound: the video's id and the second at which the clip starts, in six digits.
 
-    >>> clip_key("-_gaZzFfzDQ", 517)
-    '-_gaZzFfzDQ_000517'
+    Example:
+        >>> clip_key("-_gaZzFfzDQ", 517)
+        '-_gaZzFfzDQ_000517'
     """
     return f"{video}_{start:06d}"
 
 
 def key_of(name: str) -> str | None:
-    """The clip that a file's name (without suffix) means, in seconds or in milliseconds; None for any other name.
+    """Return the clip that a file's name denotes; None if it denotes none.
 
-    >>> key_of("3YOH4c9HXpo_000290"), key_of("-_gaZzFfzDQ_517000_527000"), key_of("3YOH4c9HXpo")
-    ('3YOH4c9HXpo_000290', '-_gaZzFfzDQ_000517', None)
+    Args:
+        name: The name without suffix: the video's id and the start in seconds, or start and end in milliseconds.
+
+    Example:
+        >>> key_of("3YOH4c9HXpo_000290"), key_of("-_gaZzFfzDQ_517000_527000"), key_of("3YOH4c9HXpo")
+        ('3YOH4c9HXpo_000290', '-_gaZzFfzDQ_000517', None)
     """
     if _SECONDS.fullmatch(name):
         return name
@@ -56,35 +61,41 @@ def key_of(name: str) -> str | None:
 
 
 def is_video_id(name: str) -> bool:
-    """Whether `name` is the id of a video, without the start of a clip."""
+    """Return whether `name` is a video's id, without the start of a clip."""
     return _ID.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A listed clip; `key` is its name (`clip_key`)."""
+    """A listed clip."""
 
     key: str
+    """Name of the clip, as `clip_key` returns it."""
     label: str
+    """Its label."""
     split: str
+    """Its split."""
 
     @property
     def video(self) -> str:
-        """The video's id: other clips of it may have other labels."""
+        """Id of the video; other clips of the same video may have other labels."""
         return self.key[:-7]
 
 
 @dataclass(frozen=True, eq=False)
 class ClipList:
-    """The clips of a list, sorted by key. `sha256` is that of the file, `identity` that of what it says."""
+    """The clips of a list."""
 
     path: Path
+    """The file."""
     sha256: str
+    """sha256 (hex) of the file's bytes."""
     rows: tuple[Row, ...]
+    """The clips, sorted by key."""
 
     @cached_property
     def identity(self) -> str:
-        """sha256 of the sorted clips with labels and splits: the same for every file that lists the same."""
+        """sha256 (hex) of the sorted clips with labels and splits, which is equal for files with equal contents."""
         return digest([[row.key, row.label, row.split] for row in self.rows])
 
     @cached_property
@@ -93,7 +104,7 @@ class ClipList:
         return tuple(sorted({row.label for row in self.rows}))
 
     def counts(self) -> dict[str, int]:
-        """What `EXPECTED` says of the published list, of this one."""
+        """Return the counts of this list that `EXPECTED` states for the published one."""
         test = [row for row in self.rows if row.split == "test"]
         return {
             "test clips": len(test),
@@ -102,10 +113,10 @@ class ClipList:
         }
 
     def differences(self) -> list[str]:
-        """Where this is not the published list, a line each."""
+        """Return a line for each count in which this list differs from the published one."""
         return [
             f"{self.path.name} has {found:,} {what}, the published list {EXPECTED[what]:,}: "
-            "numbers made with it compare only with numbers made with the same list"
+            "results are comparable only with results from the same list"
             for what, found in self.counts().items()
             if found != EXPECTED[what]
         ]
@@ -113,20 +124,27 @@ class ClipList:
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What VGGSounder says of a clip: labels in the file's order, those seen and those heard among them, and flags."""
+    """VGGSounder's annotation of a clip."""
 
     labels: list[str] = field(default_factory=list)
+    """All labels, in the file's order."""
     visible: list[str] = field(default_factory=list)
+    """The labels that are seen."""
     audible: list[str] = field(default_factory=list)
+    """The labels that are heard."""
     flags: dict[str, bool] = field(default_factory=dict)
+    """Whether there is background music, a static image or a voice-over."""
 
 
 def read_list(path: Path) -> ClipList:
     """Read a clip list: CSV with video id, start in seconds, label and split.
 
-    Understood: VGGSound's own `vggsound.csv` (those four, no header), its `test.csv` (`<id>_<start>.mp4`, label), and
-    any file whose header names the columns. Without a split column all clips are test clips. Raises one UserError with
-    all problems: a list that gives no start cannot be used, as clips of one video may have different labels.
+    The file may be VGGSound's own `vggsound.csv` (those four columns, no header), its `test.csv`
+    (`<id>_<start>.mp4`, label), or any file whose header names the columns. Without a split column all clips are test
+    clips. A list without starts cannot be used, as clips of one video may have different labels.
+
+    Raises:
+        UserError: The file cannot be read or has bad rows; the message lists all problems.
     """
     path = Path(path)
     records = list(_records(path))
@@ -153,11 +171,20 @@ def read_list(path: Path) -> ClipList:
 
 
 def read_vggsounder(path: Path, labels: Sequence[str]) -> tuple[dict[str, Annotation], list[str]]:
-    """VGGSounder's annotations by clip, and remarks on what was left out.
+    """Read VGGSounder's annotations.
 
-    CSV with the columns video_id (`<id>_<start>`), label and modality (A heard, V seen, AV both), one row a label;
-    background_music, static_image and voice_over are kept where they are there. Labels outside `labels` are left out:
-    nothing is scored against them. Raises one UserError with all problems.
+    The file is CSV with the columns video_id (`<id>_<start>`), label and modality (A: heard, V: seen, AV: both), one
+    row per label, and optionally the flags background_music, static_image and voice_over.
+
+    Args:
+        path: The file.
+        labels: Labels of the clip list. Others are left out, as nothing is scored against them.
+
+    Returns:
+        The annotations by clip, and remarks on labels that were left out.
+
+    Raises:
+        UserError: The file cannot be read, lacks a column or has bad rows; the message lists all problems.
     """
     path = Path(path)
     records = list(_records(path))
@@ -200,14 +227,18 @@ def read_vggsounder(path: Path, labels: Sequence[str]) -> tuple[dict[str, Annota
 
 
 def refuse(problems: Sequence[str]) -> None:
-    """Raise UserError with the first of the problems and the number of the others, if there are any."""
+    """Raise the problems, if there are any.
+
+    Raises:
+        UserError: The first `MOST_LINES` problems, and the number of the others.
+    """
     if problems:
         more = len(problems) - MOST_LINES
         raise UserError([*problems[:MOST_LINES], *([f"and {more:,} more problems like these"] if more > 0 else [])])
 
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Each line of the file that is not blank, with its number."""
+    """Yield each line of the file that is neither blank nor a comment, with its number."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -226,7 +257,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(path: Path, records: list[tuple[int, list[str]]]) -> tuple[Mapping[str, int], list[tuple[int, list[str]]]]:
-    """Where clip, start, label and split stand, and the records without the header."""
+    """Return the column of clip, start, label and split, and the records without the header."""
     first = [cell.strip().lower() for cell in records[0][1]]
     names = {"clip": _CLIP, "start": _START, "label": _LABEL, "split": _SPLIT}
     columns = {
@@ -249,31 +280,35 @@ def _columns(path: Path, records: list[tuple[int, list[str]]]) -> tuple[Mapping[
         raise UserError(f"{path.name} has no column for the clip: name one video_id")
     if "start" not in columns and not any(_clip_part(cells[columns["clip"]])[1] for _, cells in body if cells):
         raise UserError(
-            f"{path.name} gives no start of the clips, only video ids: clips of one video may have different labels; "
+            f"{path.name} gives only video ids and no starts, but clips of one video may have different labels: "
             "give a list with the start in seconds, such as VGGSound's vggsound.csv"
         )
     return columns, body
 
 
 def _clip_part(text: str) -> tuple[str, bool]:
-    """The text without folder and suffix, and whether it names a clip with its start."""
+    """Return the text without folder and suffix, and whether it names a clip with its start."""
     name = re.sub(r"\.[A-Za-z0-9]{2,4}$", "", text.strip().rpartition("/")[2])
     key = key_of(name)
     return (key or name), key is not None
 
 
 def _row(columns: Mapping[str, int], cells: list[str]) -> Row:
-    """The clip of a line. Raises ValueError with what is wrong."""
+    """Return the clip of a line.
+
+    Raises:
+        ValueError: The line is wrong; the message says why.
+    """
     if len(cells) <= max(columns.values()):
         raise ValueError(f"the row has {len(cells)} values, {max(columns.values()) + 1} are needed: complete it")
     values = {what: cells[place].strip() for what, place in columns.items()}
     name, complete = _clip_part(values["clip"])
     if not complete:
         if not is_video_id(name):
-            raise ValueError(f"{values['clip']!r} is no video id (11 letters, digits, _ or -): correct it")
+            raise ValueError(f"{values['clip']!r} is not a video id (11 letters, digits, _ or -): correct it")
         start = values.get("start", "")
         if not re.fullmatch(r"\d{1,6}(\.0*)?", start):
-            raise ValueError(f"start {start!r} of {name} is no whole number of seconds: correct it")
+            raise ValueError(f"start {start!r} of {name} is not a whole number of seconds: correct it")
         name = clip_key(name, int(start.partition(".")[0]))
     split = values.get("split", "test").lower()
     if split not in SPLITS:

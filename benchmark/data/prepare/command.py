@@ -1,4 +1,4 @@
-"""What `bench prepare` does: defaults, the frame rule of a suite, and coverage as a table."""
+"""The command `bench prepare`: its defaults, the frame rule of a suite, and a table of the coverage."""
 
 from __future__ import annotations
 
@@ -25,33 +25,42 @@ HEADER = ["split", "listed", "found", "prepared", "coverage", "classes", "thinne
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What `bench prepare` was asked for."""
+    """Arguments of `bench prepare`."""
 
     dataset: str
     """Name of the data set."""
     root: Path
     """Folder that holds the videos, at any depth."""
     output: Path | None = None
-    """Where it is written; None for the place where suites look for it."""
+    """Folder to write to; None for the place where suites look for the data."""
     listed: Path | None
     """The data set's list of clips."""
     vggsounder: Path | None = None
     """VGGSounder's labels."""
     frame: str | None = None
-    """Rule of the training frames; None for the suite's."""
+    """Rule for the training frames, one of `FRAMES`; None for the suite's."""
     suite: str = "vggsound"
-    """The suite that it is prepared for."""
+    """Suite for which the data are prepared."""
     device: str = "auto"
-    """Where CLIP runs, which "clip-best" needs."""
+    """Device of the CLIP that the rule "clip-best" needs."""
     jobs: int | None = None
-    """Processes; None for all cores."""
+    """Number of processes; None for one per core."""
 
 
 def prepare_dataset(asked: Preparation, ui: UI) -> tuple[Path, dict[str, Any]]:
-    """Prepare a data set; return its folder and summary.
+    """Prepare a data set.
+
+    Args:
+        asked: The arguments.
+        ui: Progress and warnings.
+
+    Returns:
+        The folder of the prepared data, and their summary.
 
     Raises:
-        UserError: A line for each problem, before any work; or as `benchmark.data.prepare.pipeline.prepare`.
+        UserError: Arguments are wrong (a line for each problem, before any work), or as
+            `benchmark.data.prepare.pipeline.prepare`.
+        RunError: No clip could be used.
     """
     from benchmark.data.vggsound import data_dir
     from benchmark.suite import load_suite
@@ -88,7 +97,7 @@ def prepare_dataset(asked: Preparation, ui: UI) -> tuple[Path, dict[str, Any]]:
 
 
 def coverage(summary: dict[str, Any]) -> list[list[str]]:
-    """A row a split, under `HEADER`: how much of the list is there, and which class has least of it."""
+    """Return a row for each split, with the columns of `HEADER`: coverage of the list, and the least covered class."""
     rows = []
     for split, one in summary["splits"].items():
         classes = one["classes"]

@@ -1,4 +1,4 @@
-"""One clip's sound and frames out of its files, ready to be stored."""
+"""Extraction of a clip's sound and frames from its files, ready to be stored."""
 
 from __future__ import annotations
 
@@ -16,48 +16,64 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CLIP_SECONDS = 10.0
-"""Length of a VGGSound clip; what files hold beyond it is left out."""
+"""Length of a VGGSound clip; the rest of a file is ignored."""
 LONGEST_SECONDS = 30.0
-"""A file that is longer holds more than the clip: nobody knows where in it the clip is."""
+"""Longest file that is accepted: a longer one contains more than the clip, at an unknown place."""
 CUT_SECONDS = 1.0
-"""A stream that ends earlier than it says, by more than this, was not downloaded whole."""
+"""Tolerance of a stream's declared length: a stream that ends earlier was not downloaded completely."""
 SHORT_SIDE = 512
 QUALITY = 92
 
 
 @dataclass(frozen=True)
 class Job:
-    """A clip to extract: its files (the video's own sound is taken where `sound` is None) and how many frames."""
+    """A clip to extract."""
 
     key: str
+    """Name of the clip."""
     video: Path
+    """Its video file."""
     sound: Path | None
+    """Its separate sound file; None for the sound of the video."""
     frames: int
+    """Number of frames to extract."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame as JPEG, the second of the clip that it was shown at, and its size."""
+    """An extracted frame."""
 
     jpeg: bytes
+    """The frame as JPEG."""
     second: float
+    """Time in the clip at which it is shown, in seconds."""
     width: int
+    """Width in pixels."""
     height: int
+    """Height in pixels."""
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a clip gave: wav (16 bits, mono, 16 kHz) and frames in order of time; or the reasons why it is unusable."""
+    """Sound and frames of a clip, or the reasons why it is unusable."""
 
     key: str
+    """Name of the clip."""
     wav: bytes = b""
+    """The sound as wav: 16 bits, mono, 16 kHz."""
     samples: int = 0
+    """Number of samples of the sound."""
     frames: tuple[Frame, ...] = ()
+    """The frames in order of time."""
     reasons: tuple[str, ...] = ()
+    """Why the clip is unusable; empty for a usable one."""
 
 
 def extract_clip(job: Job) -> Extracted:
-    """The clip's sound and `job.frames` frames in the middles of equal parts of it; never raises for bad files."""
+    """Extract a clip's sound, and `job.frames` frames in the middles of equal parts of the clip.
+
+    Bad files do not raise: their problems are in `Extracted.reasons`.
+    """
     reasons = []
     frames: tuple[Frame, ...] = ()
     sound = np.zeros(0, np.float32)
@@ -80,12 +96,12 @@ def extract_clip(job: Job) -> Extracted:
 
 
 def crashed(job: Job) -> Extracted:
-    """What is said of a clip whose files end the process that reads them."""
+    """Return the result for a clip whose files crash the process that reads them."""
     return Extracted(job.key, reasons=(f"video {job.video.name!r} makes the decoder crash: replace it",))
 
 
 def wav_bytes(waveform: np.ndarray) -> bytes:
-    """`waveform` (samples,) as a wav file of 16 bits at 16 kHz; the samples are its last 2 * samples bytes."""
+    """Return a waveform of shape (samples,) as a 16-bit wav file at 16 kHz, which ends with its 2 * samples bytes."""
     import soundfile
 
     steps = np.clip(np.rint(waveform.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
@@ -95,13 +111,13 @@ def wav_bytes(waveform: np.ndarray) -> bytes:
 
 
 class _Unusable(Exception):
-    """Why a video cannot be used, as the end of a sentence."""
+    """Reason why a video cannot be used, as the end of a sentence."""
 
 
 def _bad_sound(sound: np.ndarray, declared: float) -> str | None:
     seconds = sound.size / RATE
     if is_silent(sound):
-        return "holds only silence: replace it"
+        return "contains only silence: replace it"
     if seconds > LONGEST_SECONDS:
         return f"lasts {seconds:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it"
     if seconds < declared - CUT_SECONDS:
@@ -110,16 +126,20 @@ def _bad_sound(sound: np.ndarray, declared: float) -> str | None:
 
 
 def _frames(path: Path, count: int) -> tuple[float, tuple[Frame, ...]]:
-    """Seconds that the audio stream says it has (0 if it does not), and the frames. Raises _Unusable."""
+    """Return the declared length of the audio stream in seconds (0 if undeclared), and the frames.
+
+    Raises:
+        _Unusable: The video cannot be decoded, has no video stream, or is too long or incomplete.
+    """
     import av
 
     try:
         options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
         with av.open(f"file:{path}", options=options) as container:
             if not container.streams.video:
-                raise _Unusable("has no pictures: replace it")
+                raise _Unusable("has no video stream: replace it")
             stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1  # the clips are what runs in parallel
+            stream.codec_context.thread_count = 1  # clips are processed in parallel already
             length = _length(container, stream)
             if length > LONGEST_SECONDS:
                 raise _Unusable(f"lasts {length:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it")
@@ -137,7 +157,7 @@ def _frames(path: Path, count: int) -> tuple[float, tuple[Frame, ...]]:
 
 
 def _declared(stream: Any) -> float:
-    """Seconds that a stream says it has; 0 where it says nothing."""
+    """Return the declared length of a stream in seconds; 0 if it declares none."""
     return float(stream.duration * stream.time_base) if stream.duration else 0.0
 
 
@@ -148,7 +168,11 @@ def _length(container: Any, stream: Any) -> float:
 
 
 def _shown_at(container: Any, stream: Any, seconds: list[float], length: float) -> Iterator[tuple[float, Any]]:
-    """The frame that is on the screen at each of the ascending `seconds`. Raises _Unusable where the video ends."""
+    """Yield each of the ascending `seconds` with the frame that is on the screen then.
+
+    Raises:
+        _Unusable: The video ends earlier.
+    """
     origin = stream.start_time or 0
     step = 1 / float(stream.average_rate or 25)
     if seconds[0] > 1:
@@ -164,7 +188,7 @@ def _shown_at(container: Any, stream: Any, seconds: list[float], length: float) 
                 return
             second = following
         shown, since = frame, time
-    # The last frame stays on the screen for a while, in a slide show for long.
+    # The last frame stays on the screen for a while, in a slide show for a long time.
     while shown is not None and second - since <= max(CUT_SECONDS, 2 * step):
         yield second, shown
         if (following := next(coming, None)) is None:
@@ -176,7 +200,7 @@ def _shown_at(container: Any, stream: Any, seconds: list[float], length: float) 
 def _jpeg(image: Image, second: float) -> Frame:
     from PIL import Image as Pillow
 
-    # Smaller ones too, and here, once: enlarging takes longer than decoding, and training would do it every time.
+    # Small frames are enlarged here, once: it takes longer than decoding, and training would repeat it every time.
     width, height = (round(side * SHORT_SIDE / min(image.size)) for side in image.size)
     image = image.resize((width, height), Pillow.Resampling.BICUBIC)
     buffer = io.BytesIO()

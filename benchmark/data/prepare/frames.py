@@ -1,4 +1,4 @@
-"""Which of a training clip's frames shows its label best."""
+"""Choice of the frame of a training clip that shows its label best."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ PROMPT = "a photo of {}"
 
 
 class Chooser(Protocol):
-    """Picks frames. `identity` stands for all that its choice depends on."""
+    """Function that chooses one of several frames of each clip."""
 
     identity: str
+    """Text that covers everything that the choice depends on."""
 
     def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
-        """For each clip, which of its frames to take: `labels[i]` belongs to `frames[i]`."""
+        """Return the index of the chosen frame of each clip; `labels[i]` belongs to `frames[i]`."""
         ...
 
 
 class ClipBest:
-    """The frame whose CLIP embedding has the highest cosine with that of "a photo of {label}"; of equals the first.
+    """Chooser of the frame whose CLIP embedding has the highest cosine similarity with "a photo of {label}".
 
-    `scorer` embeds pictures and texts (`metrics.scorers.base.ImageScorer` and `TextScorer` in one).
+    The first of several equal frames is chosen.
+
+    Args:
+        scorer: Embeds images and texts (`metrics.scorers.base.ImageScorer` and `TextScorer` in one).
     """
 
     def __init__(self, scorer: Any) -> None:
@@ -37,6 +41,7 @@ class ClipBest:
         self._texts: dict[str, np.ndarray] = {}
 
     def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
+        """Return the index of the frame of each clip that fits its label best."""
         rows = _unit(self.scorer.embed_images([frame for clip in frames for frame in clip]))
         best, start = [], 0
         for clip, label in zip(frames, labels, strict=True):
@@ -48,7 +53,7 @@ class ClipBest:
 
 
 def clip_best(suite: Suite, device: str) -> ClipBest:
-    """The chooser with the CLIP that the suite judges content (AIC) with."""
+    """Return a chooser with the CLIP by which the suite judges content (AIC)."""
     from benchmark.registries import SCORERS
 
     return ClipBest(SCORERS.get(f"{suite.base}/{suite.scorers.image}")(suite, device))

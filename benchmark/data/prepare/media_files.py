@@ -1,4 +1,4 @@
-"""What lies in the user's folder: the files of each clip, found by either style of name."""
+"""Search for the media files of each clip in the user's folder, by either style of name."""
 
 from __future__ import annotations
 
@@ -18,25 +18,36 @@ UNFINISHED = {".part", ".crdownload", ".aria2", ".download", ".ytdl", ".tmp", ".
 
 @dataclass(frozen=True, eq=False)
 class Files:
-    """The media files below a root, relative to it.
-
-    `videos` and `sounds` are by clip (`prepare.lists.clip_key`); of several files for one clip the first path in order
-    counts and the others are in `doubles`. `id_only` are named by a video's id alone, so nobody can tell which clip of
-    the video they are; `strange` have other names; `archives` and `unfinished` downloads are not read.
-    """
+    """The media files below a folder, as paths relative to it."""
 
     root: Path
+    """The folder."""
     videos: dict[str, str] = field(default_factory=dict)
+    """Video of each clip (`benchmark.data.prepare.clip_lists.clip_key`): the first of several paths."""
     sounds: dict[str, str] = field(default_factory=dict)
+    """Separate sound file of each clip: the first of several paths."""
     doubles: list[str] = field(default_factory=list)
+    """Further files of a clip."""
     id_only: list[str] = field(default_factory=list)
+    """Files named by a video's id alone, which leaves open which clip of the video they contain."""
     strange: list[str] = field(default_factory=list)
+    """Media files with other names."""
     archives: list[str] = field(default_factory=list)
+    """Archives, which are not read."""
     unfinished: list[str] = field(default_factory=list)
+    """Unfinished downloads, which are not read."""
 
 
 def find_files(root: Path, skip: Path | None = None) -> Files:
-    """Look through `root`, links followed, leaving out `skip`. Raises UserError where no clip can be found there."""
+    """Find the media files below a folder; links are followed.
+
+    Args:
+        root: The folder.
+        skip: Folder to leave out.
+
+    Raises:
+        UserError: The folder does not exist, or contains no video of a clip.
+    """
     root = Path(root)
     if not root.exists():
         raise UserError(f"folder {str(root)!r} does not exist: give the folder that holds the videos")
@@ -65,12 +76,12 @@ def find_files(root: Path, skip: Path | None = None) -> Files:
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[str]:
-    """Every file below `root` that is not hidden, as a relative path with slashes."""
+    """Yield every file below `root` that is not hidden, as a relative path with slashes."""
     seen = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen or (skip is not None and real == os.path.realpath(skip)):
-            folders.clear()  # a link that leads back up would never end
+            folders.clear()  # a link that leads back up would be followed for ever
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -92,7 +103,7 @@ def _nothing(found: Files) -> list[str]:
             "add the start to their names",
         ),
         (found.strange, "media files have other names: rename them"),
-        (list(found.sounds.values()), "sounds are there without their videos: the frames are needed too"),
+        (list(found.sounds.values()), "sounds have no video beside them: the frames are needed too"),
     ):
         if files:
             lines.append(f"{len(files):,} {what} (such as {files[0]!r})")

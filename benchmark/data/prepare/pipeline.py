@@ -1,11 +1,13 @@
-"""From a folder of VGGSound's videos to shards that stream: `bench prepare vggsound ROOT`.
+"""Preparation of a folder of VGGSound's videos as shards that can be streamed: `bench prepare vggsound ROOT`.
 
-<out>/plan.json                 what was asked for; another list or rule needs another folder
-<out>/shards/<split>-<n>.tar    <clip>.wav, <clip>.jpg, <clip>.json of each clip (WebDataset's format)
-<out>/shards/<split>-<n>.json   rows of the shard, and what it was made from: finished shards are used again
-<out>/index.parquet             a row a clip: labels, shard, places in it
-<out>/summary.json              coverage of the list, and every file that was left out, with the reason
-<out>/dataset.json              identity, counts, shards; written last: without it the folder is not finished
+The output folder contains:
+
+    plan.json                 the request; another list or rule needs another folder
+    shards/<split>-<n>.tar    <clip>.wav, <clip>.jpg and <clip>.json of each clip (WebDataset's format)
+    shards/<split>-<n>.json   rows of the shard, and the identity of its sources: finished shards are reused
+    index.parquet             a row per clip: labels, shard, offsets in the shard
+    summary.json              coverage of the list, and every file that was left out, with the reason
+    dataset.json              identity, counts, shards; written last: without it the folder is not finished
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.data.prepare.clip_lists import SPLITS, Annotation, ClipList, Row, read_list, read_vggsounder
 from benchmark.data.prepare.extract import CLIP_SECONDS, QUALITY, SHORT_SIDE, Extracted, Job, crashed, extract_clip
@@ -37,28 +39,41 @@ if TYPE_CHECKING:
     from benchmark.utils.progress import UI
 
 FORMAT = 1
-"""Raised with any change of what is stored, or of how it is made."""
-SHARD_CLIPS = 512
+"""Version of the stored data: raised with any change of their form or of how they are made."""
 TEST_FRAME = "middle"
-"""Rule for clips that are not trained on: no network has a say in what pictures are compared with."""
-CANDIDATES = 8
+"""Rule for clips that are not trained on: no network may influence the frames that images are compared with."""
 CHOSEN_TOGETHER = 8
-"""Clips whose frames are judged in one pass: with eight candidates a full batch of the CLIP scorer."""
+"""Clips whose frames are judged in one pass: with eight candidates each, a full batch of the CLIP scorer."""
+
+
+class Layout(NamedTuple):
+    """How many frames and clips are handled together."""
+
+    candidates: int = 8
+    """Number of frames of a training clip that the chooser sees."""
+    shard_clips: int = 512
+    """Number of listed clips per shard."""
+
+
+DEFAULT_LAYOUT = Layout()
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """Listed clips, those of them that were found, and the identity of what is made of these."""
+    """A shard to write."""
 
     name: str
     rows: tuple[Row, ...]
+    """The listed clips whose files were found."""
     jobs: tuple[Job, ...]
+    """How to extract each of them."""
     identity: str
+    """Hash of the plan, the clips and their files."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What is asked for, read and checked."""
+    """A request, read and checked."""
 
     out: Path
     listed: ClipList
@@ -66,38 +81,38 @@ class _Work:
     annotations: dict[str, Annotation] | None
     vggsounder: Path | None
     choose: Chooser | None
-    candidates: int
-    shard_clips: int
+    layout: Layout
 
     @property
     def train_frame(self) -> str:
-        """Rule by which the frame of a training clip is taken, as suites name it."""
+        """Rule for the frames of training clips, as suites name it."""
         return "clip-best" if self.choose else TEST_FRAME
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        """What all shards depend on, besides the files."""
+        """Everything that all shards depend on, apart from the files."""
         return {
             "format": FORMAT,
             "list": self.listed.identity,
             "train_frame": self.train_frame,
             "chooser": self.choose.identity if self.choose else None,
-            "candidates": self.candidates if self.choose else 1,
-            "shard_clips": self.shard_clips,
+            "candidates": self.layout.candidates if self.choose else 1,
+            "shard_clips": self.layout.shard_clips,
             "audio": f"wav, 16 bits, {RATE} Hz, {CLIP_SECONDS:g} s",
             "image": f"jpeg, short side {SHORT_SIDE}, quality {QUALITY}",
         }
 
     @cached_property
     def shards(self) -> list[_Shard]:
-        """The list cut into shards, whatever was found of it: a file that comes later changes its own shard alone."""
+        """The shards. The whole list is divided, so that a file that is added later changes its own shard only."""
         shards = []
         for split in SPLITS:
             rows = [row for row in self.listed.rows if row.split == split]
-            if split == "train":  # a shard is a sample of the whole, so that a small buffer shuffles well
+            if split == "train":  # each shard is a sample of the whole, so that a small buffer shuffles well
                 rows.sort(key=lambda row: digest(row.key))
-            for number, start in enumerate(range(0, len(rows), self.shard_clips)):
-                some = tuple(row for row in rows[start : start + self.shard_clips] if row.key in self.files.videos)
+            for number, start in enumerate(range(0, len(rows), self.layout.shard_clips)):
+                listed = rows[start : start + self.layout.shard_clips]
+                some = tuple(row for row in listed if row.key in self.files.videos)
                 jobs = tuple(self._job(row) for row in some)
                 if jobs:
                     made_from = [[asdict(row), *self._stamps(row)] for row in some]
@@ -107,12 +122,12 @@ class _Work:
 
     def _job(self, row: Row) -> Job:
         sound = self.files.sounds.get(row.key)
-        frames = self.candidates if self.choose and row.split == "train" else 1
+        frames = self.layout.candidates if self.choose and row.split == "train" else 1
         root = self.files.root
         return Job(row.key, root / self.files.videos[row.key], None if sound is None else root / sound, frames)
 
     def _stamps(self, row: Row) -> list[list[Any]]:
-        """The clip's files with size and time of change."""
+        """Return the clip's files with their sizes and modification times."""
         names = [self.files.videos[row.key], self.files.sounds.get(row.key)]
         stats = [(name, (self.files.root / name).stat()) for name in names if name is not None]
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
@@ -125,34 +140,46 @@ def prepare(
     *,
     vggsounder: Path | None = None,
     choose: Callable[[], Chooser] | None = None,
-    candidates: int = CANDIDATES,
     workers: int | None = None,
-    shard_clips: int = SHARD_CLIPS,
+    layout: Layout = DEFAULT_LAYOUT,
     ui: UI,
 ) -> dict[str, Any]:
-    """Extract every listed clip that is below `root` into shards in `out`; returns what summary.json holds.
+    """Extract every listed clip that is found below a folder into shards.
 
-    The sound is mixed down to 16 kHz, the frame is the one in the middle of the clip, or, in training clips and with
-    `choose`, the one of `candidates` frames that the chooser picks (which `choose` makes once all else was checked);
-    test clips always have their middle frame. Work runs in
-    `workers` processes (default: as many as there are cores). A clip whose files are corrupt or soundless is left out,
-    with the reason in the summary. A killed call is continued by the same call: finished shards are kept, and those
-    whose files changed are made again. `vggsounder` adds VGGSounder's labels; they may change without new shards.
+    The sound is mixed down to 16 kHz. The frame is the middle one of the clip; with `choose`, that of a training clip
+    is chosen among several candidates. A clip whose files are corrupt or silent is left out, with the reason in the
+    summary. An interrupted call is continued by an equal one: finished shards are kept, and those whose files changed
+    are made again.
 
-    Raises UserError for a wrong root, a list that cannot be used, an `out` that holds data prepared otherwise, or too
-    little room on the disk; RunError where no clip could be used.
+    Args:
+        root: Folder that contains the videos, at any depth.
+        out: Folder to write to.
+        list_path: The clip list.
+        vggsounder: VGGSounder's annotations; they may change without new shards.
+        choose: Creates the chooser of training frames, after everything else was checked; None for middle frames.
+        workers: Number of processes; None for one per core.
+        layout: Numbers of candidate frames and of clips per shard.
+        ui: Progress and warnings.
+
+    Returns:
+        The contents of summary.json.
+
+    Raises:
+        UserError: The folder or the list cannot be used, `out` contains data prepared otherwise, or the disk has too
+            little free space.
+        RunError: No clip could be used.
     """
-    work = _checked(Path(root), Path(out), Path(list_path), vggsounder, choose, candidates, shard_clips, ui)
+    work = _checked(Path(root), Path(out), Path(list_path), vggsounder, choose, layout, ui)
     from benchmark.records.store import Folder
 
     with Folder(work.out).lock(ui.say):
         _same_plan(work)
-        for left in (work.out / "shards").glob(".*.part"):  # a killed process could not
+        for left in (work.out / "shards").glob(".*.part"):  # a killed process could not remove them
             left.unlink()
         todo = [shard for shard in work.shards if not _done(work.out, shard)]
         if todo:
             _check_room(work.out, sum(len(shard.jobs) for shard in todo))
-            for name in ("dataset.json", "index.parquet"):  # from here on they would describe other shards
+            for name in ("dataset.json", "index.parquet"):  # from here on they would describe outdated shards
                 (work.out / name).unlink(missing_ok=True)
         total = sum(len(shard.jobs) for shard in work.shards)
         made = sum(len(shard.jobs) for shard in todo)
@@ -173,14 +200,15 @@ def _checked(
     list_path: Path,
     vggsounder: Path | None,
     choose: Callable[[], Chooser] | None,
-    candidates: int,
-    shard_clips: int,
+    layout: Layout,
     ui: UI,
 ) -> _Work:
     problems: list[str] = []
     listed, files, annotations, remarks = None, None, None, list[str]()
-    if candidates < 1 or shard_clips < 1:
-        problems.append(f"{candidates} candidate frames, {shard_clips} clips a shard: give 1 or more of each")
+    if min(layout) < 1:
+        problems.append(
+            f"{layout.candidates} candidate frames, {layout.shard_clips} clips per shard: give 1 or more of each"
+        )
     try:
         listed = read_list(list_path)
         if vggsounder is not None:
@@ -209,33 +237,37 @@ def _checked(
     for line in _not_used(files):
         ui.warn(line)
     chooser = None if choose is None else choose()
-    return _Work(out, listed, files, annotations, vggsounder, chooser, candidates, shard_clips)
+    return _Work(out, listed, files, annotations, vggsounder, chooser, layout)
 
 
 def _not_used(files: Files) -> Iterator[str]:
-    """A line for each kind of file that is passed over."""
+    """Yield a line for each kind of file that is ignored."""
     for found, what in (
         (
             files.id_only,
             "named by the video's id alone and not used, as clips of one video may have different labels: "
             "add the start to their names",
         ),
-        (files.strange, "named in another way and not used: <id>_<start second, 6 digits>.mp4 is understood"),
-        (files.doubles, "of clips that have another file already, the first by path, and not used"),
+        (files.strange, "named in another way and not used: name them <id>_<start second, 6 digits>.mp4"),
+        (files.doubles, "duplicates and not used: of several files for one clip the first path counts"),
         (files.archives, "archives, which are not read: unpack them"),
-        (files.unfinished, "unfinished downloads and not used: let them end"),
+        (files.unfinished, "unfinished downloads and not used: let them finish"),
     ):
         if found:
             yield f"{len(found):,} files are {what} (such as {found[0]!r})"
 
 
 def _existing(path: Path) -> Path:
-    """The nearest folder above that exists."""
+    """Return the path itself, or its nearest parent folder that exists."""
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
 def _same_plan(work: _Work) -> None:
-    """Write the plan, or compare it with the one that is there. Raises UserError if they differ."""
+    """Write the plan, or compare it with the stored one.
+
+    Raises:
+        UserError: The plans differ, or the folder contains other files.
+    """
     path = work.out / "plan.json"
     if path.exists():
         try:
@@ -245,11 +277,11 @@ def _same_plan(work: _Work) -> None:
         different = [name for name in work.plan if not isinstance(stored, dict) or stored.get(name) != work.plan[name]]
         if different:
             raise UserError(
-                f"{str(work.out)!r} holds data that were prepared otherwise ({', '.join(different)} differ): "
+                f"{str(work.out)!r} contains data that were prepared otherwise ({', '.join(different)} differ): "
                 "give -o another folder, or delete this one"
             )
     elif any(not path.name.startswith(".") for path in work.out.iterdir()):
-        raise UserError(f"{str(work.out)!r} holds other files and no plan.json: give -o an empty or a new folder")
+        raise UserError(f"{str(work.out)!r} contains other files and no plan.json: give -o an empty or a new folder")
     write_atomic(path, json.dumps(work.plan, indent=2) + "\n")
 
 
@@ -268,12 +300,12 @@ def _tar(out: Path, name: str) -> Path:
 
 
 def _done(out: Path, shard: _Shard) -> bool:
-    """Whether the shard was made from the same files and is there whole."""
+    """Return whether the shard is complete and was made from the same files."""
     stored = _stored(out, shard.name)
     path = _tar(out, shard.name)
     return (
         stored.get("identity") == shard.identity
-        # where no clip of a shard could be used, it has no file
+        # a shard without a usable clip has no file
         and (path.stat().st_size if path.exists() else 0) == stored.get("bytes")
     )
 
@@ -287,7 +319,7 @@ def _stored(out: Path, name: str) -> dict[str, Any]:
 
 
 def _write_shard(work: _Work, shard: _Shard, results: Iterator[Extracted], advance: Any) -> None:
-    """Write the shard from the next results, and beside it what it holds."""
+    """Write a shard from the next results, and its rows beside it."""
     rows, problems = [], []
     path = _tar(work.out, shard.name)
     path.with_suffix(".json").unlink(missing_ok=True)
@@ -335,7 +367,7 @@ def _write_shard(work: _Work, shard: _Shard, results: Iterator[Extracted], advan
 
 
 def _choices(choose: Chooser | None, clips: Sequence[tuple[Row, Extracted]]) -> list[int]:
-    """Which frame of each clip is taken: the only one, or the one chosen."""
+    """Return the index of each clip's frame: the only one, or the chosen one."""
     chosen = [0] * len(clips)
     several = [place for place, (_, one) in enumerate(clips) if len(one.frames) > 1]
     if choose is None or not several:
@@ -347,7 +379,7 @@ def _choices(choose: Chooser | None, clips: Sequence[tuple[Row, Extracted]]) -> 
 
 
 def _half(jpeg: bytes) -> Image:
-    """A picture at half its size, which is read in a third of the time and is still larger than CLIP looks at."""
+    """Decode a frame at half its size, in a third of the time; it is still larger than CLIP's input."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(jpeg))
@@ -433,7 +465,7 @@ def _write_index(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _summary(work: _Work, rows: Sequence[dict[str, Any]], problems: list[dict[str, str]]) -> dict[str, Any]:
-    """Coverage of the list, and what was left out."""
+    """Return the coverage of the list, and the files that were left out."""
     prepared = {row["clip"] for row in rows}
     splits = {}
     for split in SPLITS:

@@ -1,4 +1,4 @@
-"""Shards in the WebDataset format: tar files in which the files of a clip stand together, named `<clip>.<suffix>`."""
+"""Shards in the WebDataset format: tar files in which a clip's files are adjacent and named `<clip>.<suffix>`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ BLOCK = 512
 
 
 class ShardWriter:
-    """Adds clips to a tar file. Equal contents give equal bytes."""
+    """Writer that adds clips to a tar file. Equal contents give equal bytes.
+
+    Args:
+        tar: Tar file in USTAR format, opened for writing.
+    """
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
 
     def add(self, key: str, files: Mapping[str, bytes]) -> dict[str, int]:
-        """Add the clip's files by suffix; returns where in the shard each one's bytes begin."""
+        """Add a clip.
+
+        Args:
+            key: Name of the clip.
+            files: Contents of its files by suffix.
+
+        Returns:
+            Offset of each file's contents in the shard, in bytes, by suffix.
+        """
         places = {}
         for suffix, data in files.items():
             member = tarfile.TarInfo(f"{key}.{suffix}")
@@ -32,8 +44,7 @@ class ShardWriter:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[ShardWriter]:
-    """A writer of the shard `path`, which appears whole when the block ends well and not at all otherwise."""
-    with replacing(path) as temporary:
-        # USTAR: exactly one header block before each file, so that its place is known.
-        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-            yield ShardWriter(tar)
+    """Yield a writer of the shard `path`, which appears whole if the block succeeds and not at all otherwise."""
+    # USTAR has exactly one header block before each file, which makes offsets predictable.
+    with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+        yield ShardWriter(tar)

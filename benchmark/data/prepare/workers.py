@@ -1,4 +1,4 @@
-"""Work in other processes, results in order; an item whose process dies (a decoder that crashes) ends nothing else."""
+"""Parallel work in other processes with results in order, which survives a process that dies (a decoder's crash)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 AHEAD = 4
-"""Results a process that may wait for those before them: more would only fill the memory."""
+"""Results per process that may wait for earlier ones: more would only fill the memory."""
 
 
 def in_order(
     work: Callable[[Job], Result], jobs: Iterable[Job], workers: int, died: Callable[[Job], Result]
 ) -> Iterator[Result]:
-    """`work(job)` of each job, in the order of the jobs, from `workers` processes (1: from this one).
+    """Yield `work(job)` for each job, in the order of the jobs.
 
-    Where a process dies over a job, which is tried again alone first, its result is `died(job)`. An exception that
-    `work` raises is raised here.
+    Args:
+        work: Function of one job. An exception that it raises is raised here.
+        jobs: The jobs.
+        workers: Number of processes; with 1, all work is done in this process.
+        died: Gives the result of a job over which its process dies twice: among others, then alone.
     """
     if workers <= 1:
         yield from map(work, jobs)
@@ -41,7 +44,7 @@ def in_order(
             try:
                 result = future.result()
             except BrokenProcessPool:
-                # Any of the jobs under way may be the culprit: the oldest is judged alone, the others start again.
+                # Any of the running jobs may be the culprit: the oldest is tried alone, the others start again.
                 pool.shutdown(cancel_futures=True)
                 result = _alone(work, job, died)
                 pool = process_pool(workers)

@@ -1,0 +1,1 @@
+"""Pretraining of the networks of the suite `mini` from scratch."""

@@ -18,6 +18,8 @@ DRAFT = "backbone-draft"
 
 
 class VAETask(Task):
+    """Training of the autoencoder: L1, L2 and gradient L1 of the reconstruction, and KL."""
+
     schedule = Schedule(steps=1_800, batch=16, rate=2e-3, weight_decay=0.0)
 
     def __init__(self, shop: Workshop) -> None:
@@ -26,6 +28,7 @@ class VAETask(Task):
         self.held_out = shop.clips("pretrain-val", HELD_OUT).pictures
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the reconstruction loss and KL of a batch."""
         chosen = torch.randint(POOL, (self.schedule.batch,), generator=generator).sort().values.numpy()
         picture = pixels(self.pool[chosen]).contiguous(memory_format=torch.channels_last)
         vae = self.modules["vae"]
@@ -40,6 +43,7 @@ class VAETask(Task):
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
+        """Return the PSNR of held-out frames, in dB, and the standard deviation of their latents."""
         vae = self.modules["vae"].eval()
         latents, errors = [], []
         for start in range(0, HELD_OUT, 64):
@@ -56,11 +60,13 @@ class VAETask(Task):
 
 
 class BackboneDraftTask(Task):
+    """First course of training the CLIP text encoder and the U-Net together: velocity prediction (v-loss)."""
+
     ships = False
     schedule = Schedule(steps=4_500, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     unconditional = 0.1
     draw = 0
-    """Enters the seed of every step: which clips are met, what is said of them, and how noisy they are."""
+    """Part of the seed of every step, which decides its clips, their captions and their noise levels."""
 
     def __init__(self, shop: Workshop) -> None:
         from diffusers import DDPMScheduler
@@ -88,7 +94,7 @@ class BackboneDraftTask(Task):
                 means.append(posterior.mean.half())
                 deviations.append(posterior.std.half())
             save_atomic(stored, lambda path: torch.save([torch.cat(means), torch.cat(deviations)], path))
-            self.shop.say(f"latents of {len(clips)} pictures of {clips.split} made")
+            self.shop.say(f"latents of {len(clips)} frames of {clips.split} made")
         mean, deviation = torch.load(stored, weights_only=True)
         return mean, deviation
 
@@ -100,6 +106,7 @@ class BackboneDraftTask(Task):
         return F.mse_loss(predicted.float(), self.noise.get_velocity(latents, noise, times))
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the velocity-prediction loss of a batch with captions."""
         batch = self.schedule.batch
         generator.manual_seed(self.draw + step)
         chosen = torch.randint(POOL, (batch,), generator=generator)
@@ -113,12 +120,13 @@ class BackboneDraftTask(Task):
         mean, deviation = self.mean[chosen].float(), self.deviation[chosen].float()
         latents = self.scale * (mean + deviation * torch.randn(mean.shape, generator=generator))
         noise = torch.randn(latents.shape, generator=generator)
-        # one timestep from each of `batch` equal slices: less variance than independent draws
+        # One timestep from each of `batch` equal slices gives less variance than independent draws.
         times = ((torch.arange(batch) + torch.rand(batch, generator=generator)) * (1000 / batch)).long()
         return self._loss(latents, self.shop.token_ids(texts), times, noise), {}
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
+        """Return the loss of held-out clips."""
         self.modules.eval()
         generator = torch.Generator().manual_seed(0)
         words = np.random.default_rng(0)
@@ -136,7 +144,10 @@ class BackboneDraftTask(Task):
 
 
 class BackboneTask(BackboneDraftTask):
-    """The draft trained on: a second course of the rate, from the draft's averaged weights, over other draws."""
+    """Second course of training, with the learning rate's course repeated and other draws.
+
+    It starts from the draft's averaged weights.
+    """
 
     ships = True
     schedule = Schedule(steps=7_000, batch=32, rate=8e-4, warmup=300, ema=0.9995, weight_decay=0.01)
@@ -144,7 +155,9 @@ class BackboneTask(BackboneDraftTask):
 
     def __init__(self, shop: Workshop) -> None:
         super().__init__(shop)
-        if not (shop.work / f"{DRAFT}.safetensors").is_file():  # written when it is done
-            raise UserError(f"{shop.work} holds no finished {DRAFT}: make it with `bench mini pretrain {DRAFT}` first")
-        # in single precision, from the checkpoint
+        if not (shop.work / f"{DRAFT}.safetensors").is_file():  # written when the draft is finished
+            raise UserError(
+                f"{shop.work} contains no finished {DRAFT}: make it with `bench mini pretrain {DRAFT}` first"
+            )
+        # The checkpoint has the weights in single precision, the exported file has not.
         self.modules.load_state_dict(torch.load(shop.work / f"{DRAFT}.pt", weights_only=True)["averaged"])

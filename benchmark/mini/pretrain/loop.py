@@ -1,4 +1,4 @@
-"""One training loop for all pretraining stages: resumable to the step, and the same whatever interrupts it."""
+"""Training loop of all pretraining stages, which is resumable to the step: an interruption changes no result."""
 
 from __future__ import annotations
 
@@ -20,16 +20,23 @@ SAVE_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW with a linear warm-up and a cosine decay to 1 % of `rate`; weights averaged by `ema` (0: the last)."""
+    """AdamW with a linear warm-up, a cosine decay to 1 % of the rate, and averaged weights."""
 
     steps: int
+    """Number of steps."""
     batch: int
+    """Clips per step."""
     rate: float
+    """Highest learning rate."""
     warmup: int = 100
+    """Steps of the warm-up."""
     weight_decay: float = 0.01
+    """Weight decay of AdamW."""
     ema: float = 0.999
+    """Decay of the exponential moving average of the weights; 0: no average, the last weights count."""
 
     def factor(self, step: int) -> float:
+        """Return the factor of the learning rate at a step, in (0, 1]."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -37,34 +44,42 @@ class Schedule:
 
 
 class Task(ABC):
-    """What a stage trains: `modules` (averaged and exported), and the loss of one step."""
+    """A stage's networks and the loss of one step."""
 
     modules: nn.ModuleDict
+    """Networks that are trained; their averaged weights are exported."""
     schedule: Schedule
+    """Course of the training."""
     ships: bool = True
-    """Whether the suite is made of it; what other stages start from is kept beside the checkpoints."""
+    """Whether the networks are part of the suite; weights that only other stages use stay beside the checkpoints."""
 
     @abstractmethod
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """The loss of step `step`; its randomness comes from `generator`, which depends on the step alone.
+        """Return the loss of a step, and further figures for the log.
 
-        Dropout's comes from torch's own generator, whose state is part of the checkpoint.
+        The randomness comes from `generator`, which depends on the step alone. That of dropout comes from torch's
+        global generator, whose state is part of the checkpoint.
         """
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
-        """Held-out figures of the current weights (in eval mode, without gradients)."""
+        """Return held-out figures of the current weights, in eval mode and without gradients."""
 
 
 @dataclass
 class Progress:
+    """Progress of a training."""
+
     step: int = 0
+    """Steps done."""
     seconds: float = 0.0
+    """Wall-clock seconds so far, interruptions left out."""
     losses: list[tuple[int, float]] = field(default_factory=list)
+    """Running mean of the loss, as (step, loss), every 100 steps."""
 
 
 def average(target: nn.Module, source: nn.Module, decay: float) -> None:
-    """target <- decay * target + (1 - decay) * source for parameters; buffers are copied."""
+    """Set the parameters of `target` to decay * target + (1 - decay) * source, and copy the buffers."""
     with torch.no_grad():
         mine: list[torch.Tensor] = list(target.parameters())
         theirs: list[torch.Tensor] = list(source.parameters())
@@ -73,12 +88,32 @@ def average(target: nn.Module, source: nn.Module, decay: float) -> None:
             buffer.copy_(value)
 
 
+def _restore(checkpoint: Path, modules: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    state = torch.load(checkpoint, weights_only=True)
+    modules.load_state_dict(state["modules"])
+    averaged.load_state_dict(state["averaged"])
+    optimizer.load_state_dict(state["optimizer"])
+    if "random" in state:
+        torch.set_rng_state(state["random"])
+    return Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
+
+
 def train(
     task: Task, checkpoint: Path, say: Callable[[str], None], *, stop_after: int | None = None
 ) -> tuple[nn.ModuleDict, Progress] | None:
-    """Train `task` to the end of its schedule, from `checkpoint` where there is one, saving every `SAVE_SECONDS`.
+    """Train a task to the end of its schedule.
 
-    Returns the averaged modules and the progress, or None when `stop_after` steps of this call came first.
+    Args:
+        task: The task.
+        checkpoint: File that is continued from if it exists, and that is written every `SAVE_SECONDS`.
+        say: Receives lines on the progress.
+        stop_after: Stop, and save, after this many steps of this call.
+
+    Returns:
+        The averaged modules and the progress; None if `stop_after` ended the call.
+
+    Raises:
+        FloatingPointError: The loss is not finite.
     """
     import copy
 
@@ -94,13 +129,7 @@ def train(
     )
     progress = Progress()
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        modules.load_state_dict(state["modules"])
-        averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        if "random" in state:
-            torch.set_rng_state(state["random"])
-        progress = Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
+        progress = _restore(checkpoint, modules, averaged, optimizer)
         say(f"resuming at step {progress.step} of {schedule.steps}")
 
     def save() -> None:
@@ -131,7 +160,7 @@ def train(
         nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
         optimizer.step()
         if schedule.ema:
-            # a short memory at first, so that the average does not remember the initialisation
+            # The average has a short memory at first, so that it forgets the initialisation.
             average(averaged, modules, min(schedule.ema, (1 + step) / (10 + step)))
         value = float(loss.detach())
         if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Pretraining of the networks of mini that embed or classify: scorers, and encoders for methods."""
+"""Pretraining of mini's networks that embed or classify: scorers, and audio encoders of methods."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from benchmark.mini.world import LABELS
 
 
 class CLIPTask(Task):
+    """Contrastive training of the image scorer, where a caption matches every frame that it is true of."""
+
     schedule = Schedule(steps=1_400, batch=64, rate=1e-3, warmup=150, weight_decay=0.05)
 
     def __init__(self, shop: Workshop) -> None:
@@ -29,7 +31,10 @@ class CLIPTask(Task):
 
     @torch.no_grad()
     def _soften(self, picture: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """What a generator does to a picture: a third passes the autoencoder with noisy latents, some are blurred."""
+        """Imitate the flaws of generated images.
+
+        A third of the frames passes through the autoencoder with noisy latents, some are blurred, and all get noise.
+        """
         batch = len(picture)
         third = batch // 3
         with bf16():
@@ -43,6 +48,7 @@ class CLIPTask(Task):
         return (picture + level * torch.randn(picture.shape, generator=generator)).clamp(-1, 1)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the contrastive loss of a batch of captions and frames."""
         chosen = torch.randint(POOL, (self.schedule.batch,), generator=generator).sort().values
         rows = chosen[torch.randperm(len(chosen), generator=generator)].numpy()
         words = np.random.default_rng([step, 2])
@@ -57,6 +63,7 @@ class CLIPTask(Task):
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
+        """Return zero-shot accuracies on held-out frames, in percent."""
         clip = self.modules["clip"].eval()
         picture = pixels(np.asarray(self.held_out.pictures))
         seen = clip.encode_image(picture, normalize=True)
@@ -76,9 +83,9 @@ class CLIPTask(Task):
 def _caption_loss(
     logits: torch.Tensor, clips: WorldClips, rows: Sequence[int] | np.ndarray, said: Sequence[dict[str, Any]]
 ) -> torch.Tensor:
-    """Contrast of captions (rows of `logits`) and the pictures of the clips `rows` (columns).
+    """Return the contrastive loss of captions (rows of `logits`) and the frames of the clips `rows` (columns).
 
-    A caption is true of every picture that has its label and all that it says of it.
+    A caption is true of every frame that has its label and all the attributes that it names.
     """
     facts = [(clips.label(i), set(_words(clips.attributes[i]))) for i in rows]
     true = torch.tensor(
@@ -87,7 +94,7 @@ def _caption_loss(
             for row, named in enumerate(said)
         ],
         dtype=torch.float32,
-    )  # (caption, picture)
+    )  # (caption, frame)
     by_caption = -(true / true.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
     by_picture = -(true.T / true.sum(0)[:, None] * logits.T.log_softmax(1)).sum(1).mean()
     return (by_caption + by_picture) / 2
@@ -100,7 +107,7 @@ def _words(attributes: Any) -> list[str]:
 
 
 def _altered(wave: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Another level, another moment, a little noise: (B, samples) -> (B, samples)."""
+    """Augment sounds (B, samples) by a random level, a random shift in time and a little noise."""
     batch, samples = wave.shape
     shift = torch.randint(samples // 4, (batch,), generator=generator)
     wave = torch.stack([row.roll(int(by)) for row, by in zip(wave, shift, strict=True)])
@@ -110,7 +117,15 @@ def _altered(wave: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 class TagTask(Task):
-    """A BEATs that learns audio tags: `tags` of each clip, or its label alone."""
+    """Training of a BEATs on audio tags.
+
+    Args:
+        shop: Shared resources.
+        model: The network.
+        tags: All tags, in the order of the network's outputs; the labels come first.
+        manner: Whether a clip's attributes are tags beside its label; otherwise it learns the label alone.
+        schedule: Course of the training.
+    """
 
     def __init__(self, shop: Workshop, model: nn.Module, tags: Sequence[str], manner: bool, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -130,6 +145,7 @@ class TagTask(Task):
         return target
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the cross-entropy of the tags, or of the label, of a batch."""
         chosen = torch.randint(SOUND_POOL, (self.schedule.batch,), generator=generator).sort().values.numpy()
         wave = _altered(waves(self.clips.sounds[chosen]), generator)
         with bf16():
@@ -141,6 +157,7 @@ class TagTask(Task):
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
+        """Return accuracies on held-out sounds, in percent: of the label, and of each attribute."""
         model = self.modules["beats"].eval()
         logits = torch.cat([model.logits(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
         truth = torch.from_numpy(self.held_out.classes)
@@ -158,10 +175,12 @@ class TagTask(Task):
 
 
 class Wav2CLIPTask(Task):
+    """Training of the sound scorer: contrastive against the frozen CLIP's embeddings of the frames."""
+
     schedule = Schedule(steps=1_200, batch=48, rate=2e-3, warmup=100, weight_decay=0.02)
     temperature = 0.05
     draw = 0
-    """Enters the seed of every step: which clips are met together, and how they are altered."""
+    """Part of the seed of every step, which decides its clips and their augmentation."""
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
@@ -181,6 +200,7 @@ class Wav2CLIPTask(Task):
             )
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the contrastive loss of a batch of sounds and frames, plus their cosine distance."""
         generator.manual_seed(self.draw + step)
         chosen = torch.randint(SOUND_POOL, (self.schedule.batch,), generator=generator).sort().values
         wave = _altered(waves(self.clips.sounds[chosen.numpy()]), generator)
@@ -195,10 +215,11 @@ class Wav2CLIPTask(Task):
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
+        """Return AIS of held-out sounds and frames, in percent, and their mean cosine similarity."""
         model = self.modules["wav2clip"].eval()
         heard = torch.cat([model(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
         similarity = (F.normalize(heard, dim=1) @ self.held_targets.T).double()
-        own = similarity.diagonal()[None, :]  # of each picture, the similarity to its own sound
+        own = similarity.diagonal()[None, :]  # each frame's similarity to its own sound
         others = ~torch.eye(HELD_OUT, dtype=torch.bool)
         classes = torch.from_numpy(self.held_out.classes)
         same = (classes[:, None] == classes[None, :]) & others
@@ -211,12 +232,13 @@ class Wav2CLIPTask(Task):
 
 
 class Wav2CLIPEncoderTask(Wav2CLIPTask):
-    """The Wav2CLIP that is a method: distilled like the scorer's, from other first weights and other draws."""
+    """Training of the Wav2CLIP of methods: as the scorer's, from another initialisation and with other draws."""
 
     draw = 10_000_000
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
+        """Return accuracies of held-out sounds, frames and label prompts, in percent."""
         model = self.modules["wav2clip"].eval()
         heard = torch.cat([model(waves(self.held_out.sounds[i : i + 32])) for i in range(0, HELD_OUT, 32)])
         read = self.clip.encode_text(self.shop.token_ids(_prompts()))
@@ -224,9 +246,9 @@ class Wav2CLIPEncoderTask(Wav2CLIPTask):
 
 
 class ImageBindTask(Task):
-    """All three towers at once: pictures and captions bind each other, sounds follow the pictures.
+    """Joint training of ImageBind's three towers: captions are bound to frames and vice versa, sounds to frames.
 
-    As in ImageBind, nothing that a sound says moves the vision tower: its embeddings are constants to the sounds.
+    As in ImageBind, sounds do not train the vision tower: its embeddings are constants in their loss.
     """
 
     schedule = Schedule(steps=1_300, batch=48, rate=1e-3, warmup=150, weight_decay=0.05)
@@ -244,6 +266,7 @@ class ImageBindTask(Task):
         return ((pixels(batch) + 1) / 2 - self.mean) / self.deviation
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the contrastive losses of a batch: of captions and frames, and of sounds and frames."""
         model = self.modules["imagebind"]
         batch = self.schedule.batch
         rows = torch.randint(SOUND_POOL, (batch,), generator=generator).sort().values.numpy()
@@ -256,13 +279,14 @@ class ImageBindTask(Task):
             read = model.encode_texts(self.shop.token_ids([text for text, _ in said]))
             heard = model.encode_clips(clips[torch.arange(batch), one])
         caption = _caption_loss(read @ seen.T, self.clips, rows, [named for _, named in said])
-        # the temperatures are part of the embeddings
+        # The embeddings include the temperatures.
         logits, truth = heard @ seen.detach().T, torch.arange(batch)
         sound = (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth)) / 2
         return caption + sound, {"caption": float(caption.detach()), "sound": float(sound.detach())}
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
+        """Return accuracies of held-out sounds, frames and label prompts, in percent."""
         model = self.modules["imagebind"].eval()
         parts = range(0, HELD_OUT, 32)
         heard = torch.cat([model.encode_audio(waves(self.held_out.sounds[i : i + 32])) for i in parts])
@@ -278,9 +302,13 @@ def _prompts() -> list[str]:
 def _joint_figures(
     heard: torch.Tensor, seen: torch.Tensor, read: torch.Tensor, classes: np.ndarray
 ) -> dict[str, float]:
-    """What sounds, pictures and label prompts of one space know of each other, in percent.
+    """Return accuracies, in percent, of classification and retrieval in a joint space.
 
-    `heard`, `seen`: (n, d), row by row of one clip; `read`: (labels, d). Retrieval is among all n pictures.
+    Args:
+        heard: Embeddings of the sounds, (n, d).
+        seen: Embeddings of the frames of the same clips, (n, d), among which is retrieved.
+        read: Embeddings of the label prompts, (labels, d).
+        classes: Index of each clip's label, (n,).
     """
     heard, seen, read = (F.normalize(x, dim=1) for x in (heard, seen, read))
     truth = torch.from_numpy(classes)

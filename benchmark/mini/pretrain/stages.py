@@ -1,21 +1,21 @@
-"""Making all networks of the `mini` suite from nothing: `bench mini pretrain [STAGE...]`.
+"""Pretraining of all networks of the suite `mini` from scratch: `bench mini pretrain [STAGE...]`.
 
 Each stage trains on the world's `pretrain` split, reports on `pretrain-val`, and writes one half-precision safetensors
 file and one report. No stage ever sees a training, validation or test clip of the suite. On two cores none takes more
-than 100 minutes; what `backbone-draft` makes is no part of the suite and stays where checkpoints are. Stages:
+than 100 minutes. The result of `backbone-draft` is not part of the suite and stays beside the checkpoints. Stages:
 
 ================  =====================================================================  ======================
-stage             what                                                                   needs
+stage             network and training                                                   needs
 ================  =====================================================================  ======================
 vae               AutoencoderKL: L1, gradient L1 and KL
 backbone-draft    CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
-backbone          the draft trained on, with a second course of the rate                 vae, backbone-draft
-beats             the encoder AudioToken listens with: audio tags (label and manner)
-clip              the picture scorer: contrastive, captions that are true of a picture   vae (as augmentation)
+backbone          the draft trained further, with a second course of the rate            vae, backbone-draft
+beats             AudioToken's audio encoder: audio tags (label and manner)
+clip              the image scorer: contrastive, captions that are true of a frame       vae (as augmentation)
 wav2clip          the sound scorer: contrastive against the frozen clip                  clip
 classifier        the audio classifier: labels
-wav2clip-encoder  the Wav2CLIP that methods listen with: another training, other draws   clip
-imagebind         ImageBind: captions to pictures, and sounds to pictures (InfoNCE)
+wav2clip-encoder  the Wav2CLIP of methods: another training, other draws                 clip
+imagebind         ImageBind: captions to frames, and sounds to frames (InfoNCE)
 ================  =====================================================================  ======================
 """
 
@@ -50,7 +50,7 @@ STAGES = {
     "wav2clip-encoder": 6,
     "imagebind": 7,
 }
-"""The stages in their order, each with its seed."""
+"""The stages in order, each with its seed."""
 
 
 def _task(stage: str, shop: Workshop) -> Task:
@@ -86,12 +86,24 @@ def pretrain(
     *,
     steps: int | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Train `stages` (all, in order, when empty) and export each to `weights` as `<stage>.safetensors` and `.json`.
+    """Train stages and export each of them as `<stage>.safetensors` and `<stage>.json`.
 
-    The draft of the backbone stays in `work`.
+    An interrupted stage continues from its checkpoint; an exported one is trained again only if its checkpoint was
+    removed.
 
-    An interrupted stage continues from `work`; an exported one is trained anew only if its checkpoint was removed.
-    `steps` shortens every schedule (for trying the recipe out). Returns the reports. Unknown stage: UserError.
+    Args:
+        stages: The stages, trained in the order of `STAGES`; all if empty.
+        weights: Folder for the exported networks and reports.
+        work: Folder for the checkpoints and for the draft of the backbone.
+        cache: Folder of the cached world.
+        say: Receives lines on the progress.
+        steps: Number of steps of every schedule instead of its own, for trying the recipe out.
+
+    Returns:
+        The report of each stage.
+
+    Raises:
+        UserError: A stage is unknown, or the result of an earlier stage is missing.
     """
     for stage in stages:
         if stage not in STAGES:
@@ -113,7 +125,7 @@ def pretrain(
         modules, progress = result
         path = (weights if task.ships else work) / f"{stage}.safetensors"
         networks.export(modules, path)
-        # the figures are those of the half-precision weights that ship, not of the ones in memory
+        # The exported half-precision weights are evaluated, not those in memory.
         for name, module in task.modules.items():
             networks.load_into(module, path, name)
         reports[stage] = {

@@ -1,4 +1,4 @@
-"""What the stages of pretraining share: the weights made so far, the cached world, batches as tensors."""
+"""Resources shared by the stages of pretraining: finished weights, the cached world, batches as tensors."""
 
 from __future__ import annotations
 
@@ -19,21 +19,29 @@ HELD_OUT = 576
 
 
 def pixels(batch: np.ndarray) -> torch.Tensor:
-    """uint8 (B, H, W, 3) -> float (B, 3, H, W) in [-1, 1]."""
+    """Convert frames, uint8 (B, H, W, 3), to float (B, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(np.array(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def waves(batch: np.ndarray) -> torch.Tensor:
-    """int16 (B, samples) -> float in [-1, 1)."""
+    """Convert sounds, int16 (B, samples), to float in [-1, 1)."""
     return torch.from_numpy(np.asarray(batch, dtype=np.float32)) / 32768.0
 
 
 def bf16() -> torch.autocast:
+    """Return the context in which the CPU computes in bfloat16."""
     return torch.autocast("cpu", torch.bfloat16)
 
 
 class Workshop:
-    """Where pretraining happens: the weights made so far, the checkpoints of what is under way, the cached world."""
+    """Folders and tokenizer of a pretraining.
+
+    Args:
+        weights: Folder of the exported weights; the tokenizer is written there if it is missing.
+        work: Folder of the checkpoints.
+        cache: Folder of the cached world.
+        say: Receives lines on the progress.
+    """
 
     def __init__(self, weights: Path, work: Path, cache: Path, say: Callable[[str], None]) -> None:
         self.weights, self.work, self.cache, self.say = weights, work, cache, say
@@ -42,6 +50,8 @@ class Workshop:
         self.tokenizer = networks.tokenizer(weights / "tokenizer")
 
     def clips(self, split: str, count: int) -> WorldClips:
+        """Return the first `count` clips of a split of the world."""
+
         def tell(kind: str, done: int, total: int) -> None:
             if done % 2048 == 0:
                 self.say(f"world: {done} of {total} {kind} of {split}")
@@ -49,12 +59,22 @@ class Workshop:
         return WorldClips(split, count, self.cache, tell)
 
     def token_ids(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the token ids of texts, padded: (B, CONTEXT)."""
         encoded = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
         return encoded.input_ids
 
     def module(self, stage: str, name: str, module: nn.Module) -> nn.Module:
-        """Fill `module` with what `stage` exported under `name`; frozen, in eval mode."""
+        """Load a network that a stage exported, frozen and in eval mode.
+
+        Args:
+            stage: The stage.
+            name: Name of the network in its file.
+            module: Network of the same architecture, which is filled and returned.
+
+        Raises:
+            UserError: The stage has not exported its weights yet.
+        """
         path = self.weights / f"{stage}.safetensors"
         if not path.is_file():
-            raise UserError(f"{path} is needed and not there: make it with `bench mini pretrain {stage}` first")
+            raise UserError(f"{path} is missing: make it with `bench mini pretrain {stage}` first")
         return networks.load_into(module, path, name)

@@ -1,4 +1,4 @@
-"""Made-up videos with sound, prepared as `bench prepare vggsound` prepares real ones: data of the true form."""
+"""Synthetic videos with sound, prepared as `bench prepare vggsound` prepares real ones: data in the real format."""
 
 from __future__ import annotations
 
@@ -21,21 +21,29 @@ if TYPE_CHECKING:
     from benchmark.suite import Suite
 
 SIZE = (340, 256)
-"""Width and height of a video, about those of the real ones; preparing brings frames to their stored size."""
+"""Width and height of a video, about those of the real ones; `prepare` scales frames to their stored size."""
 FRAMES_A_SECOND = 4
 
 
 class FirstFrame:
-    """Chooses without a network: what a frame shows does not matter here."""
+    """Chooser without a network: the contents of synthetic frames do not matter."""
 
-    identity = "the first frame, of made-up videos"
+    identity = "the first frame, of synthetic videos"
 
     def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
+        """Return 0 for every clip."""
         return [0] * len(labels)
 
 
-def prepare_made_up(suite: Suite, count: int, videos: Path, out: Path) -> None:
-    """Write `count` training and `count` test videos to `videos`, and prepare them in `out` as `suite` wants."""
+def prepare_synthetic(suite: Suite, count: int, videos: Path, out: Path) -> None:
+    """Write synthetic videos, and prepare them as a suite requires.
+
+    Args:
+        suite: The suite, whose labels and frame rule decide how the videos are prepared.
+        count: Number of training videos, and of test videos.
+        videos: Folder for the videos and their list.
+        out: Folder for the prepared data.
+    """
     keys = [clip_key(f"made{k:07d}", 0) for k in range(2 * count)]
     rows = list(zip(keys, [f"sound {k % count}" for k in range(2 * count)], strict=True))
     for number, key in enumerate(keys):
@@ -57,7 +65,7 @@ def prepare_made_up(suite: Suite, count: int, videos: Path, out: Path) -> None:
 
 
 def write_video(path: Path, seed: int) -> None:
-    """An mp4 of the length of a clip: coloured patches that change, and a tone in noise."""
+    """Write an mp4 of a clip's length: changing coloured patches, and a tone in noise."""
     import av
 
     rng = np.random.default_rng(seed)
