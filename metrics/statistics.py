@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .similarity import Array, blocks, indices
+from .student_t import two_sided
 
 Interval = tuple[float, float]
 
@@ -162,33 +164,68 @@ def sign_flip_p_values(differences: ArrayLike, *, resamples: int = 9999, seed: i
             flipped = np.arange(rows.start, rows.stop)[:, None] >> np.arange(clips) & 1
         else:
             flipped = rng.integers(0, 2, size=(rows.stop - rows.start, clips), dtype=np.uint8)
-        sums = total - 2.0 * (flipped.astype(np.float64) @ columns)
-        reached += np.count_nonzero(np.abs(sums) >= least, axis=0)
+        signs = flipped.astype(np.float64)
+        for some in blocks(columns.shape[1], len(signs), 8 << 20):
+            sums = total[some] - 2.0 * (signs @ columns[:, some])
+            reached[some] += np.count_nonzero(np.abs(sums) >= least[some], axis=0)
     return reached / flips if exact else (reached + 1) / (flips + 1)
+
+
+@dataclass(frozen=True)
+class Welch:
+    """Welch's t statistic of two methods over runs, unequal variances: the difference a - b of the means, its standard
+    error, the degrees of freedom, and the number of runs of the smaller side.
+    """
+
+    difference: float
+    error: float
+    freedom: float
+    n: int
+
+    @classmethod
+    def of(cls, a: ArrayLike, b: ArrayLike) -> Welch | None:
+        """None for fewer than two runs on a side, or where no run differs from its sisters: no scatter to judge by."""
+        first, second = _kept(a), _kept(b)
+        if min(len(first), len(second)) < 2:
+            return None
+        parts = [np.var(runs, ddof=1) / len(runs) for runs in (first, second)]
+        if not (error := math.sqrt(sum(parts))):
+            return None
+        freedom = sum(parts) ** 2 / sum(
+            part**2 / (len(runs) - 1) for part, runs in zip(parts, (first, second), strict=True)
+        )
+        return cls(mean(first) - mean(second), error, float(freedom), min(len(first), len(second)))
+
+    # Of scipy only what it takes: all of scipy.stats would take as long to import as a table takes to print.
+
+    @cached_property
+    def p_value(self) -> float:
+        """Two-sided p value."""
+        from scipy.special import stdtr
+
+        return 2.0 * float(stdtr(self.freedom, -abs(self.difference) / self.error))
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Interval of the difference."""
+        from scipy.special import stdtrit
+
+        reach = float(stdtrit(self.freedom, (1.0 + _checked_level(level)) / 2.0)) * self.error
+        return self.difference - reach, self.difference + reach
+
+    def reaches(self, level: float) -> bool:
+        """Whether `p_value` is at most `level`; scipy is imported only where a close look decides."""
+        p_value = two_sided(self.difference / self.error, self.freedom)
+        return (p_value if abs(p_value - level) > 1e-6 else self.p_value) <= level
 
 
 def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison | None:
     """Could the difference of two methods' means over runs be chance? Welch's t test, unequal variances.
 
-    `a`, `b` hold one value a run, for what has no score per clip (a distance of sets). None for fewer than two runs on
-    a side, or where no run differs from its sisters: there is no scatter to judge by.
+    `a`, `b` hold one value a run, for what has no score per clip (a distance of sets). None where `Welch.of` is.
     """
-    first, second = _kept(a), _kept(b)
-    if min(len(first), len(second)) < 2:
+    if (welch := Welch.of(a, b)) is None:
         return None
-    parts = [np.var(runs, ddof=1) / len(runs) for runs in (first, second)]
-    if not (error := math.sqrt(sum(parts))):
-        return None
-    # Of scipy only what it takes: all of scipy.stats would take as long to import as a table takes to print.
-    from scipy.special import stdtr, stdtrit
-
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(runs) - 1) for part, runs in zip(parts, (first, second), strict=True)
-    )
-    difference = mean(first) - mean(second)
-    reach = float(stdtrit(freedom, (1.0 + _checked_level(level)) / 2.0)) * error
-    p_value = 2.0 * float(stdtr(freedom, -abs(difference) / error))
-    return Comparison(difference, difference - reach, difference + reach, p_value, min(len(first), len(second)))
+    return Comparison(welch.difference, *welch.interval(level), welch.p_value, welch.n)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

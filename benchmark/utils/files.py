@@ -64,9 +64,12 @@ def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[A
     save_atomic(path, save)
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """`value` as JSON with sorted keys and no spaces: the text that identities are hashed from. NaN is refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:
