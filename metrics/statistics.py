@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metrics.similarity import Array, blocks, indices
+from metrics.student_t import two_sided
 
 Interval = tuple[float, float]
 
@@ -241,9 +243,65 @@ def sign_flip_p_values(differences: ArrayLike, *, resamples: int = 9999, seed: i
             flipped = np.arange(rows.start, rows.stop)[:, None] >> np.arange(clips) & 1
         else:
             flipped = rng.integers(0, 2, size=(rows.stop - rows.start, clips), dtype=np.uint8)
-        sums = total - 2.0 * (flipped.astype(np.float64) @ columns)
-        reached += np.count_nonzero(np.abs(sums) >= least, axis=0)
+        signs = flipped.astype(np.float64)
+        for some in blocks(columns.shape[1], len(signs), 8 << 20):
+            sums = total[some] - 2.0 * (signs @ columns[:, some])
+            reached[some] += np.count_nonzero(np.abs(sums) >= least[some], axis=0)
     return reached / flips if exact else (reached + 1) / (flips + 1)
+
+
+@dataclass(frozen=True)
+class Welch:
+    """Welch's t statistic of two methods over runs, with unequal variances."""
+
+    difference: float
+    """Difference a - b of the means."""
+    error: float
+    """Its standard error."""
+    freedom: float
+    """Degrees of freedom."""
+    n: int
+    """Number of runs of the smaller side."""
+
+    @classmethod
+    def of(cls, a: ArrayLike, b: ArrayLike) -> Welch | None:
+        """Compute the statistic of the runs `a` and `b`.
+
+        Returns:
+            None for fewer than two runs on a side, or where the runs of neither method differ, so that there is no
+            scatter to judge by.
+        """
+        first, second = _kept(a), _kept(b)
+        if min(len(first), len(second)) < 2:
+            return None
+        parts = [np.var(runs, ddof=1) / len(runs) for runs in (first, second)]
+        if not (error := math.sqrt(sum(parts))):
+            return None
+        freedom = sum(parts) ** 2 / sum(
+            part**2 / (len(runs) - 1) for part, runs in zip(parts, (first, second), strict=True)
+        )
+        return cls(mean(first) - mean(second), error, float(freedom), min(len(first), len(second)))
+
+    # Not scipy.stats: importing it would take as long as printing a table.
+
+    @cached_property
+    def p_value(self) -> float:
+        """Two-sided p value."""
+        from scipy.special import stdtr
+
+        return 2.0 * float(stdtr(self.freedom, -abs(self.difference) / self.error))
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Return the confidence interval of the difference."""
+        from scipy.special import stdtrit
+
+        reach = float(stdtrit(self.freedom, (1.0 + _checked_level(level)) / 2.0)) * self.error
+        return self.difference - reach, self.difference + reach
+
+    def reaches(self, level: float) -> bool:
+        """Return whether `p_value` is at most `level`; scipy is imported only if they are within 1e-6."""
+        p_value = two_sided(self.difference / self.error, self.freedom)
+        return (p_value if abs(p_value - level) > 1e-6 else self.p_value) <= level
 
 
 def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison | None:
@@ -263,22 +321,9 @@ def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison
     Raises:
         ValueError: `level` is not between 0 and 1.
     """
-    first, second = _kept(a), _kept(b)
-    if min(len(first), len(second)) < 2:
+    if (welch := Welch.of(a, b)) is None:
         return None
-    parts = [np.var(runs, ddof=1) / len(runs) for runs in (first, second)]
-    if not (error := math.sqrt(sum(parts))):
-        return None
-    # Not scipy.stats: importing it would take as long as printing a table.
-    from scipy.special import stdtr, stdtrit
-
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(runs) - 1) for part, runs in zip(parts, (first, second), strict=True)
-    )
-    difference = mean(first) - mean(second)
-    reach = float(stdtrit(freedom, (1.0 + _checked_level(level)) / 2.0)) * error
-    p_value = 2.0 * float(stdtr(freedom, -abs(difference) / error))
-    return Comparison(difference, difference - reach, difference + reach, p_value, min(len(first), len(second)))
+    return Comparison(welch.difference, *welch.interval(level), welch.p_value, welch.n)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

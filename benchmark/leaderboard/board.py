@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.leaderboard.significance import Sample
+from benchmark.leaderboard.clip_scores import ClipScores
+from benchmark.leaderboard.significance import Judgement, Sample
 from benchmark.leaderboard.tables import DASH, Sheet, html_table
 from benchmark.records.record import Cost
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series  # type: ignore[import-untyped, unused-ignore]  # no stubs
+    from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
 
 
 TIED = "†"
@@ -52,8 +53,8 @@ class Cell:
 
     `std` is the sample standard deviation over two or more seeds; `low` and `high` are the 95 % interval over clips:
     of each clip's mean over seeds, or the mean of the runs' intervals (which is never too narrow) where there are no
-    scores per clip. `n` and `failed` are those of one run (the fewest and the most, if runs differ). `p_best` is the p
-    value of the difference from the best of the column; `tied` says that it is not significant.
+    scores per clip. `n` and `failed` are those of one run (the fewest and the most, if runs differ).
+    `against_best` says whether the cell differs from the best of the column.
     """
 
     value: float | None
@@ -65,8 +66,17 @@ class Cell:
     failed: int = 0
     by_seed: Mapping[str, float | None] = field(default_factory=dict)
     best: bool = False
-    p_best: float | None = None
-    tied: bool = False
+    against_best: Judgement | None = None
+
+    @property
+    def p_best(self) -> float | None:
+        """The p value of the difference from the best of the column."""
+        return self.against_best.p_value if self.against_best else None
+
+    @property
+    def tied(self) -> bool:
+        """Whether the difference from the best of the column is not significant."""
+        return self.against_best is not None and not self.against_best.significant
 
     @property
     def mark(self) -> str:
@@ -145,7 +155,7 @@ class Row:
     rank: int | None = None
     unranked: str | None = None
     differs: bool = False
-    scores: Mapping[str, Series] = field(default_factory=dict, compare=False, repr=False)
+    scores: Mapping[str, ClipScores] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def label(self) -> str:

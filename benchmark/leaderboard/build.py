@@ -12,21 +12,23 @@ import json
 import math
 import re
 import statistics
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
-from benchmark.leaderboard.significance import Way, clip_scores, compare_all, mean_over_runs
+from benchmark.leaderboard.clip_scores import ClipScores, clip_scores, mean_over_runs, side_by_side
+from benchmark.leaderboard.significance import Way, judge_all
 from benchmark.records.record import MetricValue, RunRecord, run_identity
 from benchmark.records.store import StoredRecord
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import canonical_json, digest
-
-if TYPE_CHECKING:
-    from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
+from benchmark.utils.files import canonical_json
+from metrics.statistics import bootstrap_intervals
 
 
 def build_board(
@@ -53,7 +55,7 @@ def build_board(
     kept, differing = _without_duplicates(same, bindings)
     remarks += differing.values()
 
-    scores, damaged = _clip_scores(kept)
+    scores, damaged = _clip_scores(kept, metrics)
     groups: dict[tuple[str, str, int, str], list[StoredRecord]] = defaultdict(list)
     for stored in kept:
         record = stored.record
@@ -82,7 +84,12 @@ _Binding = tuple[int, str]  # version of a metric's definition, and its scorers'
 
 
 def _bound(value: MetricValue) -> _Binding:
-    return value.version, canonical_json(value.scorers)
+    return value.version, _as_text(tuple(value.scorers.items()))
+
+
+@lru_cache
+def _as_text(scorers: tuple[tuple[str, str], ...]) -> str:
+    return canonical_json(dict(scorers))
 
 
 def _binding(records: Sequence[StoredRecord], metric: str) -> _Binding | None:
@@ -173,15 +180,23 @@ def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
     return ", ".join(why if record.limit is None else [*why, f"limit {record.limit}"])
 
 
-def _clip_scores(records: Sequence[StoredRecord]) -> tuple[dict[Path, DataFrame], list[str]]:
+_Scores = dict[str, ClipScores]  # by metric
+
+
+def _clip_scores(records: Sequence[StoredRecord], metrics: Sequence[str]) -> tuple[dict[Path, _Scores], list[str]]:
     """Per-clip scores by the record's path, and a line for each file that had to be left out."""
-    scores, damaged = {}, []
-    for stored in records:
+
+    def read(stored: StoredRecord) -> _Scores | UserError | None:
         try:
-            if (found := clip_scores(stored)) is not None:
-                scores[stored.path] = found
+            return clip_scores(stored, metrics)
         except UserError as error:
-            damaged.append(f"Per-clip scores left out: {error.problems[0]}.")
+            return error
+
+    # Side by side, as most of the time is spent outside the interpreter.
+    with ThreadPoolExecutor() as pool:
+        found = list(zip(records, pool.map(read, records), strict=True))
+    scores = {stored.path: one for stored, one in found if isinstance(one, dict)}
+    damaged = [f"Per-clip scores left out: {one.problems[0]}." for _, one in found if isinstance(one, UserError)]
     return scores, damaged
 
 
@@ -190,12 +205,12 @@ def _row(
     standing: str,
     bindings: Mapping[str, _Binding | None],
     differing: Mapping[Path, str],
-    scores: Mapping[Path, DataFrame],
+    scores: Mapping[Path, _Scores],
 ) -> Row:
     record = group[0].record
     cells = {metric: _cell(metric, [stored.record for stored in group], bound) for metric, bound in bindings.items()}
-    frames = [scores.get(stored.path) for stored in group]
-    means = {metric: mean_over_runs(frames, metric) for metric, cell in cells.items() if cell.value is not None}
+    runs = [scores.get(stored.path) for stored in group]
+    means = {metric: mean_over_runs(runs, metric) for metric, cell in cells.items() if cell.value is not None}
     sees = set(record.method.card.get("sees", ()))
     return Row(
         method=record.method.name,
@@ -262,11 +277,7 @@ def _with_intervals(rows: Sequence[Row]) -> list[Row]:
     places = [(i, metric) for i, row in enumerate(rows) for metric in row.scores if row.cells[metric].std is not None]
     if not places:
         return list(rows)
-    import pandas as pd
-
-    from metrics.statistics import bootstrap_intervals
-
-    table = pd.concat([rows[i].scores[metric] for i, metric in places], axis=1).to_numpy()
+    table = side_by_side([rows[i].scores[metric] for i, metric in places])
     cells = [dict(row.cells) for row in rows]
     for (i, metric), interval in zip(places, bootstrap_intervals(table), strict=True):
         low, high = interval or (None, None)
@@ -279,39 +290,37 @@ def _with_variants(rows: Sequence[Row]) -> list[Row]:
     by_method: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_method[row.method].append(row.settings)
+    differ = {}
+    for method, siblings in by_method.items():
+        keys = sorted({key for settings in siblings for key in settings})
+        differ[method] = [key for key in keys if len({canonical_json(s.get(key)) for s in siblings}) > 1]
     named = []
     for row in rows:
-        siblings = by_method[row.method]
-        keys = sorted({key for settings in siblings for key in settings})
-        differ = [key for key in keys if len({digest(s.get(key)) for s in siblings}) > 1]
-        variant = ", ".join(f"{key}={_plain(row.settings[key])}" for key in differ if key in row.settings)
-        named.append(replace(row, variant=variant))
+        keys = [key for key in differ[row.method] if key in row.settings]
+        named.append(replace(row, variant=", ".join(f"{key}={_plain(row.settings[key])}" for key in keys)))
     return named
 
 
 def _column(
     metric: str, title: str, records: Sequence[StoredRecord], rows: Sequence[Row], bound: _Binding | None
 ) -> Column:
-    values = [v for stored in records if (v := stored.record.metrics.get(metric)) is not None]
-    if not values:
+    having = [stored.record for stored in records if metric in stored.record.metrics]
+    if not having:
         return Column(metric, title)
-    fitting = [v for v in values if v.value is not None and _bound(v) == bound] or values
+    fitting = [r for r in having if (v := r.metrics[metric]).value is not None and _bound(v) == bound] or having
     # A limited run may know another chance level; it speaks for the column only if no other does.
-    full = [
-        v
-        for stored in records
-        if stored.record.limit is None and (v := stored.record.metrics.get(metric)) is not None and v in fitting
-    ]
-    chances = {value.chance for value in (full or fitting)}
-    unit = fitting[0].unit
+    full = [record for record in fitting if record.limit is None]
+    chances = {record.metrics[metric].chance for record in full or fitting}
+    first = fitting[0].metrics[metric]
+    unit = first.unit
     shown = [abs(cell.value) for row in rows if (cell := row.cells[metric]).value is not None]
     largest = max(shown, default=0.0)
     return Column(
         metric,
         title,
-        direction=fitting[0].direction,
+        direction=first.direction,
         unit=unit,
-        version=bound[0] if bound else fitting[0].version,
+        version=bound[0] if bound else first.version,
         chance=chances.pop() if len(chances) == 1 else None,
         digits=1 if unit in ("%", "percent") or largest >= 100 else 2 if largest >= 10 else 3,
     )
@@ -343,10 +352,9 @@ def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
         return math.inf if value is None else -value if first.direction == "up" else value
 
     ranked = [row for row in marked if not row.unranked]
-    values = [badness(row) for row in ranked]
+    values = sorted(map(badness, ranked))
     numbered = [
-        replace(row, rank=None if badness(row) == math.inf else 1 + sum(v < badness(row) for v in values))
-        for row in ranked
+        replace(row, rank=None if badness(row) == math.inf else 1 + bisect_left(values, badness(row))) for row in ranked
     ]
     return [
         *sorted(numbered, key=lambda row: (badness(row), row.label)),
@@ -379,14 +387,13 @@ def _tested(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[Row], 
                 pairs.append((ours, theirs))
     cells = [dict(row.cells) for row in rows]
     ways: dict[Way, list[str]] = defaultdict(list)
-    for (i, column), judged in zip(places, compare_all(pairs), strict=True):
+    for (i, column), judged in zip(places, judge_all(pairs), strict=True):
         if judged is None:
             untested.append(f"{column.title} of {rows[i].label}")
             continue
-        way, p_value, significant = judged
-        cells[i][column.id] = replace(cells[i][column.id], p_best=p_value, tied=not significant)
-        if column.title not in ways[way]:
-            ways[way].append(column.title)
+        cells[i][column.id] = replace(cells[i][column.id], against_best=judged)
+        if column.title not in ways[judged.way]:
+            ways[judged.way].append(column.title)
     notes = []
     if ways:
         how = "; ".join(f"{', '.join(ways[way])} {text}" for way, text in _WAYS.items() if way in ways)

@@ -318,7 +318,7 @@ def as_sheets(paper: Paper) -> tuple[Sheet, Sheet]:
             label = (f"{entry.measure.published} {ARROWS[entry.measure.direction]}", judged, *[""] * place)[place]
             published = DASH if entry.published is None else str(entry.published)
             # The board's marks are about the best of its column, not about claims.
-            measured = replace(entry.cell, tied=False).show(entry.column)
+            measured = replace(entry.cell, against_best=None).show(entry.column)
             lines.append((label, entry.method, published, measured, entry.shown_order))
     table = Sheet(
         title=paper.title,

@@ -215,15 +215,13 @@ def rich_table(sheet: Sheet, width: int | None = None) -> RenderableType:
             columns[j] = [_HEADING.sub("\n", columns[j][0]), *(_CELL.sub("\n", text) for text in columns[j][1:])]
         parts = _parts(sheet, columns, width)
     title = [Text(sheet.title, style="italic")] if sheet.title else []
-    tables = [_rich_part(sheet, columns, part) for part in parts] if sheet.rows else []
+    tables = [_rich_part(sheet, columns, part, width) for part in parts] if sheet.rows else []
     return Group(*title, *tables, *(Text(note, style="dim") for note in sheet.notes))
 
 
 def _parts(sheet: Sheet, columns: Sequence[Sequence[str]], width: int) -> list[list[int]]:
     """The columns of each part; those that tell the rows apart are in all."""
-    from rich.cells import cell_len
-
-    widths = [2 + max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
+    widths = [_width(column) for column in columns]
     for j in sheet.prose:
         widths[j] = min(widths[j], PROSE_LEAST + 2)
     names = list(range(sheet.names))
@@ -235,16 +233,25 @@ def _parts(sheet: Sheet, columns: Sequence[Sequence[str]], width: int) -> list[l
     return parts
 
 
-def _rich_part(sheet: Sheet, columns: Sequence[Sequence[str]], places: Sequence[int]) -> RenderableType:
+def _width(column: Sequence[str]) -> int:
+    """Of the longest line of a column and the space around it."""
+    from rich.cells import cell_len
+
+    return 2 + max(cell_len(line) for text in column for line in text.split("\n"))
+
+
+def _rich_part(sheet: Sheet, columns: Sequence[Sequence[str]], places: Sequence[int], width: int) -> RenderableType:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    # Where nothing has to be folded, rich need not look where it could.
+    whole = 2 + sum(_width(columns[j]) for j in places) <= width
     for j in places:
         justify: Literal["left", "right"] = "left" if j in sheet.left | sheet.prose else "right"
         least = PROSE_LEAST if j in sheet.prose else None
-        table.add_column(Text(columns[j][0]), justify=justify, min_width=least, overflow="fold")
+        table.add_column(Text(columns[j][0]), justify=justify, min_width=least, overflow="fold", no_wrap=whole)
     for i in range(len(sheet.rows)):
         cells = [Text(columns[j][i + 1], style="bold green" if (i, j) in sheet.bold else "") for j in places]
         table.add_row(*cells, style="dim" if i in sheet.dim else None, end_section=i + 1 in sheet.rules)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic_core import from_json
 
 from benchmark.records.provenance import Provenance
 from benchmark.utils.errors import UserError
@@ -101,9 +102,9 @@ class MetricValue(FrozenModel):
     """What guessing gives; null if that is not defined."""
     version: int
     """Version of the metric's definition; only equal ones are compared."""
-    scorers: dict[str, str] = {}
+    scorers: dict[str, str] = Field(default_factory=dict)
     """sha256 of each scorer's weights, by its role (image, audio, ...)."""
-    details: Plain = {}
+    details: Plain = Field(default_factory=dict)
     """What else the number depends on and may differ between programs: for FID the extractor's resizing and batch."""
 
     @model_validator(mode="after")
@@ -197,7 +198,7 @@ class RunRecord(FrozenModel):
     def from_json(cls, text: str | bytes, source: str = "record") -> RunRecord:
         """Read a record of this or an older schema version. Raises UserError, whose lines begin with `source`."""
         try:
-            data = json.loads(text, parse_constant=_refuse_constant)
+            data = _parsed(text)
         except ValueError as error:
             raise UserError(f"{source}: not strict JSON: {error}") from error
         if not isinstance(data, dict):
@@ -319,6 +320,14 @@ def _read_bytes(path: Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _parsed(text: str | bytes) -> Any:
+    """The value of a strict JSON text. Raises ValueError in the words of the standard library."""
+    try:
+        return from_json(text, allow_inf_nan=False)  # three times as fast, where there is nothing to complain of
+    except ValueError:
+        return json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -73,13 +73,16 @@ def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[A
     save_atomic(path, save)
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """Return `value` as JSON with sorted keys and no spaces, the text that identities are hashed from.
 
     Raises:
         ValueError: `value` contains NaN or an infinite number.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:

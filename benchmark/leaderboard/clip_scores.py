@@ -1,0 +1,161 @@
+"""Scores per clip: read from the files beside the records, averaged over runs, aligned by clip.
+
+Importing pandas takes longer than making a board, so files as `write_scores` leaves them are read with arrow alone;
+only other files, damaged ones included, go through pandas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.records.record import SCORE_COLUMNS, read_scores
+from benchmark.records.store import StoredRecord
+from benchmark.utils.errors import UserError
+
+Array = NDArray[np.float64]
+Ids = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ClipScores:
+    """One score per clip: `ids` in ascending order, and their `values` (clips,), NaN where a clip has none."""
+
+    ids: Ids
+    values: Array
+
+    def at(self, ids: Ids) -> Array:
+        """Return the scores of the clips `ids`, NaN where there is none."""
+        if ids == self.ids:
+            return self.values
+        known = dict(zip(self.ids, self.values, strict=True))
+        return np.array([known.get(name, math.nan) for name in ids], dtype=np.float64)
+
+    def __add__(self, other: ClipScores) -> ClipScores:
+        ids = _either(self.ids, other.ids)
+        return ClipScores(ids, self.at(ids) + other.at(ids))
+
+    def __sub__(self, other: ClipScores) -> ClipScores:
+        ids = _either(self.ids, other.ids)
+        return ClipScores(ids, self.at(ids) - other.at(ids))
+
+    @property
+    def known(self) -> bool:
+        """Whether any clip has a score."""
+        return not np.isnan(self.values).all()
+
+
+def _either(ids: Ids, others: Ids) -> Ids:
+    return ids if ids == others else tuple(sorted({*ids, *others}))
+
+
+def paired(a: ClipScores, b: ClipScores) -> tuple[Array, Array]:
+    """Return the scores of both for the clips that are in both."""
+    ids = a.ids if a.ids == b.ids else tuple(sorted({*a.ids} & {*b.ids}))
+    return a.at(ids), b.at(ids)
+
+
+def mean_over_runs(runs: Sequence[Mapping[str, ClipScores] | None], metric: str) -> ClipScores | None:
+    """Return each clip's mean score over runs, NaN for a clip that one could not score; None if a run has no scores."""
+    scores = [run[metric] for run in runs if run is not None and metric in run]
+    if not scores or len(scores) < len(runs):
+        return None
+    total = reduce(ClipScores.__add__, scores)
+    return ClipScores(total.ids, total.values / len(scores))
+
+
+def side_by_side(columns: Sequence[ClipScores]) -> Array:
+    """Return (clips, columns) of all clips that any column has, in the order in which they first occur."""
+    (first, *others) = dict.fromkeys(column.ids for column in columns)
+    ids = tuple(dict.fromkeys(name for some in (first, *others) for name in some)) if others else first
+    return np.array([column.at(ids) for column in columns]).T
+
+
+def scores_path(stored: StoredRecord) -> Path:
+    """Return where a record's per-clip scores are: ``scores.parquet`` in a run, ``<name>.parquet`` among results."""
+    path = stored.path
+    return path.with_name("scores.parquet") if path.name == "record.json" else path.with_suffix(".parquet")
+
+
+def clip_scores(stored: StoredRecord, metrics: Sequence[str]) -> dict[str, ClipScores] | None:
+    """Read a record's scores per clip of those of `metrics` that its file has, by metric; None if there is no file.
+
+    Raises:
+        UserError: The file cannot be read, or the mean of one of its columns (shown or not) is not the record's
+            value, so that the scores may be those of another run.
+    """
+    path = scores_path(stored)
+    if not path.is_file():
+        return None
+    values = stored.record.metrics
+    ids, names, scores = _as_written(path, values) or _any_kind(path, values)
+    for name, mean in zip(names, _means(scores), strict=True):
+        value = values[name].value
+        if value is not None and not math.isclose(mean, value, rel_tol=1e-6, abs_tol=1e-6):
+            raise UserError(
+                f"{path}: its mean of {name} is {mean:.6g}, the record says {value:.6g}: score the run again"
+            )
+    ids = _same(ids)
+    return {name: ClipScores(ids, own.copy()) for name, own in zip(names, scores.T, strict=True) if name in metrics}
+
+
+@lru_cache(maxsize=16)
+def _same(ids: Ids) -> Ids:
+    """Return one object for equal ids: the runs of a suite share their clips, and one object compares at once."""
+    return ids
+
+
+def _means(scores: Array) -> list[float]:
+    """Return the mean of each column, NaN where it has no score."""
+    scored = ~np.isnan(scores)
+    with np.errstate(invalid="ignore"):
+        means: list[float] = (np.where(scored, scores, 0.0).sum(axis=0) / scored.sum(axis=0)).tolist()
+    return means
+
+
+_Table = tuple[Ids, Sequence[str], Array]  # clip ids in ascending order, metrics, and scores (clips, metrics)
+
+
+def _as_written(path: Path, metrics: Collection[str]) -> _Table | None:
+    """Read the scores of `metrics` from a file as `write_scores` leaves it, one row per clip; None for other files."""
+    from pyarrow import float64, large_string, string
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        (batch,) = ParquetFile(path).read(use_threads=False).to_batches()
+    except Exception:
+        return None
+    kinds = dict(zip(batch.schema.names, batch.schema.types, strict=True))
+    names = [name for name in kinds if name in metrics]
+    index = (batch.schema.pandas_metadata or {}).get("index_columns", ())
+    if (
+        len(kinds) < batch.num_columns
+        or not {*SCORE_COLUMNS} <= kinds.keys() - {*names}
+        or any(isinstance(name, str) for name in index)
+        or kinds[SCORE_COLUMNS[0]] not in (string(), large_string())
+        or any(kinds[name] != float64() for name in names)
+    ):
+        return None
+    ids = batch.column(SCORE_COLUMNS[0]).to_pylist()
+    if None in ids or len({*ids}) < len(ids):
+        return None
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    # Of arrow's ways to numpy the one that does not import pandas.
+    scores = batch.select(names).to_tensor(null_to_nan=True).to_numpy() if names else np.empty((len(ids), 0))
+    return tuple([ids[place] for place in order]), names, scores[order]
+
+
+def _any_kind(path: Path, metrics: Collection[str]) -> _Table:
+    """Read any file that pandas can read; several rows of one clip are averaged."""
+    table = read_scores(path)
+    scores = table.drop(columns=[name for name in table.columns if name not in metrics])
+    scores.index = table[SCORE_COLUMNS[0]].astype(str)
+    scores = scores.astype("float64")
+    scores = scores.sort_index() if scores.index.is_unique else scores.groupby(level=0).mean()
+    return tuple(map(str, scores.index)), list(scores.columns), scores.to_numpy()
