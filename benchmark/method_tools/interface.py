@@ -38,6 +38,9 @@ from benchmark.utils.progress import UI
 
 START, END = "<!-- generated:interface -->", "<!-- /generated -->"
 
+WIDTH = 120
+"""Longest line of a page, tables left out."""
+
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example", "Examples", "Note")
 """Headings of a docstring in Google's convention."""
 
@@ -101,62 +104,34 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (label_embedding, encode_prompts, en
 """Functions of the front door that help to write a method."""
 
 NOTES: dict[str, str] = {
-    "Clip.id": "Unique name of the clip and of its files.",
-    "Clip.audio": "A sound or video file, or an array (samples,) or (samples, channels) at 16 kHz. Read it with "
-    "`suite.sound(clip)` or `waveform`.",
-    "Clip.image": "The true frame: a file, an array (height, width, 3), or None where there is none. Read it with "
-    "`picture`.",
-    "Clip.labels": "At least one; the first is the headline label. On `vggsound` a clip may have several.",
-    "Clip.split": '`"train"`, `"validation"` or `"test"`.',
-    "Clip.attributes": "What a generated world knows of the clip (size, colour, ...); empty for recordings.",
-    "Clip.visible": "Labels that annotators saw in the clip; None if nobody looked.",
-    "ClipSet.name": "For messages.",
-    "ClipSet.clips": "The clips, in order. `len(clips)`, `for clip in clips`, `clips[3]` and `clips[3:8]` work too.",
-    "ClipSet.labels": "The whole label set, in a fixed order, whichever labels occur among the clips.",
-    "ClipSet.identity": "sha256 of the contents; sets are equal if theirs are.",
-    "RunContext.suite": "The protocol.",
-    "RunContext.backbone": "The suite's frozen text-to-image pipeline, on `device`.",
-    "RunContext.test": "The clips that images are made of. **While fitting, these are the training clips**, so that no "
-    "method can look at the test clips early: `test` is then the set that `fit` gets.",
-    "RunContext.seed": "Seed of the run, 0 to 2**32 - 1: seed your own generators of `fit` with it.",
-    "RunContext.folder": "The method's own folder. Write the fit to it, and what lets an interrupted fit continue; any "
-    "names. `load` finds the same files.",
-    "RunContext.cache": "Folder for what can be computed again, shared by all runs: put the identity of the clips and "
-    "of the network into the file's name. Create it before use.",
-    "RunContext.device": '`"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`: where networks belong.',
-    "RunContext.ui": "Progress and warnings.",
-    "RunContext.samples_every": "Steps between images of the same few clips, from `--samples-every`; None for none.",
-    "FitReport.steps": "Optimiser steps; 1 for a closed form, 0 where nothing was trained.",
-    "FitReport.trainable_parameters": "Number of parameters that were fitted.",
-    "FitReport.figures": "Plain values for the record, such as losses.",
-    "Conditioning.prompt_embeds": "(B, L, D) float32, one row a clip in the order of the clips, finite. L and D are "
-    "those of `backbone.encode_prompts`: (77, 768) for Stable Diffusion 1, (32, 128) on `mini`.",
-    "Backbone.suite": "The suite whose backbone it is.",
-    "Backbone.device": "Device of all its networks.",
-    "Backbone.pipeline": "diffusers' `StableDiffusionPipeline`, without a safety checker.",
     "Backbone.tokenizer": "transformers' `CLIPTokenizer`; it also knows the placeholder `<*>`.",
     "Backbone.text_encoder": "transformers' `CLIPTextModel`, float32, frozen.",
     "Backbone.unet": "diffusers' `UNet2DConditionModel`, float32, frozen; gradients flow through it.",
     "Backbone.vae": "diffusers' `AutoencoderKL`, float32, frozen.",
-    "Backbone.placeholder": "Id of the placeholder's token.",
-    "Backbone.dtype": "Precision of sampling.",
-    "Method.card": "What the table shows of the method; `sees` is checked.",
-    "Method.Settings": "The class of its settings.",
-    "Method.fits": "Whether `fit` and `load` are called.",
-    "Method.settings": "Its settings, an instance of `Settings` without None where the suite's budget has a value.",
-    "ConditioningMethod.generate": "Calls `condition`, then `backbone.sample`.",
-    "Suite.data": "The clips; see below.",
-    "Suite.backbone": "The frozen pipeline; see below. The loaded one is `run.backbone`.",
-    "Suite.generation": "How images are sampled; see below.",
 }
 """Meanings of members that have no docstring of their own in the code."""
 
 ADDED: dict[str, str] = {
-    "Method.generate": "Images may be PIL images of any mode and size, or arrays (height, width) or (height, width, "
-    "1, 3 or 4): uint8, uint16, bool, or floats in [0, 1]. `seeds` are integers from 0 to 2**63 - 1. A call gets "
-    "at most `suite.generation.batch_size` clips.",
+    "Clip.audio": "Read it with `suite.sound(clip)` or `waveform`.",
+    "Clip.image": "Read it with `picture`.",
+    "ClipSet.clips": "`len(clips)`, `for clip in clips`, `clips[3]` and `clips[3:8]` work too.",
+    "ClipSet.labels": "It is the suite's, whichever labels occur among the clips.",
+    "RunContext.test": "**In the instance that is fitted these are the training clips**, the set that `fit` gets, so "
+    "that no fit can look at the test clips.",
+    "RunContext.seed": "0 to 2**32 - 1; seed your own generators of `fit` with it.",
+    "RunContext.folder": "`load` finds there what `fit` wrote.",
+    "RunContext.cache": "All runs share it: put the identity of the clips, and the sha256 of the network, into the "
+    "file's name. It may not exist yet.",
+    "RunContext.device": 'For example `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.',
+    "FitReport.steps": "1 for a closed form, 0 if nothing was trained.",
+    "Conditioning.prompt_embeds": "float32 and finite. L and D are those of `backbone.encode_prompts`: (77, 768) for "
+    "Stable Diffusion 1, (32, 128) on `mini`.",
+    "Method.settings": "Where the suite's budget has a value for a setting that is None, it holds that value.",
     "Method.encoders": "A network that is no encoder of the suite is added as "
     '`{"my-network": hashlib.sha256(path.read_bytes()).hexdigest()}`.',
+    "Method.generate": "Images may be PIL images of any mode and size, or arrays (height, width) or (height, width, "
+    "1, 3 or 4): uint8, uint16, bool, or floats in [0, 1]. Seeds are integers from 0 to 2**63 - 1. A call gets "
+    "at most `suite.generation.batch_size` clips.",
     "Backbone.encode_pictures": "Latents have 4 channels, and a side of H/8 with Stable Diffusion, H/4 on `mini`.",
     "UI.task": 'For example `with run.ui.task("training", steps, "steps") as advance:`, and `advance(1)` after a step.',
 }
@@ -210,7 +185,8 @@ def _topic(topic: Topic) -> Iterator[str]:
     yield ""
     text, _ = _docstring(topic.what)
     paragraphs = text.split("\n\n")
-    yield "\n\n".join(paragraphs if topic.whole else paragraphs[:1])
+    shown = paragraphs if topic.whole else paragraphs[:1]
+    yield "\n\n".join(textwrap.fill(one, WIDTH, break_long_words=False, break_on_hyphens=False) for one in shown)
     yield ""
     rows = members(topic)
     yield from _table(rows)
@@ -235,10 +211,16 @@ def _cell(text: str) -> str:
 
 
 def _members(what: type) -> Iterator[Member]:
-    """Yield the public members of a class, its own ones, with attributes set in `__init__` first."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(what))).body
+    """Yield the public members of a class and of its private bases, with attributes set in `__init__` first."""
+    for base in reversed(what.__mro__):
+        if base is what or (base.__name__.startswith("_") and base.__module__ == what.__module__):
+            yield from _own_members(what, base)
+
+
+def _own_members(what: type, base: type) -> Iterator[Member]:
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
     assert isinstance(body, ast.ClassDef)
-    _, described = _docstring(what)
+    described = _docstring(base)[1] | _docstring(what)[1]
 
     def meaning(name: str, own: str = "") -> str:
         key = f"{what.__name__}.{name}"

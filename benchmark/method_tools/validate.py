@@ -134,6 +134,8 @@ def _card(trial: Trial) -> str:
     card = getattr(trial.method, "card", None)
     if not isinstance(card, MethodCard):
         raise Broken("there is none: give the class a `card = MethodCard(...)`")
+    if card.problems:
+        raise Broken("; ".join(card.problems))
     if why := bad_id(card.name):
         raise Broken(f"its name {card.name!r} {why}")
     if trial.name not in (None, card.name):

@@ -149,6 +149,10 @@ class Unsure(Good):
     card = CARD.model_copy(update={"sees": ("unknown",)})
 
 
+class WrongCard(Good):
+    card = MethodCard(name="good", summary="for tests", sees=("ears",), licence="none")
+
+
 class NoCard(Method):
     def generate(self, clips: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
         return []
@@ -392,6 +396,7 @@ class ChangesFile(Good):
         (BareSetting, "settings", "number"),
         (NoLicence, "card", "licence"),
         (Unsure, "card", "'unknown'"),
+        (WrongCard, "card", "training_data: field required"),
         (NoCard, "card", "MethodCard"),
         (NeverFitted, "fit", "fits = True"),
         (NoReport, "fit", "fit() returned None, not a FitReport"),
