@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from benchmark.method import MethodCard as MethodCard
     from benchmark.method import MethodSettings as MethodSettings
     from benchmark.method import RunContext as RunContext
+    from benchmark.method_tools.validate import Check as Check
     from benchmark.records.record import MetricValue as MetricValue
     from benchmark.records.record import RunRecord as RunRecord
     from benchmark.runs.request import RunRequest as RunRequest
@@ -75,6 +76,7 @@ _HOMES = {
         "MethodSettings",
         "RunContext",
     ),
+    "benchmark.method_tools.validate": ("Check",),
     "benchmark.records.record": ("MetricValue", "RunRecord"),
     "benchmark.runs.request": ("RunRequest",),
     "benchmark.suite": ("Suite", "load_suite", "suite_names"),

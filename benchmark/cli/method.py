@@ -21,7 +21,7 @@ def new_method(
     ] = None,
     generator: Annotated[
         bool,
-        typer.Option("--generator", metavar="", help="It draws pictures itself instead of conditioning the backbone."),
+        typer.Option("--generator", metavar="", help="It makes images itself instead of conditioning the backbone."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +41,7 @@ def validate(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A method, or path/to/file.py:Class.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check in under a minute that a method keeps the contract, with the networks of mini and a few clips."""
+    """Check in about a minute that a method keeps the contract, with the networks of mini and a few clips."""
     from benchmark.registries import find_method
 
     with output.stdout_is_for_results():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from benchmark.method import Conditioning, ConditioningMethod, MethodCard, MethodSettings
+from benchmark import Conditioning, ConditioningMethod, MethodCard, MethodSettings
 
 if TYPE_CHECKING:
     from benchmark.clips import Clip
