@@ -44,8 +44,8 @@ class Cell:
 
     `std` is the sample standard deviation over two or more seeds; `low` and `high` are the 95 % interval over clips:
     of each clip's mean over seeds, or the mean of the runs' intervals (which is never too narrow) where there are no
-    scores per clip. `n` and `failed` are those of one run (the fewest and the most, if runs differ). `against_best` says
-    whether the cell differs from the best of the column.
+    scores per clip. `n` and `failed` are those of one run (the fewest and the most, if runs differ). `against_best` is
+    the comparison with the best of the column.
     """
 
     value: float | None
@@ -61,12 +61,12 @@ class Cell:
 
     @property
     def p_best(self) -> float | None:
-        """The p value of the difference from the best of the column."""
+        """p value of the difference from the best of the column."""
         return self.against_best.p_value if self.against_best else None
 
     @property
     def tied(self) -> bool:
-        """Whether the difference from the best of the column is not significant."""
+        """Whether that difference is not significant."""
         return self.against_best is not None and not self.against_best.significant
 
     @property
