@@ -94,15 +94,18 @@ def bootstrap_intervals(
     together: dict[bytes, list[int]] = {}
     for place, scored in enumerate(~np.isnan(columns.T)):
         together.setdefault(scored.tobytes(), []).append(place)
-    for scored_bytes, places in together.items():
-        kept = columns[np.frombuffer(scored_bytes, dtype=bool)][:, places]
-        if len(kept) < 2 or resamples < 1:
+    for scored_bytes, all_places in together.items():
+        rows = columns[np.frombuffer(scored_bytes, dtype=bool)]
+        if len(rows) < 2 or resamples < 1:
             continue
-        means = _resampled_means(kept, resamples, np.random.default_rng(seed))
-        ends = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0).T
-        for place, column, (low, high) in zip(places, kept.T, ends, strict=True):
-            same = column.min() == column.max()
-            intervals[place] = (float(column[0]),) * 2 if same else (float(low), float(high))
+        for places in np.array_split(all_places, math.ceil(len(all_places) / 1024)):
+            kept = rows[:, places]
+            # anew from the seed: the same draws for all
+            means = _resampled_means(kept, resamples, np.random.default_rng(seed))
+            ends = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0).T
+            for place, column, (low, high) in zip(places, kept.T, ends, strict=True):
+                same = column.min() == column.max()
+                intervals[place] = (float(column[0]),) * 2 if same else (float(low), float(high))
     return intervals
 
 

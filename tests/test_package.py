@@ -100,8 +100,9 @@ def test_each_announced_method_is_a_class_of_its_module(name):
         "from benchmark.registries import METHODS; assert 'audiotoken' in METHODS.names()",
         "from benchmark.cli.app import main; assert main(['--help']) == 0",
         "from benchmark.cli.app import main; assert main(['run', '--help']) == 0",
+        "from benchmark.cli.app import main; assert main(['table', '--runs', 'none']) == 0",
     ],
-    ids=["package", "registry", "help", "help of a verb"],
+    ids=["package", "registry", "help", "help of a verb", "table"],
 )
 def test_nothing_heavy_is_loaded_before_there_is_work(tmp_path, action):
     heavy = "torch", "transformers", "diffusers", "open_clip", "pandas", "scipy"

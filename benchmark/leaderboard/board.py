@@ -70,12 +70,12 @@ class Cell:
 
     @property
     def p_best(self) -> float | None:
-        """The p value of the difference from the best of the column."""
+        """P value of the difference from the best of the column."""
         return self.against_best.p_value if self.against_best else None
 
     @property
     def tied(self) -> bool:
-        """Whether the difference from the best of the column is not significant."""
+        """Whether that difference is not significant."""
         return self.against_best is not None and not self.against_best.significant
 
     @property

@@ -1,7 +1,7 @@
 """Scores per clip: read from the files beside the records, averaged over runs, aligned by clip.
 
-Importing pandas takes longer than making a board, so files as `write_scores` leaves them are read with arrow alone;
-only other files, damaged ones included, go through pandas.
+A file as `write_scores` leaves it is read with arrow and numpy alone: pandas takes longer to import than a board takes
+to make. It is left to files of any other kind, damaged ones included.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ Ids = tuple[str, ...]
 
 @dataclass(frozen=True, eq=False)
 class ClipScores:
-    """One score per clip: `ids` in ascending order, and their `values` (clips,), NaN where a clip has none."""
+    """One score per clip: `ids` in ascending order and their `values` (clips,), NaN for a clip without a score.
+
+    Sums and differences are about the clips of either side, NaN where one has no score.
+    """
 
     ids: Ids
     values: Array
@@ -38,27 +41,33 @@ class ClipScores:
         return np.array([known.get(name, math.nan) for name in ids], dtype=np.float64)
 
     def __add__(self, other: ClipScores) -> ClipScores:
-        ids = _either(self.ids, other.ids)
+        ids = self._with(other)
         return ClipScores(ids, self.at(ids) + other.at(ids))
 
     def __sub__(self, other: ClipScores) -> ClipScores:
-        ids = _either(self.ids, other.ids)
+        ids = self._with(other)
         return ClipScores(ids, self.at(ids) - other.at(ids))
 
+    def _with(self, other: ClipScores) -> Ids:
+        return self.ids if self.ids == other.ids else tuple(sorted({*self.ids, *other.ids}))
+
     @property
-    def known(self) -> bool:
-        """Whether any clip has a score."""
-        return not np.isnan(self.values).all()
-
-
-def _either(ids: Ids, others: Ids) -> Ids:
-    return ids if ids == others else tuple(sorted({*ids, *others}))
+    def empty(self) -> bool:
+        """Whether no clip has a score."""
+        return bool(np.isnan(self.values).all())
 
 
 def paired(a: ClipScores, b: ClipScores) -> tuple[Array, Array]:
-    """Return the scores of both for the clips that are in both."""
+    """Return the scores of both for the clips that both have."""
     ids = a.ids if a.ids == b.ids else tuple(sorted({*a.ids} & {*b.ids}))
     return a.at(ids), b.at(ids)
+
+
+def side_by_side(columns: Sequence[ClipScores]) -> Array:
+    """Return (clips, columns) of all clips that any column has, in the order in which they first occur."""
+    different = dict.fromkeys(column.ids for column in columns)
+    ids = tuple(dict.fromkeys(name for some in different for name in some))
+    return np.array([column.at(ids) for column in columns]).T
 
 
 def mean_over_runs(runs: Sequence[Mapping[str, ClipScores] | None], metric: str) -> ClipScores | None:
@@ -70,49 +79,42 @@ def mean_over_runs(runs: Sequence[Mapping[str, ClipScores] | None], metric: str)
     return ClipScores(total.ids, total.values / len(scores))
 
 
-def side_by_side(columns: Sequence[ClipScores]) -> Array:
-    """Return (clips, columns) of all clips that any column has, in the order in which they first occur."""
-    (first, *others) = dict.fromkeys(column.ids for column in columns)
-    ids = tuple(dict.fromkeys(name for some in (first, *others) for name in some)) if others else first
-    return np.array([column.at(ids) for column in columns]).T
-
-
 def scores_path(stored: StoredRecord) -> Path:
     """Return where a record's per-clip scores are: ``scores.parquet`` in a run, ``<name>.parquet`` among results."""
     path = stored.path
     return path.with_name("scores.parquet") if path.name == "record.json" else path.with_suffix(".parquet")
 
 
-def clip_scores(stored: StoredRecord, metrics: Sequence[str]) -> dict[str, ClipScores] | None:
-    """Read a record's scores per clip of those of `metrics` that its file has, by metric; None if there is no file.
+def clip_scores(stored: StoredRecord, metrics: Collection[str]) -> dict[str, ClipScores] | None:
+    """Read a record's per-clip scores of `metrics`, as far as its file has them; None if there is no file.
 
     Raises:
-        UserError: The file cannot be read, or the mean of one of its columns (shown or not) is not the record's
-            value, so that the scores may be those of another run.
+        UserError: The file cannot be read, or the mean of one of its columns, wanted or not, is not the record's
+            value: scores of another run must decide nothing.
     """
     path = scores_path(stored)
     if not path.is_file():
         return None
     values = stored.record.metrics
-    ids, names, scores = _as_written(path, values) or _any_kind(path, values)
+    ids, names, scores = _as_written(path, values) or _of_any_kind(path, values)
     for name, mean in zip(names, _means(scores), strict=True):
         value = values[name].value
         if value is not None and not math.isclose(mean, value, rel_tol=1e-6, abs_tol=1e-6):
             raise UserError(
                 f"{path}: its mean of {name} is {mean:.6g}, the record says {value:.6g}: score the run again"
             )
-    ids = _same(ids)
+    ids = _one_object(ids)
     return {name: ClipScores(ids, own.copy()) for name, own in zip(names, scores.T, strict=True) if name in metrics}
 
 
 @lru_cache(maxsize=16)
-def _same(ids: Ids) -> Ids:
-    """Return one object for equal ids: the runs of a suite share their clips, and one object compares at once."""
+def _one_object(ids: Ids) -> Ids:
+    """Return the same tuple for equal ones: runs of a suite share their clips, and one object compares at once."""
     return ids
 
 
 def _means(scores: Array) -> list[float]:
-    """Return the mean of each column, NaN where it has no score."""
+    """Return the mean of each column, NaN for one without a score."""
     scored = ~np.isnan(scores)
     with np.errstate(invalid="ignore"):
         means: list[float] = (np.where(scored, scores, 0.0).sum(axis=0) / scored.sum(axis=0)).tolist()
@@ -130,13 +132,13 @@ def _as_written(path: Path, metrics: Collection[str]) -> _Table | None:
     try:
         (batch,) = ParquetFile(path).read(use_threads=False).to_batches()
     except Exception:
-        return None
+        return None  # pandas will say what is wrong with it
     kinds = dict(zip(batch.schema.names, batch.schema.types, strict=True))
     names = [name for name in kinds if name in metrics]
     index = (batch.schema.pandas_metadata or {}).get("index_columns", ())
     if (
         len(kinds) < batch.num_columns
-        or not {*SCORE_COLUMNS} <= kinds.keys() - {*names}
+        or not kinds.keys() - {*names} >= {*SCORE_COLUMNS}
         or any(isinstance(name, str) for name in index)
         or kinds[SCORE_COLUMNS[0]] not in (string(), large_string())
         or any(kinds[name] != float64() for name in names)
@@ -151,7 +153,7 @@ def _as_written(path: Path, metrics: Collection[str]) -> _Table | None:
     return tuple([ids[place] for place in order]), names, scores[order]
 
 
-def _any_kind(path: Path, metrics: Collection[str]) -> _Table:
+def _of_any_kind(path: Path, metrics: Collection[str]) -> _Table:
     """Read any file that pandas can read; several rows of one clip are averaged."""
     table = read_scores(path)
     scores = table.drop(columns=[name for name in table.columns if name not in metrics])

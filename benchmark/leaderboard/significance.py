@@ -68,7 +68,7 @@ class Judgement:
 
 def compare(a: Sample, b: Sample) -> Contrast | None:
     """The difference a - b, judged in the first way that applies; None where none does."""
-    if a.clips is not None and b.clips is not None and (a.clips - b.clips).known:
+    if a.clips is not None and b.clips is not None and not (a.clips - b.clips).empty:
         return Contrast(**asdict(statistics.paired_permutation_test(*paired(a.clips, b.clips))), way="clips")
     if welch := statistics.welch_test(a.runs, b.runs):
         return Contrast(**asdict(welch), way="seeds")
@@ -90,7 +90,7 @@ def judge_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Judgement | None]:
     differences: dict[int, ClipScores] = {}
     for place, (a, b) in enumerate(pairs):
         judged.append(None)
-        if a.clips is not None and b.clips is not None and (difference := a.clips - b.clips).known:
+        if a.clips is not None and b.clips is not None and not (difference := a.clips - b.clips).empty:
             differences[place] = difference
         elif welch := statistics.Welch.of(a.runs, b.runs):
             judged[place] = Judgement("seeds", welch.reaches(LEVEL), welch)

@@ -8,6 +8,7 @@ import scipy.stats
 
 from metrics import statistics
 from metrics.statistics import (
+    Welch,
     bootstrap_interval,
     bootstrap_intervals,
     half_sample_interval,
@@ -130,6 +131,29 @@ def test_many_columns_at_once_are_as_one_by_one():
     assert sign_flip_p_values(few)[1] == paired_permutation_test([2.0, 1.0, 0.5], [0.0] * 3).p_value == 0.25
 
 
+def test_columns_in_blocks_are_as_columns_at_once():
+    values = np.random.default_rng(0).normal(0.05, 1, size=(540, 1100))
+    values[::9, 5] = np.nan
+    p, intervals = sign_flip_p_values(values), bootstrap_intervals(values, resamples=50)
+    for place in (0, 5, 539, 540, 1023, 1024, 1099):
+        some = values[:, [place]]
+        assert sign_flip_p_values(some) == p[place]
+        assert bootstrap_intervals(some, resamples=50)[0] == pytest.approx(intervals[place], rel=1e-12)
+
+
+def test_memory_does_not_grow_with_columns_times_draws():
+    import tracemalloc
+
+    values = np.random.default_rng(0).normal(size=(100, 12_000))
+    tracemalloc.start()
+    bootstrap_intervals(values, resamples=2000)
+    sign_flip_p_values(values, resamples=2000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # at once: 192 MB of means, and as much of sums
+    assert peak < 100e6
+
+
 def test_memory_does_not_grow_with_clips_times_draws():
     import tracemalloc
 
@@ -150,6 +174,19 @@ def test_welch_agrees_with_scipy():
     assert ours.difference == pytest.approx(other.confidence_interval()[0] / 2 + other.confidence_interval()[1] / 2)
     assert ours.n == 3 and welch_test(b, a).p_value == ours.p_value
     assert welch_test([1.0], b) is None and welch_test([1.0, 1.0], [2.0, 2.0]) is None
+
+
+def test_welch_knows_without_scipy_on_which_side_of_a_level_it_is():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        a, b = rng.normal(0, 1, rng.integers(2, 5)), rng.normal(rng.uniform(0, 4), rng.uniform(0.1, 2), 3)
+        welch = Welch.of(a, b)
+        for level in (0.01, 0.05, 0.5):
+            assert welch.reaches(level) == (welch_test(a, b).p_value <= level)
+        # where its own digits do not suffice it takes those of scipy
+        assert welch.reaches(welch.p_value) and not welch.reaches(math.nextafter(welch.p_value, 0))
+    assert Welch.of([1.0], [1.0, 2.0]) is None and Welch.of([1.0, 1.0], [2.0, 2.0]) is None
+    assert Welch.of([1.0, 2.0], [1.0, 2.0]).p_value == 1.0 and not Welch.of([1.0, 2.0], [1.0, 2.0]).reaches(0.05)
 
 
 def test_holm_orders_and_bounds():
