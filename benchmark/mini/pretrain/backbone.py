@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.mini import captions, networks
-from benchmark.mini.data import WorldClips
+from benchmark.mini import networks
+from benchmark.mini.next import captions
+from benchmark.mini.next.data import WorldClips
+from benchmark.mini.next.world import Value
 from benchmark.mini.pretrain.loop import Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop, bf16, pixels
-from benchmark.utils.errors import UserError
 from benchmark.utils.files import save_atomic, sha256_of
 
-DRAFT = "backbone-draft"
+Fused = tuple[str, Mapping[str, Value]]
+"""A caption that is given as one vector: a label, and what is named beside it."""
+
+PLACEHOLDER_ID = -1
+
+
+def fused_prompt(tokenizer: Any) -> torch.Tensor:
+    """Return the ids of "a photo of <*>", padded: (CONTEXT,), with PLACEHOLDER_ID in the place of the word."""
+    before = tokenizer("a photo of", add_special_tokens=False).input_ids
+    ids = tokenizer("a photo of", padding="max_length", return_tensors="pt").input_ids[0]
+    place = 1 + len(before)
+    return torch.cat([ids[:place], torch.tensor([PLACEHOLDER_ID]), ids[place:-1]])
+
+
+def fuse(tokenizer: Any, text_encoder: Any, captions_: Sequence[Any]) -> torch.Tensor:
+    """Return one vector a caption, (B, TEXT_WIDTH).
+
+    It is the mean input embedding of the label's tokens plus, for each thing that is named, the mean input embedding of
+    its word's tokens; a size between two words is a mixture of both.
+
+    Args:
+        tokenizer: A CLIPTokenizer.
+        text_encoder: A CLIPTextModel.
+        captions_: Labels, each with what is named beside it.
+    """
+    table = text_encoder.get_input_embeddings().weight
+    weights = torch.zeros(len(captions_), len(table))
+    for row, (label, named) in enumerate(captions_):
+        words = [(label, 1.0), *(pair for name, value in named.items() for pair in captions.blend(name, value))]
+        for word, share in words:
+            ids = _tokens(tokenizer, word)
+            for token in ids:
+                weights[row, token] += share / len(ids)
+    return weights @ table
+
+
+@cache
+def _tokens(tokenizer: Any, word: str) -> tuple[int, ...]:
+    return tuple(tokenizer(word, add_special_tokens=False).input_ids)
 
 
 class VAETask(Task):
@@ -59,14 +102,22 @@ class VAETask(Task):
         }
 
 
-class BackboneDraftTask(Task):
-    """First course of training the CLIP text encoder and the U-Net together: velocity prediction (v-loss)."""
+class BackboneTask(Task):
+    """Training of the CLIP text encoder and the U-Net together: velocity prediction (v-loss).
 
-    ships = False
-    schedule = Schedule(steps=4_500, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    A caption is given in words or fused: "a photo of <*>" with one vector in the place of the word, the sum of the mean
+    input embeddings of the label and of each thing that the caption names. So the frozen backbone can be spoken to by
+    one new word that says a thing and its manner at once, as a text encoder trained on millions of captions can.
+    """
+
+    schedule = Schedule(steps=9_000, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     unconditional = 0.1
-    draw = 0
-    """Part of the seed of every step, which decides its clips, their captions and their noise levels."""
+    """Share of empty captions."""
+    fused = 0.5
+    """Share of the other captions that are given as one vector."""
+    jitter = 0.3
+    """Largest deviation of the noise on a fused vector, relative to the vector's own, so that its surroundings mean the
+    same."""
 
     def __init__(self, shop: Workshop) -> None:
         from diffusers import DDPMScheduler
@@ -82,6 +133,7 @@ class BackboneDraftTask(Task):
         self.noise = DDPMScheduler(**networks.SCHEDULE)
         self.mean, self.deviation = self._latents(self.clips)
         self.held_latents = self._latents(self.held_out)[0]
+        self.one_word = fused_prompt(shop.tokenizer)
 
     @torch.inference_mode()
     def _latents(self, clips: WorldClips) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,66 +150,92 @@ class BackboneDraftTask(Task):
         mean, deviation = torch.load(stored, weights_only=True)
         return mean, deviation
 
-    def _loss(self, latents: torch.Tensor, ids: torch.Tensor, times: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def _loss(
+        self, latents: torch.Tensor, hidden: torch.Tensor, times: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
         noisy = self.noise.add_noise(latents, noise, times).contiguous(memory_format=torch.channels_last)
         with bf16():
-            hidden = self.modules["text_encoder"](input_ids=ids).last_hidden_state
             predicted = self.modules["unet"](noisy, times, hidden).sample
         return F.mse_loss(predicted.float(), self.noise.get_velocity(latents, noise, times))
+
+    def _said(self, clips: WorldClips, chosen: Sequence[int], words: np.random.Generator) -> list[str | Fused]:
+        said: list[str | Fused] = []
+        for index in chosen:
+            label, seen = clips.label(index), clips.facts[index].seen
+            kind = words.uniform()
+            if kind < self.unconditional:
+                said.append("")
+            elif kind < self.unconditional + self.fused * (1 - self.unconditional):
+                said.append((label, captions.sample_named(seen, words)))
+            else:
+                said.append(captions.sample_caption(label, seen, words)[0])
+        return said
+
+    def encode(self, said: Sequence[str | Fused], generator: torch.Generator | None = None) -> torch.Tensor:
+        """Encode captions, in words or fused, to hidden states (B, CONTEXT, TEXT_WIDTH).
+
+        Args:
+            said: Texts, or labels with what is named beside them.
+            generator: Draws the noise on fused vectors; None: no noise.
+        """
+        text_encoder, tokenizer = self.modules["text_encoder"], self.shop.tokenizer
+        rows = [row for row, caption in enumerate(said) if not isinstance(caption, str)]
+        texts = [caption if isinstance(caption, str) else "" for caption in said]
+        ids = self.shop.token_ids(texts)
+        if not rows:
+            return text_encoder(input_ids=ids).last_hidden_state
+        vectors = fuse(tokenizer, text_encoder, [said[row] for row in rows])
+        if generator is not None:
+            level = self.jitter * torch.rand(len(rows), 1, generator=generator)
+            spread = vectors.detach().std(dim=1, keepdim=True)
+            vectors = vectors + level * spread * torch.randn(vectors.shape, generator=generator)
+        ids[rows] = self.one_word
+        place = int((self.one_word == PLACEHOLDER_ID).nonzero())
+        table = text_encoder.get_input_embeddings()
+
+        def put(module: nn.Module, arguments: object, embedded: torch.Tensor) -> torch.Tensor:
+            embedded = embedded.clone()
+            embedded[rows, place] = vectors.to(embedded.dtype)
+            return embedded
+
+        hook = table.register_forward_hook(put)
+        try:
+            return text_encoder(input_ids=ids.masked_fill(ids == PLACEHOLDER_ID, 0)).last_hidden_state
+        finally:
+            hook.remove()
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the velocity-prediction loss of a batch with captions."""
         batch = self.schedule.batch
-        generator.manual_seed(self.draw + step)
         chosen = torch.randint(POOL, (batch,), generator=generator)
-        words = np.random.default_rng([self.draw + step, 1])
-        texts = [
-            ""
-            if words.uniform() < self.unconditional
-            else captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words)[0]
-            for i in chosen.tolist()
-        ]
+        said = self._said(self.clips, chosen.tolist(), np.random.default_rng([step, 1]))
         mean, deviation = self.mean[chosen].float(), self.deviation[chosen].float()
         latents = self.scale * (mean + deviation * torch.randn(mean.shape, generator=generator))
         noise = torch.randn(latents.shape, generator=generator)
         # One timestep from each of `batch` equal slices gives less variance than independent draws.
         times = ((torch.arange(batch) + torch.rand(batch, generator=generator)) * (1000 / batch)).long()
-        return self._loss(latents, self.shop.token_ids(texts), times, noise), {}
+        with bf16():
+            hidden = self.encode(said, generator)
+        return self._loss(latents, hidden, times, noise), {}
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
-        """Return the loss of held-out clips."""
+        """Return the losses of held-out clips whose captions name everything: in words, fused, and the label alone."""
         self.modules.eval()
-        generator = torch.Generator().manual_seed(0)
-        words = np.random.default_rng(0)
-        losses = []
-        for start in range(0, HELD_OUT, 64):
-            chosen = range(start, start + 64)
-            texts = [
-                captions.sample_caption(self.held_out.label(i), self.held_out.attributes[i], words)[0] for i in chosen
-            ]
-            latents = self.scale * self.held_latents[start : start + 64].float()
-            times = torch.randint(1000, (64,), generator=generator)
-            noise = torch.randn(latents.shape, generator=generator)
-            losses.append(float(self._loss(latents, self.shop.token_ids(texts), times, noise)))
-        return {"held_out_loss": float(np.mean(losses))}
-
-
-class BackboneTask(BackboneDraftTask):
-    """Second course of training, with the learning rate's course repeated and other draws.
-
-    It starts from the draft's averaged weights.
-    """
-
-    ships = True
-    schedule = Schedule(steps=7_000, batch=32, rate=8e-4, warmup=300, ema=0.9995, weight_decay=0.01)
-    draw = BackboneDraftTask.schedule.steps
-
-    def __init__(self, shop: Workshop) -> None:
-        super().__init__(shop)
-        if not (shop.work / f"{DRAFT}.safetensors").is_file():  # written when the draft is finished
-            raise UserError(
-                f"{shop.work} contains no finished {DRAFT}: make it with `bench mini pretrain {DRAFT}` first"
-            )
-        # The checkpoint has the weights in single precision, the exported file has not.
-        self.modules.load_state_dict(torch.load(shop.work / f"{DRAFT}.pt", weights_only=True)["averaged"])
+        everything = [(self.held_out.label(i), self.held_out.facts[i].seen) for i in range(HELD_OUT)]
+        kinds: dict[str, list[str | Fused]] = {
+            "words": [f"a photo of {captions.statement(*caption)}" for caption in everything],
+            "fused": list(everything),
+            "label": [f"a photo of {label}" for label, _ in everything],
+        }
+        figures = {}
+        for kind, said in kinds.items():
+            generator = torch.Generator().manual_seed(0)
+            losses = []
+            for start in range(0, HELD_OUT, 48):
+                latents = self.scale * self.held_latents[start : start + 48].float()
+                times = torch.randint(1000, (len(latents),), generator=generator)
+                noise = torch.randn(latents.shape, generator=generator)
+                losses.append(float(self._loss(latents, self.encode(said[start : start + 48]), times, noise)))
+            figures[f"held_out_loss_{kind}"] = round(float(np.mean(losses)), 5)
+        return figures

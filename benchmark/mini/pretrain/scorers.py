@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.mini import captions, networks
-from benchmark.mini.data import WorldClips
+from benchmark.mini import networks
+from benchmark.mini.next import captions
+from benchmark.mini.next.data import WorldClips
+from benchmark.mini.next.world import LABELS, describe
 from benchmark.mini.pretrain.loop import Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, SOUND_POOL, Workshop, bf16, pixels, waves
-from benchmark.mini.world import LABELS
 
 
 class CLIPTask(Task):
@@ -52,7 +53,7 @@ class CLIPTask(Task):
         chosen = torch.randint(POOL, (self.schedule.batch,), generator=generator).sort().values
         rows = chosen[torch.randperm(len(chosen), generator=generator)].numpy()
         words = np.random.default_rng([step, 2])
-        said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in rows]
+        said = [captions.sample_caption(self.clips.label(i), self.clips.facts[i].seen, words) for i in rows]
         picture = self._soften(pixels(self.clips.pictures[rows]), generator)
         clip = self.modules["clip"]
         with bf16():
@@ -72,7 +73,7 @@ class CLIPTask(Task):
         for name, template in (("bare", "{}"), ("prompted", "a photo of {}")):
             read = clip.encode_text(self.shop.token_ids([template.format(x) for x in LABELS]), normalize=True)
             figures[f"zero_shot_{name}"] = round(float((100 * ((seen @ read.T).argmax(1) == truth).float()).mean()), 2)
-        texts = [captions.statement(self.held_out.label(i), self.held_out.attributes[i]) for i in range(HELD_OUT)]
+        texts = [captions.statement(self.held_out.label(i), self.held_out.facts[i].seen) for i in range(HELD_OUT)]
         kinds = sorted(set(texts))
         read = clip.encode_text(self.shop.token_ids(kinds), normalize=True)
         right = (seen @ read.T).argmax(1) == torch.tensor([kinds.index(text) for text in texts])
@@ -87,7 +88,7 @@ def _caption_loss(
 
     A caption is true of every frame that has its label and all the attributes that it names.
     """
-    facts = [(clips.label(i), set(_words(clips.attributes[i]))) for i in rows]
+    facts = [(clips.label(i), set(_words(clips.facts[i].seen))) for i in rows]
     true = torch.tensor(
         [
             [label == facts[row][0] and set(_words(named)) <= shown for label, shown in facts]
@@ -101,8 +102,6 @@ def _caption_loss(
 
 
 def _words(attributes: Any) -> list[str]:
-    from benchmark.mini.world import describe
-
     return [f"{name}:{describe(name, value)}" for name, value in attributes.items()]
 
 
@@ -139,7 +138,7 @@ class TagTask(Task):
         index = {tag: column for column, tag in enumerate(self.tags)}
         target = torch.zeros(len(chosen), len(self.tags))
         for row, clip in enumerate(chosen):
-            names = captions.tags_of(clips.label(clip), clips.attributes[clip]) if self.manner else [clips.label(clip)]
+            names = captions.tags_of(clips.label(clip), clips.facts[clip].heard) if self.manner else [clips.label(clip)]
             for tag in names:
                 target[row, index[tag]] = 1
         return target
@@ -166,7 +165,7 @@ class TagTask(Task):
         }
         if self.manner:
             target = self._targets(self.held_out, range(HELD_OUT))
-            for name in captions.ORDER:
+            for name in ("count", "colour", "light", "size", "amount", "cue", "speaker"):
                 columns = [i for i, tag in enumerate(self.tags) if tag.startswith(f"{name}: ")]
                 rows = target[:, columns].sum(1) > 0
                 right = logits[rows][:, columns].argmax(1) == target[rows][:, columns].argmax(1)
@@ -271,7 +270,7 @@ class ImageBindTask(Task):
         batch = self.schedule.batch
         rows = torch.randint(SOUND_POOL, (batch,), generator=generator).sort().values.numpy()
         words = np.random.default_rng([step, 3])
-        said = [captions.sample_caption(self.clips.label(i), self.clips.attributes[i], words) for i in rows]
+        said = [captions.sample_caption(self.clips.label(i), self.clips.facts[i].seen, words) for i in rows]
         clips = model.preprocess(_altered(waves(self.clips.sounds[rows]), generator))
         one = torch.randint(clips.shape[1], (batch,), generator=generator)
         with bf16():

@@ -1,15 +1,13 @@
 """Pretraining of all networks of the suite `mini` from scratch: `bench mini pretrain [STAGE...]`.
 
 Each stage trains on the world's `pretrain` split, reports on `pretrain-val`, and writes one half-precision safetensors
-file and one report. No stage ever sees a training, validation or test clip of the suite. On two cores none takes more
-than 100 minutes. The result of `backbone-draft` is not part of the suite and stays beside the checkpoints. Stages:
+file and one report. No stage ever sees a training, validation or test clip of the suite. Stages:
 
 ================  =====================================================================  ======================
 stage             network and training                                                   needs
 ================  =====================================================================  ======================
 vae               AutoencoderKL: L1, gradient L1 and KL
-backbone-draft    CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
-backbone          the draft trained further, with a second course of the rate            vae, backbone-draft
+backbone          CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
 beats             AudioToken's audio encoder: audio tags (label and manner)
 clip              the image scorer: contrastive, captions that are true of a frame       vae (as augmentation)
 wav2clip          the sound scorer: contrastive against the frozen clip                  clip
@@ -29,19 +27,19 @@ from typing import Any
 
 import torch
 
-from benchmark.mini import captions, networks
-from benchmark.mini.data import world_digest
-from benchmark.mini.pretrain.backbone import DRAFT, BackboneDraftTask, BackboneTask, VAETask
+from benchmark.mini import networks
+from benchmark.mini.next import captions
+from benchmark.mini.next.data import world_digest
+from benchmark.mini.next.world import LABELS
+from benchmark.mini.pretrain.backbone import BackboneTask, VAETask
 from benchmark.mini.pretrain.loop import Schedule, Task, train
 from benchmark.mini.pretrain.scorers import CLIPTask, ImageBindTask, TagTask, Wav2CLIPEncoderTask, Wav2CLIPTask
 from benchmark.mini.pretrain.workshop import Workshop
-from benchmark.mini.world import LABELS
 from benchmark.utils.errors import unknown
 from benchmark.utils.files import sha256_of, write_atomic
 
 STAGES = {
     "vae": 0,
-    "backbone-draft": 1,
     "backbone": 1,
     "beats": 2,
     "clip": 3,
@@ -63,7 +61,6 @@ def _task(stage: str, shop: Workshop) -> Task:
         return TagTask(shop, networks.classifier(len(LABELS)), LABELS, False, schedule)
     tasks: dict[str, Callable[[Workshop], Task]] = {
         "vae": VAETask,
-        DRAFT: BackboneDraftTask,
         "backbone": BackboneTask,
         "clip": CLIPTask,
         "wav2clip": Wav2CLIPTask,
@@ -94,7 +91,7 @@ def pretrain(
     Args:
         stages: The stages, trained in the order of `STAGES`; all if empty.
         weights: Folder for the exported networks and reports.
-        work: Folder for the checkpoints and for the draft of the backbone.
+        work: Folder for the checkpoints.
         cache: Folder of the cached world.
         say: Receives lines on the progress.
         steps: Number of steps of every schedule instead of its own, for trying the recipe out.
@@ -123,7 +120,7 @@ def pretrain(
         result = train(task, work / f"{stage}.pt", _prefixed(say, stage))
         assert result is not None
         modules, progress = result
-        path = (weights if task.ships else work) / f"{stage}.safetensors"
+        path = weights / f"{stage}.safetensors"
         networks.export(modules, path)
         # The exported half-precision weights are evaluated, not those in memory.
         for name, module in task.modules.items():
