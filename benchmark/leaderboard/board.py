@@ -138,7 +138,7 @@ class Row:
     `unranked` says why it may have no rank, `variant` names what tells its settings from those of its sibling rows, and
     `differs` says that another copy of one of its runs holds other numbers (the notes say which). `competes` is false
     for what brackets the others: a method that is told the answer, or is not given the clip's sound. `scores` holds, by
-    metric, each clip's mean score over the runs.
+    metric, each clip's mean score over the runs. Only rows that compete have a rank.
     """
 
     method: str
@@ -214,9 +214,14 @@ class Board:
         return f"Nothing to show yet for suite {self.suite!r}: `{how}` makes a row."
 
     @property
+    def filled(self) -> tuple[Column, ...]:
+        """The columns in which at least one row has a value; the others do not stand in the table."""
+        return tuple(c for c in self.columns if any(row.cells[c.id].value is not None for row in self.rows))
+
+    @property
     def has_chance(self) -> bool:
         """Whether the chance level of a column is known."""
-        return any(column.chance is not None for column in self.columns)
+        return any(column.chance is not None for column in self.filled)
 
     @property
     def has_fit(self) -> bool:
@@ -231,16 +236,17 @@ class Board:
 
     def sheet(self, title: str | None = None) -> Sheet:
         """Return the board as a table of texts: rows, then the chance levels if there are any."""
+        columns = self.filled
         tail = (*(["Fit"] if self.has_fit else []), "Seeds", "Clips", "Where")
-        header = (*FIXED, *(column.header for column in self.columns), *tail)
+        header = (*FIXED, *(column.header for column in columns), *tail)
         lines = []
         for row in self.rows:
-            cells = [row.cells[column.id].show(column) for column in self.columns]
+            cells = [row.cells[column.id].show(column) for column in columns]
             fit = [row.fit.show()] if self.has_fit else []
             rank = DASH if row.rank is None else str(row.rank)
             lines.append((rank, row.label, *cells, *fit, row.shown_seeds, str(row.clips), row.shown_where))
         if self.has_chance:
-            chances = ["" if c.chance is None else c.show(c.chance) for c in self.columns]
+            chances = ["" if c.chance is None else c.show(c.chance) for c in columns]
             lines.append(("", "chance", *chances, *[""] * len(tail)))
         foot = {len(self.rows)} if self.has_chance else set()
         return Sheet(
@@ -251,7 +257,7 @@ class Board:
             bold=frozenset(
                 (i, len(FIXED) + j)
                 for i, row in enumerate(self.rows)
-                for j, column in enumerate(self.columns)
+                for j, column in enumerate(columns)
                 if row.cells[column.id].best
             ),
             dim=frozenset({i for i, row in enumerate(self.rows) if row.unranked} | foot),

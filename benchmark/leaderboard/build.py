@@ -28,6 +28,7 @@ from benchmark.records.record import MetricValue, RunRecord, run_identity
 from benchmark.records.store import StoredRecord
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json
+from metrics import definitions
 from metrics.statistics import bootstrap_intervals
 
 
@@ -351,13 +352,15 @@ def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
         value = row.cells[first.id].value
         return math.inf if value is None else -value if first.direction == "up" else value
 
-    ranked = [row for row in marked if not row.unranked]
-    values = sorted(map(badness, ranked))
-    numbered = [
-        replace(row, rank=None if badness(row) == math.inf else 1 + bisect_left(values, badness(row))) for row in ranked
-    ]
+    values = sorted(badness(row) for row in marked if _in_the_running(row))
+
+    def numbered(row: Row) -> Row:
+        if badness(row) == math.inf or not _in_the_running(row):
+            return row
+        return replace(row, rank=1 + bisect_left(values, badness(row)))
+
     return [
-        *sorted(numbered, key=lambda row: (badness(row), row.label)),
+        *sorted((numbered(row) for row in marked if not row.unranked), key=lambda row: (badness(row), row.label)),
         *sorted((row for row in marked if row.unranked), key=lambda row: (badness(row), row.label)),
     ]
 
@@ -409,7 +412,9 @@ def _legend(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     notes = []
     aside = dict.fromkeys(row.method for row in rows if not row.competes)
     if aside and any(cell.best for row in rows for cell in row.cells.values()):
-        notes.append(f"Bold is the best of those that hear the clip but not its label or frame: not {_or(aside)}.")
+        notes.append(
+            f"Rank and bold are for those that hear the clip but not its label or frame: not for {_or(aside)}."
+        )
     if any(cell.std is not None for row in rows for cell in row.cells.values()):
         notes.append("± is the standard deviation over seeds.")
     if any(cell.low is not None for row in rows for cell in row.cells.values()):
@@ -438,8 +443,22 @@ def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
         for row in rows:
             if reason := row.cells[column.id].reason:
                 by_reason[reason].append(row.label)
+        if rows and all(row.cells[column.id].value is None for row in rows):
+            # Rows that never get a value, such as a distance of the true frames from themselves, say least.
+            reason = max(by_reason, key=lambda reason: (len(by_reason[reason]), reason), default="no record has it")
+            notes.append(f"No column {column.title}, as no row has a value: {reason}{_remedy(column.id)}.")
+            continue
         notes += [f"No {column.title} for {', '.join(labels)}: {reason}." for reason, labels in by_reason.items()]
     return notes
+
+
+def _remedy(metric: str) -> str:
+    """What fills an empty column, where a command does."""
+    try:
+        inception = definitions.get(metric).extractor == definitions.INCEPTION
+    except ValueError:
+        return ""
+    return "; `bench fetch inception`, then `bench score RUN` for each run" if inception else ""
 
 
 def _plain(value: Any) -> str:

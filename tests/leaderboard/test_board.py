@@ -154,8 +154,25 @@ def test_no_mean_is_taken_over_some_of_the_seeds():
 
 
 def test_seeds_that_share_a_reason_give_it_once():
-    board = board_of([stored("a", 60.0, None, 0), stored("a", 61.0, None, 1), stored("b", 50.0, None)])
+    board = board_of(
+        [stored("a", 60.0, None, 0), stored("a", 61.0, None, 1), stored("b", 50.0, None), stored("c", 40.0)]
+    )
     assert "No fid for a, b: weights are missing." in board.notes
+
+
+def test_a_column_without_a_single_value_does_not_stand_in_the_table():
+    board = board_of([stored("a", 60.0, None), stored("b", 50.0, None)])
+    assert [column.id for column in board.columns] == ["ais", "fid"]
+    assert [column.id for column in board.filled] == ["ais"]
+    for text in (to_markdown(board), to_html(board), to_latex(board), printed(board)):
+        assert "fid ↓" not in text.partition("No column")[0]
+    note = next(note for note in board.notes if note.startswith("No column fid"))
+    assert "weights are missing" in note and "`bench fetch inception`" in note
+    # Programs find every column that was asked for, with the reason.
+    assert json.loads(to_json(board))[0]["metrics"]["fid"]["reason"] == "weights are missing"
+    assert "fid" in next(csv.reader(io.StringIO(to_csv(board))))
+    nothing = build_board([stored("a", 60.0)], ["human"], suite="mini")
+    assert nothing.filled == () and "a" in printed(nothing)
 
 
 def test_a_metric_that_no_record_has_is_an_empty_column(records):
@@ -307,8 +324,10 @@ def test_who_is_told_the_answer_does_not_compete(several, tmp_path):
     board = build_board([*several, *anchors, retrieval], ["ais"], suite="mini")
     assert [row.method for row in board.rows if row.cells["ais"].best] == ["top"]
     assert {row.method for row in board.rows if not row.competes} == set(told)
-    assert board.rows[0].method in told and board.rows[0].rank == 1
-    assert any("not both, floor, reference or sd-text" in note for note in board.notes)
+    assert board.rows[0].method in told
+    assert all((row.rank is None) == (row.method in told) for row in board.rows)
+    assert sorted(row.rank for row in board.rows if row.rank) == list(range(1, len(board.rows) - len(told) + 1))
+    assert any("not for both, floor, reference or sd-text" in note for note in board.notes)
 
 
 def test_the_budget_of_every_method_is_shown(records):
@@ -523,7 +542,7 @@ def test_four_metrics_fit_into_an_ordinary_terminal():
 
 def test_notes_stay_on_one_line():
     reason = MetricValue(value=None, reason="first\nsecond", n=0, unit="", direction="down", version=1)
-    board = board_of([stored("a", 60.0, reason.model_dump())])
+    board = board_of([stored("a", 60.0, reason.model_dump()), stored("b", 50.0)])
     assert "No fid for a: first second." in board.notes
     assert build_board([], COLUMNS, suite="mini", notes=["given"]).notes == ("given",)
 

@@ -79,18 +79,18 @@ THINGS: tuple[Thing, ...] = (
     _thing(
         "police car (siren)", ("size", "pitch of the siren"), ("colour", "red slow wail, yellow faster wail, blue yelp")
     ),
-    _thing("raining", ("amount", "drops a second"), ("light", "day bright patter ... night dull rumble")),
+    _thing("raining", ("amount", "drops a second"), ("light", "day bright patter ... night dull patter")),
     _thing(
         "car engine idling",
         ("size", "resonance of the body"),
         ("colour", "red high, yellow middle, blue low revolutions"),
     ),
     _thing("bird chirping", ("size", "pitch of the chirp"), ("count", "how fast the chirps follow")),
-    _thing("sea waves", ("size", "length and depth of the surge"), ("light", "day bright foam ... night dull rumble")),
+    _thing("sea waves", ("size", "length and depth of the surge"), ("light", "day bright roar ... night dull rumble")),
     _thing(
         "alarm clock ringing", ("size", "pitch of the beep"), ("colour", "red fast, yellow middle, blue slow beeping")
     ),
-    _thing("thunder", ("count", "claps in the clip"), ("colour", "red dull rumble, yellow middle, blue sharp crack")),
+    _thing("thunder", ("count", "claps in the clip"), ("colour", "red dull rumble, yellow middle, blue sharp clap")),
     _thing(
         "telephone bell ringing",
         ("size", "pitch of the bell"),

@@ -53,18 +53,19 @@ def cricket(attributes: Attributes, rng: Rng) -> Signal:
 
 def bee(attributes: Attributes, rng: Rng) -> Signal:
     """Return the hum of wings that come near and go away, the pitch by size and the number of fly-bys by count."""
-    pitch = blocks.pitch(440, 170, attributes, rng)
+    pitch = blocks.pitch(450, 180, attributes, rng)
     nearest = blocks.moments(int(attributes["count"]), rng, 0.6) + 0.25
     away = TIME - nearest[np.searchsorted((nearest[1:] + nearest[:-1]) / 2, TIME)]
     # Faint between the fly-bys, not silent: a bee does not stop its wings.
-    envelope = 0.08 + 1 / (1 + (away / 0.27) ** 2)
-    # Doppler's fall as it passes, turns of the flight, and wing beats that are never quite alike.
-    flight = 1 - 0.025 * np.tanh(away / 0.12) + 0.015 * blocks.wander(rng, 50) + 0.02 * blocks.wander(rng, 5)
+    envelope = 0.115 + 1 / (1 + (away / 0.23) ** 2)
+    # Doppler's fall as it passes, turns of the flight, and wing beats never alike: air tosses a light insect most.
+    unlike = 0.021 - 0.012 * float(attributes["size"])
+    flight = 1 - 0.025 * np.tanh(away / 0.12) + unlike * blocks.wander(rng, 44) + 0.0063 * blocks.wander(rng, 9.5)
     beats = blocks.cycles(pitch * flight)
     # A wing beat is a sharp push of air, hence the many partials, and a gust of noise in time with it.
     gusts = blocks.noise(rng, 300, 5000, 2) * (0.5 + 0.5 * np.sin(2 * np.pi * beats))
-    wings = blocks.wave(beats, blocks.saw(1.1 * pitch, 0.28, 30)) + 0.14 * gusts
-    return wings * envelope * (1 + 0.09 * blocks.wander(rng, 55))
+    wings = blocks.wave(beats, blocks.saw(1.1 * pitch, 0.28, 30)) + 0.22 * gusts
+    return wings * envelope * (1 + 0.07 * blocks.wander(rng, 68))
 
 
 def dog(attributes: Attributes, rng: Rng) -> Signal:
@@ -110,14 +111,14 @@ def owl(attributes: Attributes, rng: Rng) -> Signal:
     envelope = _course(starts, length, [0, 0.19, 0.6, 1], [0, 0.8, 1, 0])
     # The closed beak leaves little but the fundamental; a hoot starts from below and wavers with the breath.
     sweep = _course(starts, length, [0, 0.19, 0.6, 1], [0.74, 1.0, 1.01, 0.91]) + 0.02 * blocks.wander(rng, 20)
-    hoot = blocks.wave(blocks.cycles(pitch * sweep), [1.0, 0.116, 0.076]) * (1 + 0.04 * blocks.wander(rng, 60))
+    hoot = blocks.wave(blocks.cycles(pitch * sweep), [1.0, 0.116, 0.03]) * (1 + 0.04 * blocks.wander(rng, 60))
     return envelope * (hoot + 0.022 * blocks.noise(rng, 0.57 * pitch, 2.5 * pitch, 3))
 
 
 def frog(attributes: Attributes, rng: Rng) -> Signal:
     """Return croaks of rattling pulses, the pitch by size and the croaks' pace by count."""
-    pitch = blocks.pitch(1500, 500, attributes, rng)
-    rate = blocks.near({1: 1.05, 2: 2.1, 3: 4.2}[int(attributes["count"])], rng)
+    pitch = blocks.pitch(1600, 540, attributes, rng)
+    rate = blocks.near({1: 0.95, 2: 1.9, 3: 3.8}[int(attributes["count"])], rng)
     length = min(0.34, 0.7 / rate)
     starts = blocks.regular(rate, rng, 0.05, 0.05, SECONDS - length - 0.03)
     envelope = _course(starts, length, [0, 0.15, 0.7, 1], [0, 0.6, 1, 0])
@@ -145,7 +146,7 @@ def _mouth(source: Signal, centres: list[Signal | float], widths: list[float]) -
     spectrum = rfft(frames[sounding] * _WINDOW, _FFT, axis=1) * (1j * _BINS)
     for centre, width in zip(centres, widths, strict=True):
         squares = np.square(np.broadcast_to(centre, source.shape)[middles])[:, None]
-        spectrum *= squares / (squares - _BINS**2 + 1j * width * _BINS)
+        spectrum /= 1 + (1j * width * _BINS - _BINS**2) / squares
     filtered = irfft(spectrum, _FFT, axis=1).reshape(len(sounding), -1, _HOP)
     total = np.zeros((len(frames) + filtered.shape[1], _HOP))
     for block in range(filtered.shape[1]):

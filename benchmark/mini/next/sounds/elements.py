@@ -64,11 +64,11 @@ def stream(attributes: Attributes, rng: Rng) -> Signal:
     the surface; small ones make a splashing brook, large ones a gurgle.
     """
     light = {
-        "day": _Drops(826, 6710, 18.8, 0.4, _Band(419, 2900, 1.95), 0.4, 0.44),
-        "sunset": _Drops(411, 3060, 8.6, 0.77, _Band(308, 1130, 2.2), 0.4, 0.57),
+        "day": _Drops(826, 6710, 12.0, 0.4, _Band(419, 2900, 1.95), 0.3, 0.44),
+        "sunset": _Drops(411, 3060, 6.0, 0.77, _Band(308, 1130, 2.2), 0.28, 0.57),
         "night": _Drops(183, 663, 5.0, 0.9, _Band(135, 756, 0.9), 0.41, 0.28),
     }[str(attributes["light"])]
-    return _drops(light, blocks.between(8, 110, attributes["amount"]), rng, 0.18, 0.06)
+    return _drops(light, blocks.between(5, 140, attributes["amount"]), rng, 0.18, 0.06)
 
 
 def _drops(drops: _Drops, rate: float, rng: Rng, rise: float, length: float) -> Signal:
