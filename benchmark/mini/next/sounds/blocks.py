@@ -39,6 +39,7 @@ def between(high: float, low: float, at: Value) -> float:
 
 
 def near(value: float, rng: Rng, spread: float = JITTER) -> float:
+    """Return `value`, off by at most the share `spread`."""
     return value * (1 + rng.uniform(-spread, spread))
 
 
@@ -78,6 +79,7 @@ def decays(times: Signal, attack: float, tau: float, gains: Signal | float = 1.0
 
 
 def fall(x: Signal, tau: float) -> Signal:
+    """Return `x` with every sample followed by an exponential fall of time constant `tau` s."""
     return lfilter([1.0], [1.0, -np.exp(-1 / (tau * SAMPLE_RATE))], x)
 
 

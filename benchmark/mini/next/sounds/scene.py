@@ -34,7 +34,7 @@ CONTINUOUS = {
     "bird chirping",
     "frog croaking",
 }
-"""Classes whose sound goes on for the whole clip and says the same in a part of it. Of the others every event counts."""
+"""Classes whose sound goes on and says the same in a part of the clip. Of the others every event counts."""
 
 ROOM_SAMPLES = SAMPLES + SAMPLE_RATE // 2
 """Length of the convolution with the room: half a second of tail does not wrap around."""
@@ -165,8 +165,8 @@ def recorded(scene: Scene, foreground: Signal, second: Signal | None, rng: Rng, 
         foreground: The dry sound, (SAMPLES,).
         second: The dry sound of the second source, or None.
         rng: Draws the course of the bed and the room.
-        clean: Leave out the second source, the bed, the gate, the room and the limits of the band; the microphone's tilt
-            and the level remain.
+        clean: Leave out the second source, the bed, the gate, the room and the limits of the band; the microphone's
+            tilt and the level remain.
 
     Returns:
         float32 (SAMPLES,) in (-1, 1), on the 16-bit grid: round(32767 x) / 32768.
