@@ -15,7 +15,6 @@ import statistics
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,12 +25,14 @@ from benchmark.leaderboard.clip_scores import ClipScores, clip_scores, mean_over
 from benchmark.leaderboard.significance import Way, judge_all
 from benchmark.records.record import MetricValue, RunRecord, run_identity
 from benchmark.records.store import StoredRecord
+from benchmark.utils.collector import no_collection
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json
 from metrics import definitions
 from metrics.statistics import bootstrap_intervals
 
 
+@no_collection()
 def build_board(
     records: Iterable[StoredRecord],
     metrics: Sequence[str],
@@ -193,9 +194,7 @@ def _clip_scores(records: Sequence[StoredRecord], metrics: Sequence[str]) -> tup
         except UserError as error:
             return error
 
-    # Side by side, as most of the time is spent outside the interpreter.
-    with ThreadPoolExecutor() as pool:
-        found = list(zip(records, pool.map(read, records), strict=True))
+    found = [(stored, read(stored)) for stored in records]
     scores = {stored.path: one for stored, one in found if isinstance(one, dict)}
     damaged = [f"Per-clip scores left out: {one.problems[0]}." for _, one in found if isinstance(one, UserError)]
     return scores, damaged

@@ -6,6 +6,7 @@ to make. It is left to files of any other kind, damaged ones included.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,22 +136,36 @@ def _as_written(path: Path, metrics: Collection[str]) -> _Table | None:
         return None  # pandas will say what is wrong with it
     kinds = dict(zip(batch.schema.names, batch.schema.types, strict=True))
     names = [name for name in kinds if name in metrics]
-    index = (batch.schema.pandas_metadata or {}).get("index_columns", ())
     if (
         len(kinds) < batch.num_columns
         or not kinds.keys() - {*names} >= {*SCORE_COLUMNS}
-        or any(isinstance(name, str) for name in index)
+        or _has_named_index((batch.schema.metadata or {}).get(b"pandas", b"{}"))
         or kinds[SCORE_COLUMNS[0]] not in (string(), large_string())
         or any(kinds[name] != float64() for name in names)
     ):
         return None
-    ids = batch.column(SCORE_COLUMNS[0]).to_pylist()
-    if None in ids or len({*ids}) < len(ids):
+    ordered = _in_order(tuple(batch.column(SCORE_COLUMNS[0]).to_pylist()))
+    if ordered is None:
         return None
-    order = sorted(range(len(ids)), key=ids.__getitem__)
+    ids, order = ordered
     # Of arrow's ways to numpy the one that does not import pandas.
     scores = batch.select(names).to_tensor(null_to_nan=True).to_numpy() if names else np.empty((len(ids), 0))
-    return tuple([ids[place] for place in order]), names, scores[order]
+    return ids, names, scores[order]
+
+
+@lru_cache(maxsize=16)
+def _has_named_index(metadata: bytes) -> bool:
+    """Whether pandas stored an index as a column."""
+    return any(isinstance(name, str) for name in json.loads(metadata).get("index_columns", ()))
+
+
+@lru_cache(maxsize=16)
+def _in_order(ids: tuple[str | None, ...]) -> tuple[Ids, list[int]] | None:
+    """Return the ids in ascending order, and where they were; None if one is missing or occurs twice."""
+    if None in ids or len({*ids}) < len(ids):
+        return None
+    order = sorted(range(len(ids)), key=ids.__getitem__)  # type: ignore[arg-type]
+    return tuple(ids[place] for place in order), order  # type: ignore[misc]
 
 
 def _of_any_kind(path: Path, metrics: Collection[str]) -> _Table:

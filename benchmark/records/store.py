@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from benchmark.records.record import RunRecord, run_identity
+from benchmark.utils.collector import no_collection
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, save_atomic, write_atomic
@@ -334,6 +335,7 @@ def set_aside(path: Path) -> Path | None:
     return aside
 
 
+@no_collection()
 def _read_all(paths: Iterator[Path], where: Where) -> Found:
     found = Found([], [])
     for path in sorted(paths):
