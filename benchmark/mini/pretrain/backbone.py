@@ -17,12 +17,14 @@ from benchmark.mini.next.data import WorldClips
 from benchmark.mini.next.world import Value
 from benchmark.mini.pretrain.loop import Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop, bf16, pixels
+from benchmark.utils.errors import UserError
 from benchmark.utils.files import save_atomic, sha256_of
 
 Fused = tuple[str, Mapping[str, Value]]
 """A caption that is given as one vector: a label, and what is named beside it."""
 
 PLACEHOLDER_ID = -1
+DRAFT = "backbone-draft"
 
 
 def fused_prompt(tokenizer: Any) -> torch.Tensor:
@@ -102,15 +104,18 @@ class VAETask(Task):
         }
 
 
-class BackboneTask(Task):
-    """Training of the CLIP text encoder and the U-Net together: velocity prediction (v-loss).
+class BackboneDraftTask(Task):
+    """First course of training the CLIP text encoder and the U-Net together: velocity prediction (v-loss).
 
     A caption is given in words or fused: "a photo of <*>" with one vector in the place of the word, the sum of the mean
     input embeddings of the label and of each thing that the caption names. So the frozen backbone can be spoken to by
     one new word that says a thing and its manner at once, as a text encoder trained on millions of captions can.
     """
 
-    schedule = Schedule(steps=9_000, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    ships = False
+    schedule = Schedule(steps=4_500, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    draw = 0
+    """Part of the seed of every step, which decides its clips, their captions and their noise levels."""
     unconditional = 0.1
     """Share of empty captions."""
     fused = 0.5
@@ -207,8 +212,9 @@ class BackboneTask(Task):
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the velocity-prediction loss of a batch with captions."""
         batch = self.schedule.batch
+        generator.manual_seed(self.draw + step)
         chosen = torch.randint(POOL, (batch,), generator=generator)
-        said = self._said(self.clips, chosen.tolist(), np.random.default_rng([step, 1]))
+        said = self._said(self.clips, chosen.tolist(), np.random.default_rng([self.draw + step, 1]))
         mean, deviation = self.mean[chosen].float(), self.deviation[chosen].float()
         latents = self.scale * (mean + deviation * torch.randn(mean.shape, generator=generator))
         noise = torch.randn(latents.shape, generator=generator)
@@ -239,3 +245,24 @@ class BackboneTask(Task):
                 losses.append(float(self._loss(latents, self.encode(said[start : start + 48]), times, noise)))
             figures[f"held_out_loss_{kind}"] = round(float(np.mean(losses)), 5)
         return figures
+
+
+class BackboneTask(BackboneDraftTask):
+    """Second course of training, with the learning rate's course repeated and other draws.
+
+    It starts from the draft's averaged weights, as they were exported.
+    """
+
+    ships = True
+    schedule = Schedule(steps=4_500, batch=32, rate=8e-4, warmup=300, ema=0.9995, weight_decay=0.01)
+    draw = BackboneDraftTask.schedule.steps
+
+    def __init__(self, shop: Workshop) -> None:
+        super().__init__(shop)
+        draft = shop.work / f"{DRAFT}.safetensors"  # written when the draft is finished
+        if not draft.is_file():
+            raise UserError(
+                f"{shop.work} contains no finished {DRAFT}: make it with `bench mini pretrain {DRAFT}` first"
+            )
+        for name, module in self.modules.items():
+            networks.load_into(module, draft, name).requires_grad_(True)

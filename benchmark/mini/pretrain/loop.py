@@ -50,6 +50,8 @@ class Task(ABC):
     """Networks that are trained; their averaged weights are exported."""
     schedule: Schedule
     """Course of the training."""
+    ships: bool = True
+    """Whether the networks are part of the suite; weights that only other stages use stay beside the checkpoints."""
 
     @abstractmethod
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
