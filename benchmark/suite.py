@@ -108,6 +108,22 @@ class Roles(FrozenModel):
     """Extractors of the features of `fd.*`."""
 
 
+class ProbeSpec(FrozenModel):
+    """A question about images that a classifier answers which learns from the training clips' true frames."""
+
+    attribute: str
+    """Key of the clips' metadata whose value is asked for."""
+    without: str | None = None
+    """Key of the clips' metadata that has to be empty, where the question is about such clips only."""
+
+    def answer(self, metadata: Mapping[str, Any]) -> str | None:
+        """Return the right answer for a clip, or None if the question is not about it."""
+        value = metadata.get(self.attribute)
+        if value in (None, "") or (self.without is not None and metadata.get(self.without) not in (None, "")):
+            return None
+        return str(value)
+
+
 class Budget(FrozenModel):
     """Training budget of all methods, unless a method's settings say otherwise."""
 
@@ -155,6 +171,8 @@ class Suite(FrozenModel):
     """Sampling of images."""
     scorers: Roles
     """Networks that score."""
+    probes: dict[str, ProbeSpec] | None = None
+    """Questions of the metrics that a probe answers, by metric id."""
     weights: dict[str, str]
     """sha256 of each file of the protocol's networks."""
     encoders: dict[str, str] = {}

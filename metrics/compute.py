@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from metrics import content, frechet, similarity, statistics
 from metrics.definitions import MetricDefinition, get
+from metrics.probe import Probe
 from metrics.similarity import Array
 
 NEIGHBOURS = 5
@@ -60,6 +61,8 @@ class MetricInputs:
     """M sets of indices of the labels that annotators marked as visible."""
     ratings: ArrayLike | None = None
     """(M,) mean human rating of each clip's images, 1 to 5; NaN where nobody rated."""
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    """Classifiers of the images that learnt from true frames, by metric id."""
     clip_ids: Sequence[str] | None = None
     """M clip ids."""
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +80,9 @@ class MetricInputs:
             raise ValueError(f"{self.images} images of {self.clips} clips: give `owner`, the clip of each image")
         if self.owner is not None:
             similarity.indices(self.owner, "owner", self.images, self.clips)
+        for name, probe in self.probes.items():
+            if len(np.asarray(probe.wanted)) != self.clips:
+                raise ValueError(f"probe {name} is about {len(np.asarray(probe.wanted))} clips of {self.clips}")
 
     @property
     def clips(self) -> int:
@@ -133,6 +139,7 @@ class MetricResult:
         per_clip: (M,) score of each clip in `unit`, or None for a metric of the whole set. NaN marks a clip that had
             nothing to be compared with; it did not fail.
         per_class: Mean score in `unit` by index of the class, or None.
+        details: What else the value has to be read with: of a probe, its value on the true frames ("ceiling").
     """
 
     value: float | None
@@ -147,6 +154,7 @@ class MetricResult:
     version: int
     per_clip: Array | None = None
     per_class: dict[int, float] | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 def compute(ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: int = 2000) -> dict[str, MetricResult]:
@@ -188,6 +196,7 @@ class _Scores:
     interval: statistics.Interval | None = None
     chance: float | None = None
     empty: str = "no clip has a score"
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 T = TypeVar("T")
@@ -228,8 +237,8 @@ class _Job:
                 return self._similarity(metric)
             case "aic":
                 return self._content(metric)
-            case "human":
-                return _Scores(np.asarray(self.inputs.ratings, dtype=np.float64), empty="nobody rated a clip")
+            case "voice" | "human":
+                return self._judged(metric)
         assert metric.extractor is not None
         match metric.family:
             case "fd":
@@ -262,6 +271,21 @@ class _Job:
         scores = self._of_images(100.0 * hits, "no clip has a label marked visible")
         sizes = [len(seen) for seen in visible if len(seen)]
         return replace(scores, chance=100.0 * float(np.mean(sizes)) / len(np.asarray(texts)) if sizes else None)
+
+    def _judged(self, metric: MetricDefinition) -> _Scores:
+        if metric.family == "human":
+            return _Scores(np.asarray(self.inputs.ratings, dtype=np.float64), empty="nobody rated a clip")
+        probe = self.inputs.probes[metric.id]
+        assert self.inputs.image is not None
+        scores = self._of_images(
+            probe.score(self.inputs.image, self.owner), "no clip is of the kind that is asked about"
+        )
+        details = {}
+        if (reference := self.inputs.reference) is not None:
+            true = probe.score(reference, np.arange(self.clips))
+            if not np.isnan(true).all():
+                details["ceiling"] = statistics.mean(true)
+        return replace(scores, chance=probe.chance, details=details)
 
     def _of_images(self, scores: Array, empty: str | None = None) -> _Scores:
         empty = "no image was generated" if not len(scores) else empty or "no clip has a score"
@@ -360,7 +384,19 @@ class _Job:
         chance = scores.chance if scores.chance is not None else definition.chance_level(self.classes)
         d = definition
         return MetricResult(
-            value, None, low, high, n, self._failed, d.unit, d.direction, chance, d.version, per_clip, per_class
+            value,
+            None,
+            low,
+            high,
+            n,
+            self._failed,
+            d.unit,
+            d.direction,
+            chance,
+            d.version,
+            per_clip,
+            per_class,
+            scores.details,
         )
 
     def _per_class(self, per_clip: Array) -> dict[int, float] | None:

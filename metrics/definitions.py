@@ -16,7 +16,7 @@ from typing import Literal
 INCEPTION = "inception"
 """Name of the extractor of `fid`, and of every set metric without an extractor in its name."""
 
-Family = Literal["ais", "iis", "aic", "fd", "kid", "precision", "recall", "density", "coverage", "human"]
+Family = Literal["ais", "iis", "aic", "fd", "kid", "precision", "recall", "density", "coverage", "voice", "human"]
 Direction = Literal["up", "down"]
 Bounds = tuple[float | None, float | None]
 
@@ -351,6 +351,35 @@ def _set_metric(base: MetricDefinition, extractor: str | None = None) -> MetricD
     )
 
 
+def _voice_metrics() -> list[MetricDefinition]:
+    """Return what a probe of true frames reads off the images of speech."""
+    identity = MetricDefinition(
+        id="voice.identity",
+        title="Voice to face, identity",
+        definition="share of images of known speakers that show the speaker, as a probe of true frames sees it",
+        family="voice",
+        variant="identity",
+        direction="up",
+        unit="%",
+        bounds=PERCENT,
+        inputs=("image", "probes.voice.identity"),
+        source=f"{HERE}: metrics/probe.py",
+        chance=12.5,
+    )
+    return [
+        identity,
+        replace(
+            identity,
+            id="voice.cue",
+            title="Voice to face, cue",
+            definition="share of images of unknown speakers that show a man, woman or child as heard, by such a probe",
+            variant="cue",
+            inputs=("image", "probes.voice.cue"),
+            chance=100 / 3,
+        ),
+    ]
+
+
 def _catalogue() -> list[MetricDefinition]:
     frechet, *others = _SET_METRICS.values()
     return [
@@ -361,6 +390,7 @@ def _catalogue() -> list[MetricDefinition]:
         _set_metric(frechet, "<extractor>"),
         *(_set_metric(one) for one in others),
         *(_set_metric(one, "<extractor>") for one in others),
+        *_voice_metrics(),
         MetricDefinition(
             id="human",
             title="Mean opinion score",

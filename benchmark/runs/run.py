@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.data.present import only
 from benchmark.method import Method, RunContext
-from benchmark.registries import BACKBONES
+from benchmark.registries import BACKBONES, DATASETS
 from benchmark.runs.method_calls import calling
 from benchmark.runs.plan import Plan
 from benchmark.utils.env import cache_dir
@@ -68,6 +68,11 @@ class Run:
                 f"{data.train:,} of {plan.base.data.train:,} training clips are there: a fit on others is another fit"
             )
         return plan.train_data.clips(plan.fit_suite, "train", cache_dir(), self.ui)
+
+    def suite_train(self) -> ClipSet:
+        """Return the suite's own training clips, whatever the method is fitted on: what probes of images learn from."""
+        plan = self.plan
+        return DATASETS.get(plan.base.data.source).clips(plan.base, "train", cache_dir(), self.ui)
 
     @cached_property
     def backbone(self) -> Backbone:

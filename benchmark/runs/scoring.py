@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +18,7 @@ from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest
 from metrics import compute, definitions
 from metrics.definitions import INCEPTION
+from metrics.probe import Probe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,8 @@ class ScoreJob:
     """The file of every (clip id, image number); a clip without an image failed."""
     device: str
     ui: UI
+    train: Callable[[], ClipSet] | None = None
+    """Gives the training clips, from whose frames probes learn; None where there are none."""
     draws: bool = True
     """False where the images are the true frames themselves, so that distances between the two sets say nothing."""
 
@@ -184,6 +187,9 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     def texts(of: Sequence[str]) -> np.ndarray:
         return store.of("texts", of, str, str, {"text": text}).rows["text"]
 
+    probes = _probes(job, wanted, kept, store, _images(roles.image, bound["image"]))
+    if not probes:
+        reasons |= dict.fromkeys(("probes.voice.identity", "probes.voice.cue"), "no clip is known to be of a voice")
     seen, true_rows, sound_rows = _rows(job, drawn, kept), _kept(true, kept), _kept(sounds, kept)
     owner = seen.pop("owner")
     inputs = compute.MetricInputs(
@@ -199,11 +205,48 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
         classes=clips.classes[kept],
         audio_label=sound_rows["label"].argmax(1) if "label" in sound_rows else None,
         visible=None if clips.visible is None else tuple(clips.visible[place] for place in kept),
+        probes=probes,
         clip_ids=tuple(clips.ids[place] for place in kept),
         reasons=reasons,
     )
     all_silent = {clip for part in distributed.collect(silent) for clip in part}
     return Embedding(inputs, kept, tuple(clip for clip in clips.ids if clip in all_silent), failures)
+
+
+def _probes(
+    job: ScoreJob, wanted: Sequence[str], kept: Sequence[int], store: Embeddings, seen: Job
+) -> dict[str, Probe]:
+    """The probes of the metrics `wanted`; they learn from frames of the training clips, which are embedded once."""
+    asked = {
+        name: question
+        for name, question in (job.suite.probes or {}).items()
+        if name in wanted and any(question.answer(clip.attributes) for clip in job.clips)
+    }
+    if not asked or job.train is None:
+        return {}
+    spec = job.suite.backbone
+    frames = [clip for clip in job.train() if any(one.answer(clip.attributes) for one in asked.values())]
+    found = store.of(
+        "frames of training clips",
+        frames,
+        lambda clip: resize(clip.picture(), spec.resolution, spec.resize),
+        pixel_digest,
+        {"image": seen},
+    )
+    probes = {}
+    for name, question in asked.items():
+        answers = [question.answer(frames[place].attributes) for place in found.read]
+        names = sorted({answer for answer in answers if answer})
+        rows = [row for row, answer in enumerate(answers) if answer]
+        index = {answer: place for place, answer in enumerate(names)}
+        right = [question.answer(job.clips[place].attributes) for place in kept]
+        probes[name] = Probe(
+            names=names,
+            features=found.rows["image"][rows],
+            targets=np.array([index[answer] for answer in answers if answer], dtype=np.int64),
+            wanted=np.array([index.get(answer or "", -1) for answer in right], dtype=np.int64),
+        )
+    return probes
 
 
 def _images(scorer: str, sha256: str) -> Job:
@@ -274,7 +317,7 @@ def metric_value(result: MetricResult, scorers: Bound) -> MetricValue:
         chance=result.chance,
         version=result.version,
         scorers=scorers,
-        details=_details(scorers),
+        details={**_details(scorers), **result.details},
     )
 
 

@@ -262,6 +262,7 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 images={key: path for key, path in paths.items() if key[0] not in failures},
                 device=plan.device,
                 ui=job.ui,
+                train=job.suite_train,
                 draws=plan.method.draws,
             )
             embedding = scoring.embed(task, wanted, bound)

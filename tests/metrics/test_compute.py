@@ -8,6 +8,7 @@ import pytest
 from metrics import similarity
 from metrics.compute import MetricInputs, compute
 from metrics.definitions import definitions, get
+from metrics.probe import Probe
 
 FIXED = [one.id for one in definitions() if "<" not in one.id and one.id != "aic.r@k"]
 OPEN = ["aic.r@1", "aic.r@3", "fd.clip", "fd.inception", "kid.clip", "precision.clip", "coverage.dino-v2.b"]
@@ -36,6 +37,10 @@ def inputs(clips: int = 40, images: int = 2, kinds: int = 5, seed: int = 0, **ch
         "visible": [{int(label)} for label in labels],
         "ratings": rng.uniform(1, 5, clips),
         "clip_ids": [f"clip{i}" for i in range(clips)],
+        "probes": dict.fromkeys(
+            ("voice.identity", "voice.cue"),
+            Probe(names=list(map(str, range(kinds))), features=reference, targets=labels, wanted=labels),
+        ),
     }
     return MetricInputs(**(given | changes))
 
@@ -113,7 +118,7 @@ def test_order_of_images_does_not_matter():
 @pytest.mark.parametrize("metric", FIXED)
 def test_a_missing_input_has_its_reason(metric):
     need = get(metric).needs[-1].partition(".")[0]
-    empty = {} if need.endswith("features") else None
+    empty = {} if need.endswith(("features", "probes")) else None
     result = compute([metric], inputs(**{need: empty, "reasons": {need: "weights are not there"}}))[metric]
     assert (result.value, result.low, result.high, result.n) == (None, None, None, 0)
     assert result.reason == "weights are not there"
