@@ -1,0 +1,178 @@
+"""Two rows of a board: for every metric the difference, its interval, and whether it is more than chance."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.leaderboard import tables
+from benchmark.leaderboard.board import Board, Column, Row
+from benchmark.leaderboard.significance import LEVEL, Contrast, compare
+from benchmark.leaderboard.tables import DASH, Sheet
+from benchmark.utils.errors import UserError, unknown
+
+_HOW = {
+    "clips": "paired permutation test over {n} clips",
+    "seeds": "Welch's t test over seeds",
+    "intervals": "95 % intervals compared",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of two rows."""
+
+    column: Column
+    """The metric."""
+    a: float | None
+    """Value of the first row; None where it has none."""
+    b: float | None
+    """Value of the second row."""
+    contrast: Contrast | None
+    """The difference a - b with its interval and p value; None where nothing tells it from chance."""
+    adjusted: float | None
+    """The p value adjusted after Holm for the number of metrics that are compared; None where there is none."""
+
+    @property
+    def difference(self) -> float | None:
+        """The difference a - b of the values, in the metric's unit."""
+        return None if self.a is None or self.b is None else self.a - self.b
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance is ruled out, two-sided, at 5 % after adjustment."""
+        if self.contrast is None:
+            return False
+        return self.contrast.significant if self.adjusted is None else self.adjusted <= LEVEL
+
+    @property
+    def better(self) -> str:
+        """Which row is better: "a", "b", or nothing where the difference may be chance."""
+        if not self.significant or self.difference is None:
+            return ""
+        return "a" if (self.difference > 0) == (self.column.direction == "up") else "b"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two rows of a board, metric by metric."""
+
+    board: Board
+    a: Row
+    b: Row
+    differences: tuple[Difference, ...]
+
+    def sheet(self) -> Sheet:
+        """Return the comparison as a table of texts."""
+        lines = []
+        for one in self.differences:
+            show = one.column.show
+            contrast = one.contrast
+            interval = (
+                f"[{show(contrast.low)}, {show(contrast.high)}]"
+                if contrast and contrast.low is not None and contrast.high is not None
+                else ""
+            )
+            p_value = DASH if one.adjusted is None else f"{one.adjusted:.4f}"
+            better = {"a": self.a.label, "b": self.b.label, "": DASH}[one.better]
+            how = _HOW[contrast.way].format(n=contrast.n) if contrast else "nothing to test with"
+            values = [show(one.a), show(one.b), f"{show(one.difference)} {interval}".rstrip(), p_value, better, how]
+            lines.append((one.column.header, *values))
+        return Sheet(
+            title=f"{self.a.label} against {self.b.label} on {self.board.title}",
+            header=("Metric", self.a.label, self.b.label, "Difference", "p", "Better", "How"),
+            rows=tuple(lines),
+            left=frozenset({0, 5, 6}),
+            bold=frozenset(
+                (place, 1 if one.better == "a" else 2) for place, one in enumerate(self.differences) if one.better
+            ),
+            notes=(
+                f"Difference is {self.a.label} minus {self.b.label}, with its 95 % interval.",
+                "p is two-sided, adjusted after Holm for the number of metrics in this table; bold where it is at most "
+                "5 %.",
+            ),
+            name=f"{self.a.method}-{self.b.method}",
+        )
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return plain values, one object a metric."""
+        return [
+            {
+                "metric": one.column.id,
+                "unit": one.column.unit,
+                "direction": one.column.direction,
+                "a": one.a,
+                "b": one.b,
+                "difference": one.difference,
+                "low": one.contrast.low if one.contrast else None,
+                "high": one.contrast.high if one.contrast else None,
+                "p": one.contrast.p_value if one.contrast else None,
+                "p_adjusted": one.adjusted,
+                "n": one.contrast.n if one.contrast else None,
+                "way": one.contrast.way if one.contrast else None,
+                "better": {"a": self.a.label, "b": self.b.label, "": None}[one.better],
+            }
+            for one in self.differences
+        ]
+
+
+def compare_rows(board: Board, a: Row, b: Row) -> Comparison:
+    """Compare two rows of a board in all of its columns in which both have a value."""
+    from metrics.statistics import holm
+
+    found = []
+    for column in board.columns:
+        ours, theirs = a.sample(column.id), b.sample(column.id)
+        if ours is not None and theirs is not None:
+            found.append((column, compare(ours, theirs)))
+    tested = [contrast.p_value for _, contrast in found if contrast and contrast.p_value is not None]
+    adjusted = iter(holm(tested))
+    differences = tuple(
+        Difference(
+            column,
+            a.cells[column.id].value,
+            b.cells[column.id].value,
+            contrast,
+            float(next(adjusted)) if contrast and contrast.p_value is not None else None,
+        )
+        for column, contrast in found
+    )
+    return Comparison(board, a, b, differences)
+
+
+def row_called(rows: Sequence[Row], name: str) -> Row:
+    """Return the row with a label, or the only row of a method.
+
+    Raises:
+        UserError: There is none (the message has the nearest names), or the method has several rows.
+    """
+    exact = [row for row in rows if row.label == name]
+    of_method = [row for row in rows if row.method == name]
+    if len(exact or of_method) == 1:
+        return (exact or of_method)[0]
+    if of_method:
+        raise UserError(f"{name!r} has several rows: give one of {', '.join(repr(row.label) for row in of_method)}")
+    raise unknown("row", name, [row.label for row in rows])
+
+
+def _csv(found: Comparison) -> str:
+    rows = found.to_dicts()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["metric"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+RENDERERS: dict[str, Callable[[Comparison], str]] = {
+    "md": lambda found: tables.markdown(found.sheet()),
+    "csv": _csv,
+    "latex": lambda found: tables.latex(found.sheet()),
+    "html": lambda found: tables.html_table(found.sheet()) + "\n",
+    "json": lambda found: json.dumps(found.to_dicts(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+}
+"""Format -> text of a comparison."""
