@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, compare, data, method, mini, run, show
+from benchmark.cli import board, cite, compare, data, method, mini, run, show
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -33,6 +33,7 @@ app.command("score")(as_command(run.score))
 app.command("table")(as_command(board.table))
 app.command("paper")(as_command(board.paper))
 app.command("compare")(as_command(compare.compare))
+app.command("cite")(as_command(cite.cite))
 app.command("imagine")(as_command(run.imagine))
 app.command("list")(as_command(show.list_))
 app.command("show")(as_command(show.show))
