@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, show
+from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -37,6 +37,7 @@ app.command("cite")(as_command(cite.cite))
 app.command("imagine")(as_command(run.imagine))
 app.command("list")(as_command(show.list_))
 app.command("show")(as_command(show.show))
+app.command("runs")(as_command(runs.runs))
 app.command("publish")(as_command(board.publish))
 app.command("doctor")(as_command(show.doctor))
 app.command("fetch")(as_command(data.fetch))
