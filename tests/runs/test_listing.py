@@ -64,7 +64,7 @@ def test_only_runs_of_the_store_are_removed(store: Store, tmp_path: Path) -> Non
 def test_the_command(store: Store) -> None:
     (run,) = list_runs(store)
     shown = worlds.bench("runs", runs=store.root)
-    assert shown.code == 0 and "complete" in shown.out and "1 folders" in shown.out
+    assert shown.code == 0 and "complete" in shown.out and "1 folder," in shown.out
     listed = worlds.bench("runs", "--json", runs=store.root)
     assert listed.json[0]["path"] == str(run.path) and listed.json[0]["state"] == "complete"
     gone = worlds.bench("runs", "--remove", run.path, runs=store.root)
