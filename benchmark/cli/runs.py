@@ -44,4 +44,4 @@ def runs(
     ]
     total = sum(one.bytes for one in found)
     print_table(["folder", "", "state", "images", "size", "made"], rows, right=(3, 4))
-    print(f"\n{len(found)} folder{"s" * (len(found) != 1)}, {total / 1e6:.1f} MB")
+    print(f"\n{len(found)} folder{'s' * (len(found) != 1)}, {total / 1e6:.1f} MB")
