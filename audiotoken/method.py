@@ -253,7 +253,7 @@ class AudioToken(TokenMethod):
 
 
 class AudioTokenCL(AudioToken):
-    """AudioToken with the classification loss (paper, section 2.2)."""
+    """AudioToken with the classification loss (paper, section 3)."""
 
     card: ClassVar[MethodCard] = AudioToken.card.model_copy(
         update={

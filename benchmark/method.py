@@ -105,7 +105,7 @@ class RunContext:
     backbone: Backbone
     """The suite's frozen pipeline."""
     test: ClipSet
-    """Test clips of the run."""
+    """Clips to look at: the test clips of the run, but the training clips while the method is fitted."""
     seed: int
     """Seed of the run."""
     folder: Path
