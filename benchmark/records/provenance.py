@@ -104,7 +104,9 @@ class RunProvenance(BaseModel):
     @property
     def commits(self) -> dict[str, list[str]]:
         """The different commits of each step, in order."""
-        return {step: list(dict.fromkeys(one.commit for one in made if one.commit)) for step, made in self.steps.items()}
+        return {
+            step: list(dict.fromkeys(one.commit for one in made if one.commit)) for step, made in self.steps.items()
+        }
 
     @property
     def date(self) -> str:

@@ -117,9 +117,7 @@ class Folder:
         if not (state.get("state") == "begun" and state.get("identity") == identity):
             moved = [aside for name in outputs if (aside := set_aside(self.path / name))]
             state = {}
-        self._write_state(
-            step, {"state": "begun", "identity": identity, "outputs": list(outputs), **_made_with(state)}
-        )
+        self._write_state(step, {"state": "begun", "identity": identity, "outputs": list(outputs), **_made_with(state)})
         return moved
 
     def note(self, step: str, made: Provenance, *, continues: bool = True) -> None:

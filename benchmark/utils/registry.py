@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import sys
@@ -226,7 +227,7 @@ def load_file(target: str) -> Any:
     module = sys.modules.get(module_name)
     if module is None:
         _import_afresh(text, path)
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        spec = importlib.util.spec_from_file_location(module_name, path, loader=_FromSource(module_name, str(path)))
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         # Dataclasses and pydantic look up their module while the class is being created.
@@ -246,6 +247,13 @@ def load_file(target: str) -> Any:
     return getattr(module, attribute)
 
 
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Runs the file itself and never a compiled copy, which Python tells apart by size and seconds alone."""
+
+    def path_stats(self, path: Any) -> Any:
+        raise OSError
+
+
 _hashes: dict[Path, str] = {}
 """sha256, at the time, of each module that a loaded file may have imported from beside it."""
 _folders: dict[str, Path] = {}
@@ -257,7 +265,8 @@ def _import_afresh(text: str, path: Path) -> None:
     folder = path.parent
     names = {one.relative_to(folder).parts[0].partition(".")[0] for one in helpers_of(path, texts=False)}
     for name in sorted(names):
-        if (other := _folders.get(name, folder)) != folder:
+        other = _folders.get(name, folder)
+        if other != folder and (str(other) in sys.path or name in sys.modules):
             raise UserError(
                 f"{text!r} imports {name!r} from beside it, and an earlier method of this process imported the one in "
                 f"{other}: rename one of them, or use the methods in two processes"
@@ -267,6 +276,8 @@ def _import_afresh(text: str, path: Path) -> None:
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) in changed:
             del sys.modules[name]
+    for one in changed:
+        Path(importlib.util.cache_from_source(one)).unlink(missing_ok=True)
     importlib.invalidate_caches()
     _hashes.update(now)
     _folders.update(dict.fromkeys(names, folder))

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from benchmark.utils.files import digest, sha256_of
 
-
 OWN = frozenset({"audiotoken", "baselines", "benchmark", "metrics"})
 """This project's packages: what else bears such a name beside a file is not what the file imports by it."""
 
