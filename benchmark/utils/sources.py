@@ -10,7 +10,9 @@ import importlib.metadata
 import inspect
 import linecache
 import marshal
+import sysconfig
 import types
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,14 +25,15 @@ OWN = frozenset({"audiotoken", "baselines", "benchmark", "metrics"})
 def helpers_of(path: Path, *, texts: bool = True) -> list[Path]:
     """Return the modules beside a Python file that it imports, and that those import in turn, sorted.
 
-    Imports inside functions count. Of a package all modules count. A file that is not Python has none.
+    Imports inside functions count. Of a package all modules count. A file that is not Python has none, and neither has
+    one where Python installs packages: what lies beside it there is known by its version.
 
     Args:
         path: The file.
         texts: Whether a text that names such a module or its file counts too, as `import_module` and `exec` take it.
     """
     found: set[Path] = set()
-    unread = [path]
+    unread = [] if str(path.parent) in sysconfig.get_paths().values() else [path]
     while unread:
         new = {one for one in _named_in(unread.pop(), path.parent, texts) if one != path} - found
         found |= new
@@ -84,8 +87,9 @@ def code_hash(files: Iterable[Path], libraries: Iterable[str] = ()) -> str:
 def _named_in(path: Path, folder: Path, with_texts: bool) -> Iterator[Path]:
     """The modules in `folder` that a file imports, or whose names are among its texts."""
     try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # whoever imports it is told
+        with warnings.catch_warnings(action="ignore"):  # whoever imports it is warned
+            tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
         return
     imported, texts = set[str](), set[str]()
     for node in ast.walk(tree):
