@@ -95,9 +95,9 @@ def backbone(suite: Suite, device: str) -> Backbone:
     from benchmark.backbone import Backbone
 
     tokenizer = _tokenizer(suite)
-    weights = checked(suite, "backbone")
+    weights, scale = checked(suite, "backbone"), networks.scaling_factor(checked(suite, "vae.json").parent)
     vae = networks.load_into(networks.vae(), checked(suite, "vae"), "vae")
-    vae.register_to_config(scaling_factor=networks.scaling_factor(checked(suite, "vae.json").parent))
+    vae.register_to_config(scaling_factor=scale)
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=networks.load_into(networks.text_encoder(len(tokenizer)), weights, "text_encoder"),
