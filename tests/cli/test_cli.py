@@ -78,7 +78,7 @@ def make_record(suite: Any, method: str, seed: int | None, limit: int | None, **
         "limit": limit,
         "metrics": {"ais": {**value, "version": 1}, "fid": {**nothing, "version": 1}},
         "clips": {"total": 540, "silent": 4},
-        "provenance": {"score": [MADE]},
+        "provenance": {"generate": [MADE], "score": [MADE]},
         "identity": run_identity(suite.fingerprint(), method, {}, seed, limit),
     }
     return RunRecord.model_validate({**data, **changes})
