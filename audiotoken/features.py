@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import benchmark.media
 from benchmark.media.images import resize
 from benchmark.registries import ENCODERS
 from benchmark.utils import distributed
 from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import digest, save_rows
+from benchmark.utils.sources import class_hash, code_hash
+from metrics import network_sources
 
 if TYPE_CHECKING:
     from benchmark import Backbone, Clip, ClipSet
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from benchmark.utils.progress import UI
 
 FEATURES_VERSION = 1
+LIBRARIES = ("av", "numpy", "open-clip-torch", "pillow", "soundfile", "soxr", "torch", "torchaudio", "transformers")
+"""Packages whose version may change a feature."""
 HEARD_TOGETHER = 8
 """Number of training clips per pass of the encoder."""
 STORED_BYTES = 2 * 2**30
@@ -71,6 +76,12 @@ class Sense(ABC):
     @abstractmethod
     def preparation(self) -> list[Any]:
         """Plain values that features depend on besides the network's weights and the clips."""
+
+    @property
+    def precision(self) -> str:
+        """Type of the network's parameters; empty for a network without any."""
+        parameters = self.encoder.parameters() if hasattr(self.encoder, "parameters") else ()
+        return next((str(one.dtype) for one in parameters), "")
 
     @torch.inference_mode()
     def __call__(self, clips: Sequence[Clip]) -> Tensor:
@@ -139,10 +150,7 @@ class Features:
                 f"features of {len(clips)} clips exceed {STORED_BYTES / 2**30:.0f} GB: they are streamed, not stored"
             )
             return
-        key = digest(
-            [FEATURES_VERSION, weights, clips.identity, device_type(sense.device), "float32", *sense.preparation]
-        )
-        path = cache / "features" / f"{key[:32]}.npy"
+        path = cache / "features" / f"{features_key(sense, clips.identity, weights)[:32]}.npy"
         if distributed.is_first() and not path.exists():
             with ui.task(sense.task, len(clips), "clips") as advance:
 
@@ -162,6 +170,23 @@ class Features:
             # A clone, because autograd refuses tensors created in inference mode.
             return self.sense.together([self.clips[position] for position in positions]).clone()
         return torch.from_numpy(self.stored[np.asarray(positions)].astype(np.float32)).to(self.device)
+
+
+def features_key(sense: Sense, clips: str, weights: str) -> str:
+    """Return the hash of all that stored features depend on.
+
+    Args:
+        sense: Source of the features: its preparation, precision, device and code, and the code and libraries below.
+        clips: Identity of the clips.
+        weights: Hash of the network's weights.
+    """
+    suite = sense.suite
+    setup = [ENCODERS.code(f"{suite.base}/{name}") for name, sha256 in suite.encoders.items() if sha256 == weights]
+    senses = [class_hash(kind) for kind in type(sense).__mro__ if issubclass(kind, Sense)]
+    decoding = sorted(Path(benchmark.media.__path__[0]).glob("*.py"))
+    code = [setup, senses, code_hash([*network_sources(), *decoding], LIBRARIES)]
+    numerics = [device_type(sense.device), sense.precision, HEARD_TOGETHER]
+    return digest([FEATURES_VERSION, weights, suite.files, clips, code, numerics, sense.preparation])
 
 
 def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36) -> tuple[Tensor, Tensor]:

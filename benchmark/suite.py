@@ -177,6 +177,9 @@ class Suite(FrozenModel):
     """sha256 of each file of the protocol's networks."""
     encoders: dict[str, str] = {}
     """sha256 of each file of the methods' audio encoders; outside the fingerprint."""
+    files: dict[str, str] = {}
+    """sha256 of further files that the networks are set up with, by name, where `weights` does not list them; outside
+    the fingerprint. Another file is refused when it is read."""
     budget: Budget
     """Training budget; outside the fingerprint, as a record's settings state what a method used."""
     published: dict[str, str] | None = None
@@ -189,7 +192,7 @@ class Suite(FrozenModel):
 
         Fields that are None are left out, so that a field added later does not change suites without it.
         """
-        outside = {"title", "headline", "metrics", "encoders", "budget"}
+        outside = {"title", "headline", "metrics", "encoders", "files", "budget"}
         protocol = self.model_dump(mode="json", exclude=outside, exclude_none=True)
         if self.published is not None:
             protocol["weights"] = protocol.pop("published")

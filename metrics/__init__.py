@@ -2,5 +2,13 @@
 
 `similarity`, `content`, `frechet` and `statistics` hold the mathematics (NumPy; SciPy only for `welch_test`),
 `definitions` the named metrics, `compute` their evaluation, and `encoders` and `scorers` the networks. Nothing is
-imported here, so that importing one module does not load the others.
+imported from them here, so that importing one module does not load the others.
 """
+
+from pathlib import Path
+
+
+def network_sources() -> list[Path]:
+    """Return the source files of the networks and of their preprocessing: what an embedding depends on as code."""
+    home = Path(__file__).parent
+    return sorted([*home.glob("encoders/*.py"), *home.glob("scorers/*.py"), home / "preprocessing.py"])

@@ -28,6 +28,22 @@ def metric(value: float | None, direction: str = "up", **changes: Any) -> dict[s
     return {**base, **changes}
 
 
+MADE = {
+    "package_version": None,
+    "commit": None,
+    "dirty": None,
+    "origin": None,
+    "python": "3.12.0",
+    "platform": "Linux",
+    "cpu": "x",
+    "packages": {},
+    "device": "cpu",
+    "device_name": None,
+    "threads": 1,
+    "date": "2024-01-01T00:00:00Z",
+}
+
+
 def stored(
     method: str,
     ais: float | dict[str, Any] | None,
@@ -53,20 +69,7 @@ def stored(
         "limit": None,
         "metrics": metrics,
         "clips": {"total": 100},
-        "provenance": {
-            "package_version": None,
-            "commit": None,
-            "dirty": None,
-            "origin": None,
-            "python": "3.12.0",
-            "platform": "Linux",
-            "cpu": "x",
-            "packages": {},
-            "device": "cpu",
-            "device_name": None,
-            "threads": 1,
-            "date": "2024-01-01T00:00:00Z",
-        },
+        "provenance": {"score": [MADE]},
         "identity": "i",
     }
     record = RunRecord.model_validate({**data, **changes})

@@ -20,7 +20,7 @@ from benchmark.utils.errors import UserError
 from metrics import definitions
 
 MINI = load_suite("mini")
-OUTSIDE = {"title", "headline", "metrics", "encoders", "budget"}
+OUTSIDE = {"title", "headline", "metrics", "encoders", "files", "budget"}
 
 
 def changes(model: BaseModel) -> list[tuple[str, Any]]:

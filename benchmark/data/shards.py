@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tarfile import BLOCKSIZE
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from benchmark.dataset import Sample, StreamPlace
 from benchmark.media.audio import RATE, fit_length, load_audio
 from benchmark.media.images import resize
 from benchmark.utils.errors import RunError
+from benchmark.utils.files import digest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +38,7 @@ class ShardClip(Clip):
     frame_bytes: int = 0
     """Size of the frame's JPEG, in bytes."""
     content: str = ""
-    """Hash of sound and frame as stored."""
+    """Hash of sound (as wav) and frame as stored."""
 
     def waveform(self, rate: int = RATE) -> np.ndarray:
         """Read the sound from the shard: float32, (samples,), at `rate`.
@@ -44,7 +47,7 @@ class ShardClip(Clip):
             RunError: The shard is damaged or missing.
         """
         with self._open() as shard:
-            return load_audio(np.frombuffer(self.read_sound(shard), "<i2"), rate)
+            return load_audio(np.frombuffer(self.read(shard)[0], "<i2"), rate)
 
     def picture(self) -> Image:
         """Read the reference frame, RGB, from the shard.
@@ -53,26 +56,26 @@ class ShardClip(Clip):
             RunError: The shard is damaged or missing.
         """
         with self._open() as shard:
-            return self.decode(self.read_frame(shard))
+            return self.decode(self.read(shard)[1])
 
-    def read_sound(self, shard: IO[bytes]) -> bytes:
-        """Return the samples, 16 bits each, from the opened shard.
+    def read(self, shard: IO[bytes]) -> tuple[bytes, bytes]:
+        """Return the samples, 16 bits each, and the frame's JPEG from the opened shard.
 
-        Raises:
-            RunError: The shard is damaged.
-        """
-        return self._read(shard, self.sound_at, 2 * self.samples)
-
-    def read_frame(self, shard: IO[bytes]) -> bytes:
-        """Return the frame's JPEG from the opened shard.
+        Both are read and hashed for either, since `content`, by which clips are told apart, is the hash of both.
 
         Raises:
-            RunError: The shard is damaged.
+            RunError: The shard is damaged, or holds another clip there.
         """
-        return self._read(shard, self.frame_at, self.frame_bytes)
+        # The samples end their wav, and files begin at whole blocks: what lies before the samples is the wav's header.
+        header = self.sound_at % BLOCKSIZE
+        wav = self._read(shard, self.sound_at - header, header + 2 * self.samples)
+        jpeg = self._read(shard, self.frame_at, self.frame_bytes)
+        if digest([hashlib.sha256(data).hexdigest() for data in (wav, jpeg)]) != self.content:
+            raise RunError(self._damaged())
+        return wav[header:], jpeg
 
     def decode(self, jpeg: bytes) -> Image:
-        """Decode what `read_frame` returned.
+        """Decode the JPEG that `read` returned.
 
         Raises:
             RunError: The JPEG is damaged.
@@ -202,7 +205,8 @@ class _Reader:
             if self._file is not None:
                 self._file.close()
             self._file, self._path = clip._open(), clip.audio
-        return clip.read_sound(self._file), clip.read_frame(self._file) if self.frames else b""
+        sound, jpeg = clip.read(self._file)
+        return sound, jpeg if self.frames else b""
 
 
 def buffered_order(shards: Sequence[Sequence[int]], buffer: int, seed: int, epoch: int) -> tuple[list[int], list[int]]:

@@ -135,10 +135,11 @@ class Fit:
 class Row:
     """A method with its settings.
 
-    `unranked` says why it may have no rank, `variant` names what tells its settings from those of its sibling rows, and
-    `differs` says that another copy of one of its runs holds other numbers (the notes say which). `competes` is false
-    for what brackets the others: a method that is told the answer, or is not given the clip's sound. `scores` holds, by
-    metric, each clip's mean score over the runs. Only rows that compete have a rank.
+    `unranked` says why it may have no rank, `variant` names what tells its settings and code from those of its sibling
+    rows, and `differs` says that another copy of one of its runs holds other numbers (the notes say which). `source` is
+    the hash of the code of a method from a file. `competes` is false for what brackets the others: a method that is
+    told the answer, or is not given the clip's sound; it has no rank. `scores` holds, by metric, each clip's mean score
+    over the runs.
     """
 
     method: str
@@ -151,6 +152,7 @@ class Row:
     clips: int
     cells: Mapping[str, Cell]
     fit: Fit = Fit()
+    source: str | None = None
     competes: bool = True
     rank: int | None = None
     unranked: str | None = None
@@ -274,6 +276,7 @@ class Board:
                 "rank": row.rank,
                 "method": row.method,
                 "settings": dict(row.settings),
+                **({} if row.source is None else {"source": row.source}),
                 "suite": self.suite,
                 "suite_version": self.version,
                 "fingerprint": self.fingerprint,

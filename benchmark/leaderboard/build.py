@@ -58,12 +58,12 @@ def build_board(
     remarks += differing.values()
 
     scores, damaged = _clip_scores(kept, metrics)
-    groups: dict[tuple[str, str, int, str], list[StoredRecord]] = defaultdict(list)
+    groups: dict[tuple[str, str, int, str, str], list[StoredRecord]] = defaultdict(list)
     for stored in kept:
         record = stored.record
         limit = -1 if record.limit is None else record.limit
-        key = record.method.name, canonical_json(record.method.settings), limit, _standing(record, metrics)
-        groups[key].append(stored)
+        name, settings, source = record.method.name, canonical_json(record.method.settings), record.method.source or ""
+        groups[name, settings, limit, _standing(record, metrics), source].append(stored)
     rows = [_row(group, key[3], bindings, differing, scores) for key, group in sorted(groups.items())]
     rows = _with_intervals(_with_variants(rows))
 
@@ -138,7 +138,7 @@ def _without_duplicates(
     for stored in records:
         r = stored.record
         # Computed, not read: a copied or edited record must not count twice.
-        run = run_identity(r.suite.fingerprint, r.method.name, r.method.settings, r.seed, r.limit)
+        run = run_identity(r.suite.fingerprint, r.method.name, r.method.settings, r.seed, r.limit, r.method.source)
         by_run[run].append(stored)
 
     def preference(stored: StoredRecord) -> tuple[bool, int, bool, str, str]:
@@ -216,6 +216,7 @@ def _row(
         method=record.method.name,
         variant="",
         settings=record.method.settings,
+        source=record.method.source,
         where=" + ".join(sorted({stored.where for stored in group})),
         seeds=tuple(sorted({r.record.seed for r in group if r.record.seed is not None})),
         limit=record.limit,
@@ -286,19 +287,24 @@ def _with_intervals(rows: Sequence[Row]) -> list[Row]:
 
 
 def _with_variants(rows: Sequence[Row]) -> list[Row]:
-    """Name, in rows of one method with different settings, the settings that differ."""
+    """Name, in rows of one method with different settings or code, what differs."""
     by_method: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
-        by_method[row.method].append(row.settings)
+        by_method[row.method].append(_told_apart_by(row))
     differ = {}
     for method, siblings in by_method.items():
         keys = sorted({key for settings in siblings for key in settings})
         differ[method] = [key for key in keys if len({canonical_json(s.get(key)) for s in siblings}) > 1]
     named = []
     for row in rows:
-        keys = [key for key in differ[row.method] if key in row.settings]
-        named.append(replace(row, variant=", ".join(f"{key}={_plain(row.settings[key])}" for key in keys)))
+        own = _told_apart_by(row)
+        keys = [key for key in differ[row.method] if key in own]
+        named.append(replace(row, variant=", ".join(f"{key}={_plain(own[key])}" for key in keys)))
     return named
+
+
+def _told_apart_by(row: Row) -> Mapping[str, Any]:
+    return row.settings if row.source is None else {**row.settings, "code sha256": row.source}
 
 
 def _column(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -120,6 +121,8 @@ def world_digest(kind: str) -> str:
     text = hashlib.sha256()
     for module in (world, sounds if kind == "sounds" else pictures):
         text.update(Path(str(module.__file__)).read_bytes())
+    for made_by in (attributes_of, _MAKERS[kind], _make_chunk):
+        text.update(inspect.getsource(made_by).encode())
     libraries = ("numpy", "scipy") if kind == "sounds" else ("numpy", "pillow")
     text.update(" ".join(version(library) for library in libraries).encode())
     return text.hexdigest()

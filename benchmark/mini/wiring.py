@@ -17,6 +17,8 @@ from benchmark.utils.files import digest, sha256_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from transformers import CLIPTokenizer
+
     from benchmark.backbone import Backbone
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
@@ -56,15 +58,20 @@ DATA = MiniData()
 
 
 def checked(suite: Suite, name: str) -> Path:
-    """Return the shipped file of a network, after a comparison of its sha256 with the suite's.
+    """Return a shipped file, after a comparison of its sha256 with the suite's.
+
+    Args:
+        suite: The suite.
+        name: Name of a network, or of a file that networks are set up with (`Suite.files`).
 
     Raises:
         RunError: The file is missing, or its sha256 is another.
     """
-    path = WEIGHTS / f"{name}.safetensors"
+    path = WEIGHTS / (name if "." in name else f"{name}.safetensors")
     if not path.is_file():
-        raise RunError(f"{path.name} is not in the package: reinstall it, or make it with `bench mini pretrain {name}`")
-    wanted = (suite.weights | suite.encoders).get(name, "none")
+        how = "" if "." in name else f", or make it with `bench mini pretrain {name}`"
+        raise RunError(f"{path.name} is not in the package: reinstall it{how}")
+    wanted = (suite.weights | suite.encoders | suite.files).get(name, "none")
     if (found := sha256_of(path)) != wanted:
         raise RunError(
             f"{path.name} has sha256 {found[:12]}..., suite {suite.base!r} requires {wanted[:12]}...: "
@@ -73,16 +80,24 @@ def checked(suite: Suite, name: str) -> Path:
     return path
 
 
+def _tokenizer(suite: Suite) -> CLIPTokenizer:
+    folder = WEIGHTS / "tokenizer"
+    # the loader also takes files that nobody asked for: tokenizer.json in place of the two, special tokens, ...
+    for name in sorted({"vocab.json", "merges.txt", *(path.name for path in folder.iterdir())}):
+        checked(suite, f"tokenizer/{name}")
+    return networks.tokenizer(folder)
+
+
 def backbone(suite: Suite, device: str) -> Backbone:
     """Load Stable Diffusion's pipeline with the small networks."""
     from diffusers import StableDiffusionPipeline
 
     from benchmark.backbone import Backbone
 
-    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
-    weights = checked(suite, "backbone")
+    tokenizer = _tokenizer(suite)
+    weights, scale = checked(suite, "backbone"), networks.scaling_factor(checked(suite, "vae.json").parent)
     vae = networks.load_into(networks.vae(), checked(suite, "vae"), "vae")
-    vae.register_to_config(scaling_factor=networks.scaling_factor(WEIGHTS))
+    vae.register_to_config(scaling_factor=scale)
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=networks.load_into(networks.text_encoder(len(tokenizer)), weights, "text_encoder"),
@@ -109,7 +124,7 @@ def clip(suite: Suite, device: str) -> CLIPScorer:
     from metrics.preprocessing import Preprocessing
     from metrics.scorers.clip import CLIPScorer
 
-    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
+    tokenizer = _tokenizer(suite)
     path = checked(suite, "clip")
     model = networks.load_into(networks.clip(len(tokenizer)), path, "clip")
     half = (0.5, 0.5, 0.5)
@@ -146,6 +161,6 @@ def imagebind(suite: Suite, device: str) -> ImageBindEncoder:
     from benchmark import text_encoder as text
     from metrics.encoders.joint import ImageBindEncoder
 
-    tokenizer = networks.tokenizer(WEIGHTS / "tokenizer")
+    tokenizer = _tokenizer(suite)
     model = networks.load_into(networks.imagebind(len(tokenizer)), checked(suite, "imagebind"), "imagebind")
     return ImageBindEncoder(model, partial(text.tokenize, tokenizer)).to(device)

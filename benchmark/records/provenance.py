@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.utils.env import PACKAGE
 
@@ -39,7 +39,7 @@ PACKAGES = (
 
 
 class Provenance(BaseModel):
-    """The code, packages and machine behind a record."""
+    """The code, packages and machine behind a step of a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -67,6 +67,51 @@ class Provenance(BaseModel):
     """Threads that torch computed with; null where torch was not used."""
     date: str
     """When these facts were gathered: UTC, ISO 8601."""
+
+
+class RunProvenance(BaseModel):
+    """What each step of a run was made with, noted when it worked: usually one entry a step.
+
+    A step that was interrupted and continued with other code, packages or threads has an entry for each. Finished work
+    that is used again keeps the entries of the time when it was made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    fit: tuple[Provenance, ...] = ()
+    """Of fitting; empty if nothing was fitted, or if the program of that time did not note it."""
+    generate: tuple[Provenance, ...] = ()
+    """Of making the images, or of taking them in; empty if the program of that time did not note it."""
+    score: tuple[Provenance, ...] = Field(min_length=1)
+    """Of scoring."""
+
+    @property
+    def steps(self) -> dict[str, tuple[Provenance, ...]]:
+        """The entries by step, in order."""
+        return {"fit": self.fit, "generate": self.generate, "score": self.score}
+
+    @property
+    def dirty(self) -> bool | None:
+        """The worst of all entries: True if any tree held changes, else None if any was no checkout, else False."""
+        found = {one.dirty for made in self.steps.values() for one in made}
+        return True if True in found else None if None in found else False
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that scored; `commits` has all."""
+        return self.score[-1].commit
+
+    @property
+    def commits(self) -> dict[str, list[str]]:
+        """The different commits of each step, in order."""
+        return {
+            step: list(dict.fromkeys(one.commit for one in made if one.commit)) for step, made in self.steps.items()
+        }
+
+    @property
+    def date(self) -> str:
+        """When it was scored: UTC, ISO 8601."""
+        return self.score[-1].date
 
 
 class Checkout(NamedTuple):

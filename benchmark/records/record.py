@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import from_json
 
-from benchmark.records.provenance import Provenance
+from benchmark.records.provenance import RunProvenance
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json, digest, save_atomic, write_atomic
 from benchmark.utils.models import FrozenModel
@@ -19,21 +19,33 @@ from benchmark.utils.models import FrozenModel
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+
+def _steps_apart(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew only what a run was scored with."""
+    return {**data, "provenance": {"score": [data["provenance"]]}} if "provenance" in data else data
+
 
 # Schema version -> the function that turns a record of that version into one of the next.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _steps_apart}
 
 IDENTITY_VERSION = 1
 
 
 def run_identity(
-    fingerprint: str, method: str, settings: Mapping[str, Any], seed: int | None, limit: int | None
+    fingerprint: str,
+    method: str,
+    settings: Mapping[str, Any],
+    seed: int | None,
+    limit: int | None,
+    source: str | None = None,
 ) -> str:
     """sha256 (hex) that is equal for two runs exactly if they ask for the same thing.
 
     The same from a plan and from a stored record. A setting of None is as good as one that does not exist. It leaves
     out what may not change a result: the list of metrics, device, batch size, dates, package versions, folders.
+    `source` is the hash of the method's code where its name does not say which code that is (`MethodRef.source`).
     """
     return digest(
         {
@@ -43,6 +55,7 @@ def run_identity(
             "settings": {key: value for key, value in settings.items() if value is not None},
             "seed": seed,
             "limit": limit,
+            **({} if source is None else {"source": source}),
         }
     )
 
@@ -77,6 +90,9 @@ class MethodRef(FrozenModel):
     """Its card: paper, licence, weights, training data, what it may see."""
     settings: Plain
     """Every setting with the value it had, defaults included."""
+    source: str | None = None
+    """sha256 of the code of a method from a file or a notebook, with the modules beside it that it imports. Absent for
+    the methods of packages, whose name says which they are."""
 
 
 class MetricValue(FrozenModel):
@@ -173,8 +189,8 @@ class RunRecord(FrozenModel):
     """How many clips were asked for, failed, were silent, were missing."""
     cost: Cost = Cost()
     """Time, memory, parameters."""
-    provenance: Provenance
-    """Code, packages and machine."""
+    provenance: RunProvenance
+    """Code, packages and machine of each step."""
     weights: dict[str, str] = {}
     """sha256 by name, of every weights file that was used."""
     identity: str
@@ -192,6 +208,8 @@ class RunRecord(FrozenModel):
                 del value["details"]
         if not data["clips"]["failures"]:
             del data["clips"]["failures"]
+        if data["method"]["source"] is None:
+            del data["method"]["source"]
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from benchmark.records.provenance import Provenance
 from benchmark.records.record import RunRecord, run_identity
 from benchmark.utils.collector import no_collection
 from benchmark.utils.env import PACKAGE
@@ -116,15 +117,33 @@ class Folder:
         moved = []
         if not (state.get("state") == "begun" and state.get("identity") == identity):
             moved = [aside for name in outputs if (aside := set_aside(self.path / name))]
-        self._write_state(step, {"state": "begun", "identity": identity, "outputs": list(outputs)})
+            state = {}
+        self._write_state(step, {"state": "begun", "identity": identity, "outputs": list(outputs), **_made_with(state)})
         return moved
+
+    def note(self, step: str, made: Provenance, *, continues: bool = True) -> None:
+        """Note what `step`, begun or done, is worked on with from now on, before the work.
+
+        With `continues`, what was noted of earlier attempts stays: what a dirty tree began is not clean because a clean
+        one ended it. Without, the step starts from nothing that an earlier attempt left.
+        """
+        earlier = self.made_with(step) if continues else ()
+        if not any(one.model_copy(update={"date": made.date}) == made for one in earlier):
+            noted = [one.model_dump(mode="json") for one in (*earlier, made)]
+            self._write_state(step, {**self._state(step), "made_with": noted})
+
+    def made_with(self, step: str) -> tuple[Provenance, ...]:
+        """Return what was noted of `step`, the earliest first; nothing of a step of an older program."""
+        try:
+            return tuple(Provenance.model_validate(one) for one in self._state(step).get("made_with", ()))
+        except (TypeError, ValueError):
+            return ()
 
     def mark_done(self, step: str, identity: str, payload: Mapping[str, Any] | None = None) -> None:
         """Note that `step` is finished with `identity`; `payload` (plain JSON values) is kept for `payload`."""
-        outputs = self._state(step).get("outputs", [])
-        self._write_state(
-            step, {"state": "done", "identity": identity, "outputs": outputs, "payload": dict(payload or {})}
-        )
+        state = self._state(step)
+        done = {"state": "done", "identity": identity, "outputs": state.get("outputs", [])}
+        self._write_state(step, {**done, "payload": dict(payload or {}), **_made_with(state)})
 
     def state(self, step: str) -> Literal["done", "begun", "not begun"]:
         """How far `step` is."""
@@ -251,23 +270,19 @@ def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
     """Copy a run's record, and its per-clip scores if there are any, to ``results/<suite>/<method>-seed<k>.*``.
 
     Returns the files written; none if the very same record is there already. Raises UserError, a line a problem,
-    unless the record is complete, without a limit, made from a clean checkout and unedited; and if another record is
-    in its place, unless `replace`.
+    unless the record is complete, without a limit, unedited, and every step was made from a clean checkout; and if
+    another record is in its place, unless `replace`. The commits of the steps may differ: the record states each.
     """
     record = run.record()
-    made = record.provenance
     problems = []
     if record.status != "complete":
         problems.append(f"{run.path}: the run is {record.status}: start the same `bench run` again to complete it")
     if record.limit is not None:
         problems.append(f"{run.path}: only {record.limit} clips were used: run it again without --limit")
-    if made.commit is None or made.dirty is None:
-        problems.append(f"{run.path}: no commit says which code made this: run it again from a git checkout")
-    elif made.dirty:
-        problems.append(f"{run.path}: made from a tree with uncommitted changes: commit them, then run it again")
+    problems += _not_from_commits(run.path, record)
     settings = record.method.settings
     if record.identity != run_identity(
-        record.suite.fingerprint, record.method.name, settings, record.seed, record.limit
+        record.suite.fingerprint, record.method.name, settings, record.seed, record.limit, record.method.source
     ):
         problems.append(f"{run.record_path}: its identity is not that of its contents (edited by hand?): run it again")
     if problems:
@@ -288,6 +303,24 @@ def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
     for source, copy in changed:
         save_atomic(copy, partial(shutil.copyfile, source))
     return [copy for _, copy in changed]
+
+
+def _not_from_commits(path: Path, record: RunRecord) -> list[str]:
+    """A line if not every step was made from a clean checkout, about the worst of what is so."""
+    again = "move this folder (for the fit: the fit's) away and run it again"
+    unknown, outside, dirty = [], [], []
+    for step, made in record.provenance.steps.items():
+        if not made and (step != "fit" or record.cost.fit_steps is not None):
+            unknown.append(step)
+        outside += [step] if any(one.commit is None or one.dirty is None for one in made) else []
+        dirty += [step] if any(one.dirty for one in made) else []
+    if dirty:
+        return [f"{path}: made from a tree with uncommitted changes ({', '.join(dirty)}): commit them, then {again}"]
+    if outside:
+        return [f"{path}: no commit says which code made this ({', '.join(outside)}): {again} from a git checkout"]
+    if unknown:
+        return [f"{path}: an older version made this, and noted no commit ({', '.join(unknown)}): {again}"]
+    return []
 
 
 def suite_folder(name: str, fingerprint: str) -> str:
@@ -319,6 +352,10 @@ def run_name(seed: int | None, limit: int | None = None, changed: Mapping[str, A
     if limit is not None:
         name += f"-limit{limit}"
     return f"{name}-{digest(dict(changed))[:8]}" if changed else name
+
+
+def _made_with(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {"made_with": state["made_with"]} if "made_with" in state else {}
 
 
 def set_aside(path: Path) -> Path | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +17,10 @@ from benchmark.utils.device import device_type
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import BenchError
 from benchmark.utils.files import digest, save_atomic, write_atomic
+from benchmark.utils.sources import code_hash
 from benchmark.weights import locate
 from benchmark.weights.catalog import network
+from metrics import network_sources
 from metrics.definitions import INCEPTION
 
 if TYPE_CHECKING:
@@ -73,20 +73,13 @@ def find_inception() -> tuple[Path, str] | None:
 
 
 @cache
-def code_version() -> str:
-    """Return the hash of the scorers' source and of the libraries under them: part of every embedding's key."""
-    import metrics
+def code_version(scorer: str) -> str:
+    """Return the hash of the code behind a scorer: part of the key of every embedding.
 
-    text = hashlib.sha256()
-    home = Path(metrics.__file__).parent
-    for path in sorted([*home.glob("scorers/*.py"), *home.glob("encoders/*.py"), home / "preprocessing.py"]):
-        text.update(path.name.encode() + b"\0" + path.read_bytes())
-    for name in LIBRARIES:
-        try:
-            text.update(f"{name} {importlib.metadata.version(name)}\n".encode())
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return text.hexdigest()
+    It covers the networks' source and preprocessing, the modules that set up the scorer (`SCORERS`), and the libraries.
+    """
+    setup = SCORERS.code(scorer) if scorer in SCORERS else ""
+    return digest([setup, code_hash(network_sources(), LIBRARIES)])
 
 
 @dataclass
@@ -158,9 +151,15 @@ class Embeddings:
             {position: why for _, failures, _ in blocks for position, why in failures.items()},
         )
 
+    def key(self, job: Job, hashes: Sequence[str]) -> str:
+        """Return the hash of all that the rows of a block depend on: `hashes` are those of its items."""
+        return digest([*self._network(job.scorer, job.sha256), job.batch, device_type(self.device), list(hashes)])
+
+    def _network(self, name: str, sha256: str) -> list[Any]:
+        return [EMBEDDINGS_VERSION, code_version(f"{self.suite.base}/{name}"), sha256, self.suite.files]
+
     def _block(self, job: Job, items: list[Any], hashes: list[str]) -> np.ndarray:
-        key = digest([EMBEDDINGS_VERSION, code_version(), job.sha256, job.batch, device_type(self.device), hashes])
-        path = cache_dir() / "embeddings" / f"{key[:40]}.npy"
+        path = cache_dir() / "embeddings" / f"{self.key(job, hashes)[:40]}.npy"
         if not path.exists():
             scorer = self.scorer(job.scorer)
             rows = [job.embed(scorer, items[at : at + job.batch]) for at in range(0, len(items), job.batch)]
@@ -175,7 +174,7 @@ class Embeddings:
 
     def labels(self, name: str, sha256: str) -> list[str]:
         """Return the labels that a classifier tells apart."""
-        path = cache_dir() / "embeddings" / f"labels-{digest([EMBEDDINGS_VERSION, code_version(), sha256])[:40]}.json"
+        path = cache_dir() / "embeddings" / f"labels-{digest(self._network(name, sha256))[:40]}.json"
         if not path.exists():
             write_atomic(path, json.dumps(self.scorer(name).labels))
         stored: list[str] = json.loads(path.read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.clips import bad_id
 from benchmark.media.images import ImageError, load_image, pixel_digest, save_png
+from benchmark.records.provenance import collect
 from benchmark.registries import METHODS
 from benchmark.runs.external_method import ImageSettings, external_method
 from benchmark.runs.plan import Plan
@@ -194,6 +195,7 @@ def take_in(run: Run, found: Found) -> Path:
         if not folder.step_done("generate", identity):
             for aside in folder.begin("generate", identity, ["images"]):
                 ui.warn(f"older images were kept as {aside.name}")
+        folder.note("generate", collect(device=plan.device))
         plan.save()
         targets = folder.image_paths(run.test.ids, plan.images_per_clip)
         with ui.task("taking in the images", len(targets), "images") as advance:

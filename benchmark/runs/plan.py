@@ -12,7 +12,7 @@ from benchmark.data.present import as_present, present_ids
 from benchmark.method import Method, MethodSettings, make_settings
 from benchmark.records.record import run_identity
 from benchmark.records.store import Folder, RunFolder, Store, suite_folder
-from benchmark.registries import DATASETS, find_method
+from benchmark.registries import DATASETS, METHODS, find_method
 from benchmark.runs.external_method import ExternalImages, ImageSettings, external_method
 from benchmark.runs.method_calls import calling
 from benchmark.runs.request import RunRequest, UsedClips
@@ -21,7 +21,8 @@ from benchmark.runs.tracking import check_trackers
 from benchmark.suite import load_suite
 from benchmark.utils.device import check_device, device_type, find_device
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import digest, sha256_of
+from benchmark.utils.files import digest
+from benchmark.utils.sources import class_hash, source_hash
 from benchmark.weights.locate import resolve
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ class Plan:
         if "clips" not in facts:  # an older run, which noted nothing of its clips
             request = replace(request, used=None)
         plan = cls.of(request, ui)
+        if facts.get("source") != plan.source:
+            raise UserError(
+                f"{path} was made by other code than {plan.method_name} holds now, or before that was noted: its "
+                "images and its record stay as they are; `bench run` makes a run of the present code beside it"
+            )
         if request.used is not None and plan.manifest is None:
             _compare_with_present(plan, path, ui)
         return plan
@@ -149,19 +155,27 @@ class Plan:
     def folder(self) -> RunFolder:
         """Where the run lives."""
         place = suite_folder(self.suite.name, self.suite.fingerprint())
-        return self.store.run(place, self.name, self.seed, limit=self.limit, changed=self.changed_settings)
+        changed = self.changed_settings if self.source is None else {**self.changed_settings, "source": self.source}
+        return self.store.run(place, self.name, self.seed, limit=self.limit, changed=changed)
 
     @cached_property
     def identity(self) -> str:
         """`run_identity` of the run."""
         settings = self.settings.model_dump(mode="json")
-        return run_identity(self.suite.fingerprint(), self.name, settings, self.seed, self.limit)
+        return run_identity(self.suite.fingerprint(), self.name, settings, self.seed, self.limit, self.source)
 
     @cached_property
-    def source(self) -> list[str]:
-        """sha256 of the file that `path/to/file.py:Class` names, as what it makes changes with it; else nothing."""
+    def source(self) -> str | None:
+        """Hash of the method's code, with the modules beside it; None if its name says which code that is."""
         file, is_file, _ = self.method_name.rpartition(".py:")
-        return [sha256_of(Path(file + ".py"))] if is_file else []
+        if is_file:
+            return source_hash(Path(file + ".py"))
+        known = isinstance(self.request.method, str) or issubclass(self.method, ExternalImages)
+        return None if known or self.name in METHODS else class_hash(self.method)
+
+    @property
+    def _sources(self) -> list[str]:
+        return [] if self.source is None else [self.source]
 
     @property
     def method_name(self) -> str:
@@ -184,7 +198,7 @@ class Plan:
         suite = self.fit_suite
         encoders = {key: sha256 for key, sha256 in suite.encoders.items() if key == self.method.network}
         device = device_type(self.device)
-        return digest([FIT_VERSION, suite.fingerprint(), encoders, name, settings, self.seed, device, *self.source])
+        return digest([FIT_VERSION, suite.fingerprint(), encoders, name, settings, self.seed, device, *self._sources])
 
     @cached_property
     def fit_folder(self) -> Folder | None:
@@ -197,7 +211,7 @@ class Plan:
     @cached_property
     def generate_identity(self) -> str:
         """What the images depend on, hashed."""
-        return digest([GENERATE_VERSION, self.identity, self.fit_identity, device_type(self.device), *self.source])
+        return digest([GENERATE_VERSION, self.identity, self.fit_identity, device_type(self.device), *self._sources])
 
     @property
     def images_per_clip(self) -> int:
@@ -233,6 +247,8 @@ class Plan:
         more: dict[str, Any] = {}
         if issubclass(self.method, ExternalImages):
             stated, more = changed, {"sees": list(self.method.card.sees)}
+        if self.source is not None:
+            more["source"] = self.source
         self.request.save(self.folder.path, self.method_name, stated, self.used, **more)
 
 
@@ -246,6 +262,8 @@ def with_budget(settings: MethodSettings, suite: Suite) -> MethodSettings:
 
 def _check(request: RunRequest, method: type[Method]) -> None:
     problems = []
+    if why := _name_of_another(request.method, method):
+        problems.append(why)
     if request.limit is not None and request.limit < 1:
         problems.append(f"--limit {request.limit}: give at least 1, or leave it out for all clips")
     if not 0 <= request.seed <= MAX_SEED:
@@ -265,6 +283,21 @@ def _check(request: RunRequest, method: type[Method]) -> None:
         problems += error.problems
     if problems:
         raise UserError(problems)
+
+
+def _name_of_another(asked: str | type[Method], method: type[Method]) -> str | None:
+    """Why a method may not bear the name on its card; None if it may."""
+    name = method.card.name
+    named = isinstance(asked, str) and ".py:" not in asked
+    if named and name != asked:
+        return f"method {asked!r} cannot be used: its card says {name!r}"
+    if named or name not in METHODS or METHODS.get(name) is method:
+        return None
+    what = repr(asked) if isinstance(asked, str) else f"class {method.__qualname__!r}"
+    return (
+        f"{what} cannot be used: its card says {name!r}, which is the name of {METHODS.origin(name)}; results are told "
+        "apart by the name, so give it another one"
+    )
 
 
 def _manifest(path: Path, skip_bad: bool, ui: UI) -> Manifest:

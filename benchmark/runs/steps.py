@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.media.images import ImageError, save_png, to_uint8
+from benchmark.records.provenance import collect
 from benchmark.records.record import RunRecord, write_scores
 from benchmark.records.store import Folder
 from benchmark.runs import preflight, scoring
@@ -52,6 +53,7 @@ def fit(job: Run) -> Path | None:
         if distributed.is_first():
             for aside in folder.begin("fit", identity):
                 job.ui.warn(f"an older fit was kept as {aside.name}")
+            folder.note("fit", collect(device=plan.device))
         if distributed.is_first() or plan.method.shares_fit:
             began = time.perf_counter()
             resumed = any(path.name not in (".lock", "steps") for path in folder.path.iterdir())
@@ -107,6 +109,7 @@ def generate(job: Run) -> Path:
             if not folder.step_done("generate", identity):
                 for aside in folder.begin("generate", identity, ["images"]):
                     job.ui.warn(f"older images were kept as {aside.name}")
+            folder.note("generate", collect(device=plan.device))
             plan.save()
         distributed.wait()
         test = job.test
@@ -255,6 +258,7 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
         if not distributed.agree(done):
             if distributed.is_first():
                 folder.begin("score", identity)
+                folder.note("score", collect(device=plan.device), continues=False)
             paths = folder.image_paths(job.test.ids, plan.images_per_clip)
             task = scoring.ScoreJob(
                 suite=plan.suite,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.records.provenance import collect
+from benchmark.records.provenance import RunProvenance
 from benchmark.records.record import ClipCounts, Cost, MethodRef, RunRecord, SuiteRef
 from benchmark.runs.scoring import metric_value
 from benchmark.utils.device import peak_memory
@@ -32,6 +32,12 @@ def to_record(job: Run, scores: Scores) -> RunRecord:
         warnings.append(f"rows of the manifest that were left out (--skip-bad): {len(skipped)}")
     if plan.method.fits and plan.fit_suite.data.train_clips is not None:
         warnings.append(f"fitted on the {plan.fit_suite.data.train} training clips that were there, not on all of them")
+    made = RunProvenance(
+        fit=plan.fit_folder.made_with("fit") if plan.fit_folder else (),
+        generate=plan.folder.made_with("generate"),
+        score=plan.folder.made_with("score"),
+    )
+    warnings += _several_commits(made)
     warnings += fitted.get("remarks", [])
     for line in warnings:
         job.ui.warn(line)
@@ -44,6 +50,7 @@ def to_record(job: Run, scores: Scores) -> RunRecord:
             name=plan.name,
             card=plan.method.card.model_dump(mode="json"),
             settings=plan.settings.model_dump(mode="json", exclude_none=True),
+            source=plan.source,
         ),
         seed=plan.seed,
         limit=plan.limit,
@@ -64,11 +71,19 @@ def to_record(job: Run, scores: Scores) -> RunRecord:
             trainable_parameters=fitted.get("trainable_parameters"),
             peak_memory_bytes=max(memory),
         ),
-        provenance=collect(device=plan.device),
+        provenance=made,
         weights={**plan.suite.weights, **generated.get("encoders", {})},
         identity=plan.identity,
         warnings=warnings,
     )
+
+
+def _several_commits(made: RunProvenance) -> list[str]:
+    commits = made.commits
+    if len({commit for found in commits.values() for commit in found}) < 2:
+        return []
+    steps = [f"{step} {', '.join(commit[:8] for commit in found)}" for step, found in commits.items() if found]
+    return [f"the steps were made at different commits: {'; '.join(steps)}"]
 
 
 def _skipped(manifest: Manifest) -> list[str]:

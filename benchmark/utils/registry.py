@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import sys
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from benchmark.utils.errors import UserError, unknown
 from benchmark.utils.files import digest, sha256_of
+from benchmark.utils.sources import code_hash, helpers_of, source_hash
 
 T = TypeVar("T")
 
@@ -117,6 +119,20 @@ class Registry(Generic[T]):
             raise unknown(self.kind, name, self._entries)
         return self._entries[name].origin
 
+    def code(self, name: str) -> str:
+        """Return the hash of where `name` comes from and of all modules beside that one. Imports none of them.
+
+        Raises:
+            UserError: The name is unknown.
+        """
+        origin = self.origin(name)
+        try:
+            spec = importlib.util.find_spec(origin.partition(":")[0])
+        except (ImportError, ValueError):  # an object of a notebook, or of a module that is gone
+            spec = None
+        folder = None if spec is None or not spec.has_location else Path(str(spec.origin)).parent
+        return digest([origin, code_hash(sorted(folder.glob("*.py")) if folder else [])])
+
     def __contains__(self, name: object) -> bool:
         self._scan()
         return name in self._entries or name in self._aliases
@@ -193,11 +209,12 @@ def _why(error: BaseException) -> str:
 def load_file(target: str) -> Any:
     """Load the object that "path/to/file.py:Class" names from that file.
 
-    The file's folder is appended to `sys.path`, so the file may import its neighbours. An unchanged file is executed
-    once per process.
+    The file's folder is appended to `sys.path`, so the file may import its neighbours. A file is executed once per
+    process, and again when it or one of these neighbours was changed.
 
     Raises:
-        UserError: The file is missing, fails or lacks the object, or `target` has another form.
+        UserError: The file is missing, fails or lacks the object, `target` has another form, or a neighbour has the
+            name of one that another file of this process imports.
     """
     text, colon, attribute = target.rpartition(":")
     if not colon or not text.endswith(".py"):
@@ -206,12 +223,11 @@ def load_file(target: str) -> Any:
     if not path.is_file():
         raise UserError(f"{target!r}: file {text!r} does not exist")
     path = path.resolve()
-    module_name = f"bench_file_{path.stem}_{digest([str(path), sha256_of(path)])[:8]}"
+    module_name = f"bench_file_{path.stem}_{digest([str(path), source_hash(path)])[:8]}"
     module = sys.modules.get(module_name)
     if module is None:
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        _import_afresh(text, path)
+        spec = importlib.util.spec_from_file_location(module_name, path, loader=_FromSource(module_name, str(path)))
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         # Dataclasses and pydantic look up their module while the class is being created.
@@ -229,3 +245,41 @@ def load_file(target: str) -> Any:
         ]
         raise unknown(f"object in {text!r}", attribute, own)
     return getattr(module, attribute)
+
+
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Runs the file itself and never a compiled copy, which Python tells apart by size and seconds alone."""
+
+    def path_stats(self, path: Any) -> Any:
+        raise OSError
+
+
+_hashes: dict[Path, str] = {}
+"""sha256, at the time, of each module that a loaded file may have imported from beside it."""
+_folders: dict[str, Path] = {}
+"""Folder of each module that a loaded file imports from beside it, by name."""
+
+
+def _import_afresh(text: str, path: Path) -> None:
+    """Make the modules beside a file importable: as they are now, and no others of the same names."""
+    folder = path.parent
+    names = {one.relative_to(folder).parts[0].partition(".")[0] for one in helpers_of(path, texts=False)}
+    for name in sorted(names):
+        other = _folders.get(name, folder)
+        if other != folder and (str(other) in sys.path or name in sys.modules):
+            raise UserError(
+                f"{text!r} imports {name!r} from beside it, and an earlier method of this process imported the one in "
+                f"{other}: rename one of them, or use the methods in two processes"
+            )
+    now = {one: sha256_of(one) for one in helpers_of(path)}
+    changed = {str(one) for one, sha256 in now.items() if _hashes.get(one, sha256) != sha256}
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) in changed:
+            del sys.modules[name]
+    for one in changed:
+        Path(importlib.util.cache_from_source(one)).unlink(missing_ok=True)
+    importlib.invalidate_caches()
+    _hashes.update(now)
+    _folders.update(dict.fromkeys(names, folder))
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))

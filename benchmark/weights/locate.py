@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,16 +74,32 @@ def located(one: Network) -> Path | None:
 
 
 def hash_of(path: Path) -> str:
-    """Return the sha256 (hex) of a file, which is cached while its size and modification time stay the same.
+    """Return the sha256 (hex) of a file, which is cached while the file stays as it is, as it may be large.
 
-    The files are large.
+    Whatever writes to a file moves its ctime, which no program can set back as it can the mtime. The sample is for
+    files of other content with the same numbers: on another disk, or after a disk or its clock was set back. Only
+    damage of the disk itself between the sampled places goes unseen until the network is loaded.
     """
     state = path.stat()
-    key = digest([state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns])
+    key = digest([state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, _sample(path)])
     memory = cache_dir() / "hashes" / key[:40]
     if not memory.is_file():
         write_atomic(memory, sha256_of(path))
     return memory.read_text(encoding="ascii")
+
+
+SAMPLES, SAMPLE_BYTES = 16, 4096
+
+
+def _sample(path: Path) -> str:
+    """Return the hash of a file's first and last blocks and of others between them: all of a file of up to 64 kB."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        last = max(0, path.stat().st_size - SAMPLE_BYTES)
+        for number in range(SAMPLES):
+            file.seek(last * number // (SAMPLES - 1))
+            found.update(file.read(SAMPLE_BYTES))
+    return found.hexdigest()
 
 
 def hash_at(one: Network, root: Path) -> str:

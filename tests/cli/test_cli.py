@@ -50,6 +50,22 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+MADE = {
+    "package_version": None,
+    "commit": "c" * 40,
+    "dirty": False,
+    "origin": None,
+    "python": "3.12.0",
+    "platform": "Linux",
+    "cpu": "x",
+    "packages": {},
+    "device": "cpu",
+    "device_name": None,
+    "threads": 1,
+    "date": "2024-01-01T00:00:00Z",
+}
+
+
 def make_record(suite: Any, method: str, seed: int | None, limit: int | None, **changes: Any) -> RunRecord:
     """A made-up record: its numbers are results of nothing."""
     value = {"value": 75.0, "low": 70.0, "high": 80.0, "n": 540, "unit": "%", "direction": "up", "chance": 50.0}
@@ -62,20 +78,7 @@ def make_record(suite: Any, method: str, seed: int | None, limit: int | None, **
         "limit": limit,
         "metrics": {"ais": {**value, "version": 1}, "fid": {**nothing, "version": 1}},
         "clips": {"total": 540, "silent": 4},
-        "provenance": {
-            "package_version": None,
-            "commit": "c" * 40,
-            "dirty": False,
-            "origin": None,
-            "python": "3.12.0",
-            "platform": "Linux",
-            "cpu": "x",
-            "packages": {},
-            "device": "cpu",
-            "device_name": None,
-            "threads": 1,
-            "date": "2024-01-01T00:00:00Z",
-        },
+        "provenance": {"generate": [MADE], "score": [MADE]},
         "identity": run_identity(suite.fingerprint(), method, {}, seed, limit),
     }
     return RunRecord.model_validate({**data, **changes})

@@ -213,6 +213,23 @@ def test_a_clip_whose_bytes_are_gone_is_an_error_not_noise(found: Any, tmp_path:
         replace(clip, frame_at=0).picture()
 
 
+def test_a_shard_of_the_same_size_with_other_bytes_is_refused(found: Any, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    clip, other = found()[:2]
+    whole = clip.shard.read_bytes()
+    copy = tmp_path / "copy.tar"
+    copy.write_bytes(whole)
+    assert replace(clip, audio=copy).waveform().tobytes() == clip.waveform().tobytes()
+    for at in (clip.sound_at, clip.sound_at + 2 * clip.samples - 1, clip.frame_at + clip.frame_bytes // 2):
+        copy.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        for read in (replace(clip, audio=copy).waveform, replace(clip, audio=copy).picture):
+            with pytest.raises(RunError, match=rf"copy.tar is damaged \(clip {clip.id}\)"):
+                read()
+    with pytest.raises(RunError, match="is damaged"):
+        replace(clip, sound_at=other.sound_at).picture()
+
+
 # ------------------------------------------------------------------------------------------------------------ preparing
 
 

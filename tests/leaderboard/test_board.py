@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,25 @@ def test_rows_are_ranked_by_the_first_column_and_the_unranked_come_last(records)
         (None, "crashed (incomplete)"),
         (None, "lossy (failed clips)"),
     ]
+
+
+def test_seeds_of_different_code_under_one_name_are_not_averaged():
+    def of(code: str | None, ais: float, seed: int) -> StoredRecord:
+        one = stored("mine", ais, 70.0, seed)
+        method = one.record.method.model_copy(update={"source": code})
+        path = one.path.with_name(f"{code}.json")
+        return replace(one, record=one.record.model_copy(update={"method": method}), path=path)
+
+    board = board_of([of("a" * 64, 60.0, 0), of("b" * 64, 90.0, 1), of(None, 30.0, 2), of("a" * 64, 62.0, 3)])
+    found = {row.label: (row.cells["ais"].value, row.seeds, row.source) for row in board.rows}
+    assert found == {
+        "mine": (30.0, (2,), None),
+        f"mine (code sha256={'a' * 12})": (61.0, (0, 3), "a" * 64),
+        f"mine (code sha256={'b' * 12})": (90.0, (1,), "b" * 64),
+    }
+    same_seed = board_of([of("a" * 64, 60.0, 0), of("b" * 64, 90.0, 0)])
+    assert len(same_seed.rows) == 2 and not same_seed.remarks, "neither is a copy of the other"
+    assert [row.get("source") for row in json.loads(to_json(board))] == ["b" * 64, "a" * 64, None]
 
 
 def test_a_first_column_where_less_is_better_turns_the_order(records):

@@ -5,20 +5,37 @@ from __future__ import annotations
 import json
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from benchmark.records import record as module
-from benchmark.records.provenance import Provenance
+from benchmark.records.provenance import Provenance, RunProvenance
 from benchmark.records.record import MetricValue, RunRecord, read_scores, run_identity, write_scores
 from benchmark.utils.errors import UserError
+
+FIXTURES = Path(__file__).parent / "fixtures"
+MADE = {
+    "package_version": None,
+    "commit": "c" * 40,
+    "dirty": False,
+    "origin": None,
+    "python": "3.12.0",
+    "platform": "Linux",
+    "cpu": "x",
+    "packages": {},
+    "device": "cpu",
+    "device_name": None,
+    "threads": 1,
+    "date": "2024-01-01T00:00:00Z",
+}
 
 
 def synthetic(**changes: Any) -> dict[str, Any]:
     data: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": 2,
         "status": "complete",
         "suite": {"name": "mini", "version": 1, "fingerprint": "f" * 64},
         "method": {"name": "audiotoken", "card": {"paper": "x"}, "settings": {"steps": 10, "rate": 0.1}},
@@ -40,20 +57,7 @@ def synthetic(**changes: Any) -> dict[str, Any]:
         },
         "per_class": {"ais": {"bell": 60.0, "rain": None}},
         "clips": {"total": 100},
-        "provenance": {
-            "package_version": None,
-            "commit": "c" * 40,
-            "dirty": False,
-            "origin": None,
-            "python": "3.12.0",
-            "platform": "Linux",
-            "cpu": "x",
-            "packages": {},
-            "device": "cpu",
-            "device_name": None,
-            "threads": 1,
-            "date": "2024-01-01T00:00:00Z",
-        },
+        "provenance": {"score": [MADE]},
         "identity": "i" * 64,
     }
     return {**data, **changes}
@@ -68,7 +72,7 @@ def test_a_record_survives_a_round_trip_byte_for_byte(tmp_path):
     data = json.loads(record.to_json())
     assert list(data["metrics"]) == ["ais", "fid"]
     assert data["metrics"]["fid"]["value"] is None
-    assert record.to_json().startswith('{\n  "schema_version": 1')
+    assert record.to_json().startswith('{\n  "schema_version": 2')
 
 
 def test_settings_equal_themselves_after_storage():
@@ -148,7 +152,7 @@ def test_every_field_is_described():
         ("[]", "a record is a JSON object, this is a list"),
         ("{}", "no whole number as schema_version"),
         ('{"schema_version": true}', "no whole number as schema_version"),
-        ('{"schema_version": 99}', "schema_version 99 is newer than this program's 1: update"),
+        ('{"schema_version": 99}', "schema_version 99 is newer than this program's 2: update"),
         ('{"schema_version": 0}', "schema_version 0 was never written"),
         ('{"schema_version": 1}', "status: Field required"),
         (b"\xff\xfe\x00", "not strict JSON"),
@@ -180,8 +184,43 @@ def test_older_versions_are_migrated_step_by_step(monkeypatch):
         assert data.pop("state") == "ok!"
         return {**data, "status": "complete"}
 
-    monkeypatch.setattr(module, "MIGRATIONS", {-1: first, 0: second})
+    monkeypatch.setattr(module, "MIGRATIONS", {-1: first, 0: second, 1: lambda data: data})
     assert RunRecord.from_json(json.dumps(old)) == RunRecord.model_validate(synthetic())
+
+
+def test_a_record_of_every_version_loads_for_ever():
+    one, two = (RunRecord.load(FIXTURES / f"version-{version}.json") for version in (1, 2))
+    for record in (one, two):
+        method = record.method
+        asked = (record.suite.fingerprint, method.name, method.settings, record.seed, record.limit, method.source)
+        assert record.identity == run_identity(*asked)
+        assert record.metrics["ais"].value == pytest.approx(97.07, abs=0.01) and record.per_class["ais"]
+        assert record.provenance.commit == "f011204d2020f8d5ab3f0d5433b9862e5e404e89"
+        assert record.provenance.date == "2026-11-23T19:15:13Z" and record.cost.fit_steps == 2000
+        assert RunRecord.from_json(record.to_json()) == record
+        assert json.loads(record.to_json())["schema_version"] == module.SCHEMA_VERSION
+    # version 1 knew what it was scored with, and nothing of the rest
+    assert one.provenance.fit == one.provenance.generate == () and one.provenance.dirty is False
+    assert one.method.source is None and "source" not in json.loads(one.to_json())["method"]
+    assert two.method.source == "5" * 64 and two.clips.failures
+    assert len(two.provenance.fit) == 2 and two.provenance.generate[0].device == "cuda"
+    newest = max(path.name for path in FIXTURES.glob("version-*.json"))
+    assert newest == f"version-{module.SCHEMA_VERSION}.json", "a new version needs a fixture"
+
+
+def test_the_worst_of_all_steps_counts():
+    clean, dirty, outside = MADE, {**MADE, "dirty": True}, {**MADE, "commit": None, "dirty": None}
+
+    def of(**steps: Any) -> RunProvenance:
+        return RunProvenance.model_validate({"generate": [clean], "score": [clean], **steps})
+
+    assert of().dirty is False and of(fit=[dirty]).dirty is True
+    assert of(generate=[dirty, clean]).dirty is True and of(score=[clean, dirty]).dirty is True
+    assert of(fit=[outside]).dirty is None and of(fit=[outside], score=[dirty]).dirty is True
+    moved = of(generate=[{**MADE, "commit": "d" * 40}, outside])
+    assert moved.commits == {"fit": [], "generate": ["d" * 40], "score": ["c" * 40]}
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        of(score=[])
 
 
 def test_identity_depends_on_what_was_asked_and_on_nothing_else():
@@ -195,8 +234,10 @@ def test_identity_depends_on_what_was_asked_and_on_nothing_else():
         (*base[:3], 1, None),
         (*base[:3], None, None),
         (*base[:4], 8),
+        (*base, "a" * 64),
+        (*base, "b" * 64),
     ]
-    assert len({same, *(run_identity(*other) for other in others)}) == 7
+    assert len({same, *(run_identity(*other) for other in others)}) == 9
     with pytest.raises(ValueError):
         run_identity("f", "m", {"a": math.nan}, 0, None)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from benchmark.records import store as module
+from benchmark.records.provenance import Provenance
 from benchmark.records.record import RunRecord, run_identity
 from benchmark.records.store import (
     Folder,
@@ -28,6 +29,21 @@ from benchmark.records.store import (
 from benchmark.utils.env import PACKAGE, cache_dir
 from benchmark.utils.errors import RunError, UserError
 
+MADE = {
+    "package_version": None,
+    "commit": "c" * 40,
+    "dirty": False,
+    "origin": None,
+    "python": "3.12.0",
+    "platform": "Linux",
+    "cpu": "x",
+    "packages": {},
+    "device": "cpu",
+    "device_name": None,
+    "threads": 1,
+    "date": "2024-01-01T00:00:00Z",
+}
+
 
 def synthetic(suite: str = "mini", seed: int | None = 0, **changes: Any) -> RunRecord:
     data: dict[str, Any] = {
@@ -38,20 +54,7 @@ def synthetic(suite: str = "mini", seed: int | None = 0, **changes: Any) -> RunR
         "limit": None,
         "metrics": {},
         "clips": {"total": 4},
-        "provenance": {
-            "package_version": None,
-            "commit": "c" * 40,
-            "dirty": False,
-            "origin": None,
-            "python": "3.12.0",
-            "platform": "Linux",
-            "cpu": "x",
-            "packages": {},
-            "device": "cpu",
-            "device_name": None,
-            "threads": 1,
-            "date": "2024-01-01T00:00:00Z",
-        },
+        "provenance": {"generate": [MADE], "score": [MADE]},
     }
     data = {**data, **changes}
     data["identity"] = run_identity("f" * 64, "audiotoken", {"steps": 10}, seed, data["limit"])
@@ -286,12 +289,19 @@ def test_published_names_tell_settings_apart_also_in_renamed_folders(tmp_path):
 
 
 def test_publish_refuses_what_does_not_belong_on_the_board(tmp_path):
-    made = synthetic().provenance.model_dump()
+    dirty, outside = {**MADE, "dirty": True}, {**MADE, "commit": None, "dirty": None}
+    fitted = {"cost": {"fit_steps": 10}}
     cases = {
         "the run is incomplete": synthetic(status="incomplete"),
         "only 8 clips were used": synthetic(limit=8),
-        "uncommitted changes": synthetic(provenance={**made, "dirty": True}),
-        "no commit says": synthetic(provenance={**made, "commit": None, "dirty": None}),
+        r"uncommitted changes \(score\)": synthetic(provenance={"generate": [MADE], "score": [dirty]}),
+        r"uncommitted changes \(generate\)": synthetic(provenance={"generate": [dirty, MADE], "score": [MADE]}),
+        r"uncommitted changes \(fit\)": synthetic(
+            **fitted, provenance={"fit": [MADE, dirty], "generate": [MADE], "score": [MADE]}
+        ),
+        r"no commit says .* \(generate, score\)": synthetic(provenance={"generate": [outside], "score": [outside]}),
+        r"an older version made this, .* \(generate\)": synthetic(provenance={"score": [MADE]}),
+        r"an older version made this, .* \(fit\)": synthetic(**fitted),
         "edited by hand": synthetic().model_copy(update={"identity": "0" * 64}),
     }
     for number, (message, record) in enumerate(cases.items()):
@@ -299,7 +309,7 @@ def test_publish_refuses_what_does_not_belong_on_the_board(tmp_path):
         with pytest.raises(UserError, match=message) as caught:
             publish(run, tmp_path / "results")
         assert len(caught.value.problems) == 1
-    everything = synthetic(status="failed", limit=8, provenance={**made, "dirty": True})
+    everything = synthetic(status="failed", limit=8, provenance={"generate": [MADE], "score": [dirty]})
     with pytest.raises(UserError) as caught:
         publish(make_run(RunFolder(tmp_path / "all"), everything), tmp_path / "results")
     assert len(caught.value.problems) == 3
@@ -313,3 +323,29 @@ def test_step_files_are_plain_json(tmp_path):
     folder.begin("score", "one", ["record.json"])
     data = json.loads((tmp_path / "steps" / "score.json").read_text())
     assert data == {"step": "score", "state": "begun", "identity": "one", "outputs": ["record.json"]}
+
+
+def test_what_a_step_was_made_with_is_noted_before_the_work_and_stays_with_what_it_left(tmp_path):
+    clean, dirty = Provenance.model_validate(MADE), Provenance.model_validate({**MADE, "dirty": True})
+    later = clean.model_copy(update={"date": "2025-01-01T00:00:00Z"})
+    folder = Folder(tmp_path)
+
+    def attempt(identity: str, made: Provenance, **more: bool) -> None:
+        folder.begin("generate", identity)
+        folder.note("generate", made, **more)
+
+    attempt("one", dirty)
+    attempt("one", clean)
+    attempt("one", later)
+    assert folder.made_with("generate") == (dirty, clean), "killed under the one, continued under the other"
+    folder.mark_done("generate", "one", {"seconds": 1.0})
+    assert folder.made_with("generate") == (dirty, clean) and folder.payload("generate") == {"seconds": 1.0}
+    folder.note("generate", later.model_copy(update={"commit": "d" * 40}))
+    assert len(folder.made_with("generate")) == 3, "a lost image was made again in a finished step"
+    assert folder.step_done("generate", "one")
+    attempt("two", clean)
+    assert folder.made_with("generate") == (clean,), "nothing of the other identity is continued"
+    attempt("two", dirty, continues=False)
+    assert folder.made_with("generate") == (dirty,)
+    (tmp_path / "steps" / "generate.json").write_text('{"made_with": [{"commit": 1}]}')
+    assert folder.made_with("generate") == folder.made_with("fit") == ()

@@ -250,11 +250,13 @@ def test_they_are_published_like_any_other(base: Path, clip_ids: tuple[str, ...]
     assert bench("score", draw(tmp_path / "mine", clip_ids), "--data", things(base), runs=tmp_path / "runs").code == 0
     (path,) = stored(tmp_path / "runs")
     record: Any = json.loads(path.read_text())
-    record["provenance"] |= {"commit": "c" * 40, "dirty": True}
+    (taken_in,), (scored,) = record["provenance"]["generate"], record["provenance"]["score"]
+    scored |= {"commit": "c" * 40, "dirty": False}
+    taken_in |= {"commit": "b" * 40, "dirty": True}
     path.write_text(json.dumps(record))
     refused = bench("publish", path.parent, "--results", tmp_path / "results")
     assert refused.code == 2 and "uncommitted changes" in refused.err
-    record["provenance"]["dirty"] = False
+    taken_in["dirty"] = False
     path.write_text(json.dumps(record))
     assert bench("publish", path.parent, "--results", tmp_path / "results").code == 0
     (copy,) = (tmp_path / "results").rglob("mine-seedless-*.json")

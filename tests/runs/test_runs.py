@@ -210,13 +210,14 @@ def test_where_there_are_no_train_rows_the_fit_is_that_of_the_suite(base: Path, 
     assert own.plan.fit_identity != of_suite.plan.fit_identity and own.train.ids[0] == "train-00"
 
 
-def test_another_file_of_the_same_method_makes_other_pictures(small: Path, tmp_path: Path) -> None:
-    for body, colour in ((GREY, (90, 120, 150)), (GREY.replace("90", "91"), (91, 120, 150))):
+def test_another_file_of_the_same_method_makes_other_pictures_beside_the_old_ones(small: Path, tmp_path: Path) -> None:
+    for body in (GREY, GREY.replace("90", "91")):
         method = method_file(tmp_path, body)
         assert bench("run", "--method", method, "--data", small, runs=tmp_path / "runs").code == 0
-        folder = folder_of(tmp_path / "runs")
-        assert load_image(folder / "images" / "test-00.png").getpixel((5, 5)) == colour
-    assert load_image(folder / "images.old-1" / "test-00.png").getpixel((5, 5)) == (90, 120, 150)
+    images = list((tmp_path / "runs").rglob("test-00.png"))
+    colours = {load_image(path).getpixel((5, 5)) for path in images}
+    assert colours == {(90, 120, 150), (91, 120, 150)} and len(images) == 2
+    assert all((path.parents[1] / "record.json").is_file() for path in images)
 
 
 def test_what_was_lost_is_made_again(small: Path, tmp_path: Path) -> None:

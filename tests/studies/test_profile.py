@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmark.dry_run.trace import Trace, median, total
 from benchmark.mini import networks
-from benchmark.records.provenance import collect
+from benchmark.records.provenance import RunProvenance, collect
 from benchmark.records.record import ClipCounts, MethodRef, MetricValue, RunRecord, SuiteRef
 from benchmark.records.store import Store
 from benchmark.runs.request import RunRequest
@@ -118,7 +118,7 @@ def record(runs: Path, steps: int, seed: int, ais: float, **changes: object) -> 
         limit=None,
         metrics={"ais": value},
         clips=ClipCounts(total=540),
-        provenance=collect(device="cpu"),
+        provenance=RunProvenance(score=(collect(device="cpu"),)),
         identity=job.plan.identity,
     )
     made.save(Store(runs).run("mini", "audiotoken", seed, changed={"steps": steps, **changes}).record_path)
