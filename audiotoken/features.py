@@ -13,10 +13,10 @@ from torch import Tensor
 
 from benchmark.media.images import resize
 from benchmark.registries import ENCODERS
-from benchmark.utils import distributed
+from benchmark.utils import distributed, sealed
 from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import digest, save_rows
+from benchmark.utils.files import digest, write_rows
 
 if TYPE_CHECKING:
     from benchmark import Backbone, Clip, ClipSet
@@ -143,18 +143,23 @@ class Features:
             [FEATURES_VERSION, weights, clips.identity, device_type(sense.device), "float32", *sense.preparation]
         )
         path = cache / "features" / f"{key[:32]}.npy"
-        if distributed.is_first() and not path.exists():
+        shape = len(clips), *first.shape
+
+        def rows() -> Iterator[np.ndarray]:
             with ui.task(sense.task, len(clips), "clips") as advance:
+                for start in range(0, len(clips), HEARD_TOGETHER):
+                    some = clips[start : start + HEARD_TOGETHER]
+                    yield sense.together(some).cpu().numpy()
+                    advance(len(some))
 
-                def rows() -> Iterator[np.ndarray]:
-                    for start in range(0, len(clips), HEARD_TOGETHER):
-                        some = clips[start : start + HEARD_TOGETHER]
-                        yield sense.together(some).cpu().numpy()
-                        advance(len(some))
-
-                save_rows(path, (len(clips), *first.shape), np.float16, rows())
-        distributed.wait()
-        self.stored = np.load(path, mmap_mode="r")
+        # What is not there is made by the first process, before the others look for it.
+        if not distributed.is_first():
+            distributed.wait()
+        self.stored = sealed.array(
+            path, [key, list(shape)], lambda part: write_rows(part, shape, np.float16, rows()), ui.warn
+        )
+        if distributed.is_first():
+            distributed.wait()
 
     def __call__(self, positions: Sequence[int]) -> Tensor:
         """Return features (B, T, width) of the clips at `positions`."""
