@@ -53,8 +53,10 @@ def fit(job: Run) -> Path | None:
             return folder.path
         preflight.check(job, ("fit",))
         if distributed.is_first():
-            _say_damage(folder, "fit", folder.resume("fit", identity), job.ui)
-            folder.begin("fit", identity)
+            damage = folder.resume("fit", identity)
+            _say_damage(folder, "fit", damage, job.ui)
+            if damage is None:
+                folder.begin("fit", identity)
         if distributed.is_first() or plan.method.shares_fit:
             began = time.perf_counter()
             resumed = any(path.name not in (".lock", "steps") for path in folder.path.iterdir())
