@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from audiotoken.embedder import Embedder
+from benchmark.utils import sealed
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json, save_atomic
 
@@ -137,6 +138,8 @@ def read_metadata(path: Path) -> dict[str, str]:
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write a training state: of the optimiser, the step, the random generators.
 
+    The file is sealed for the folder that it lies in, whose name holds the identity of the fit.
+
     Args:
         path: File to write.
         state: Mappings, lists and tuples of tensors, numbers, strings, bytes, booleans and None, nested to any depth:
@@ -152,20 +155,24 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         with open(temporary, "wb") as file:
             torch.save(plain, file)
 
-    save_atomic(path, write)
+    sealed.save(path, _purpose(path), write)
 
 
 def load_state(path: Path) -> dict[str, Any]:
     """Load a training state written by `save_state`, with tensors on the CPU.
 
     Raises:
-        UserError: The file is missing or damaged, or is not a training state.
+        FileNotFoundError: The file is missing.
+        Damaged: It is not what was written, or was written for another fit.
+        UserError: This PyTorch cannot read it.
     """
-    with _reading(path):
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(state, dict):
-        raise UserError(f"{path} is not a training state: it holds a {type(state).__name__}; delete it to start again")
+    with sealed.opened(path, _purpose(path)) as file, _reading(path):
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return state
+
+
+def _purpose(path: Path) -> list[str]:
+    return ["training state", path.resolve().parent.name]
 
 
 def _sizes(state: Mapping[str, Tensor]) -> tuple[int, int, int] | None:

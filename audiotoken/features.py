@@ -14,10 +14,10 @@ from torch import Tensor
 import benchmark.media
 from benchmark.media.images import resize
 from benchmark.registries import ENCODERS
-from benchmark.utils import distributed
+from benchmark.utils import distributed, sealed
 from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import digest, save_rows
+from benchmark.utils.files import digest, write_rows
 from benchmark.utils.sources import class_hash, code_hash
 from metrics import network_sources
 
@@ -150,19 +150,25 @@ class Features:
                 f"features of {len(clips)} clips exceed {STORED_BYTES / 2**30:.0f} GB: they are streamed, not stored"
             )
             return
-        path = cache / "features" / f"{features_key(sense, clips.identity, weights)[:32]}.npy"
-        if distributed.is_first() and not path.exists():
+        key = features_key(sense, clips.identity, weights)
+        path = cache / "features" / f"{key[:32]}.npy"
+        shape = len(clips), *first.shape
+
+        def rows() -> Iterator[np.ndarray]:
             with ui.task(sense.task, len(clips), "clips") as advance:
+                for start in range(0, len(clips), HEARD_TOGETHER):
+                    some = clips[start : start + HEARD_TOGETHER]
+                    yield sense.together(some).cpu().numpy()
+                    advance(len(some))
 
-                def rows() -> Iterator[np.ndarray]:
-                    for start in range(0, len(clips), HEARD_TOGETHER):
-                        some = clips[start : start + HEARD_TOGETHER]
-                        yield sense.together(some).cpu().numpy()
-                        advance(len(some))
-
-                save_rows(path, (len(clips), *first.shape), np.float16, rows())
-        distributed.wait()
-        self.stored = np.load(path, mmap_mode="r")
+        # What is not there is made by the first process, before the others look for it.
+        if not distributed.is_first():
+            distributed.wait()
+        self.stored = sealed.array(
+            path, [key, list(shape)], lambda part: write_rows(part, shape, np.float16, rows()), ui.warn
+        )
+        if distributed.is_first():
+            distributed.wait()
 
     def __call__(self, positions: Sequence[int]) -> Tensor:
         """Return features (B, T, width) of the clips at `positions`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -37,6 +38,7 @@ class TokenMethod(ConditioningMethod):
     Settings: ClassVar[type[MethodSettings]] = TokenSettings
     network: ClassVar[str]
     fits = True
+    fit_files: ClassVar[tuple[str, ...]] = ("embedder.safetensors",)
     shares_fit = True
     settings: TokenSettings
 
@@ -68,7 +70,7 @@ class TokenMethod(ConditioningMethod):
 
     @property
     def _file(self) -> Path:
-        return self.run.folder / "embedder.safetensors"
+        return self.run.folder / self.fit_files[0]
 
     @property
     def _checkpoint(self) -> Path:
@@ -152,8 +154,9 @@ class TokenMethod(ConditioningMethod):
         self._check(self.embedder, self._file, f"delete {self.run.folder}, and the same command makes it again")
         self.embedder.to(self.run.device)
         # Not at the end of `fit`: a full disk may prevent the harness from recording that it is done, and then it is
-        # called again.
-        self._checkpoint.unlink(missing_ok=True)
+        # called again. The fit may be a colleague's, whose folder is theirs.
+        with contextlib.suppress(OSError):
+            self._checkpoint.unlink()
 
     @property
     def _heard(self) -> int:
@@ -277,6 +280,7 @@ class AudioTokenLora(AudioToken):
         }
     )
     Settings: ClassVar[type[AudioTokenSettings]] = AudioTokenLoraSettings
+    fit_files = (*AudioToken.fit_files, "pytorch_lora_weights.safetensors")
     settings: AudioTokenLoraSettings
 
     def setup(self, run: RunContext) -> None:
@@ -292,9 +296,7 @@ class AudioTokenLora(AudioToken):
 
     @property
     def _lora_file(self) -> Path:
-        from audiotoken.lora import FILE
-
-        return self.run.folder / FILE
+        return self.run.folder / self.fit_files[1]
 
     def fit(self, train: ClipSet) -> FitReport:
         """Train embedder and LoRA together, or copy those that the settings name."""

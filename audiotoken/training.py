@@ -18,6 +18,7 @@ from audiotoken.losses import denoising_errors, ldm_target, token_penalties
 from audiotoken.timesteps import Timesteps
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError
+from benchmark.utils.sealed import Damaged
 
 if TYPE_CHECKING:
     from audiotoken.settings import TrainingSettings
@@ -80,8 +81,13 @@ def train(
     """
     run = _Training(embedder, backbone, material, settings, seed)
     first = 0
-    if checkpoint.exists():
+    try:
         first = run.load_state_dict(load_state(checkpoint))
+    except FileNotFoundError:
+        pass
+    except Damaged as damage:
+        ui.warn(f"{checkpoint} {damage}: the training starts again")
+    else:
         ui.say(f"continuing at step {first} of {settings.steps}")
     embedder.train()
     saved = time.perf_counter()

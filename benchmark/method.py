@@ -163,6 +163,9 @@ class Method(ABC):
     """Class of the settings."""
     fits: ClassVar[bool] = False
     """Whether the method has to be fitted before it generates."""
+    fit_files: ClassVar[tuple[str, ...]] = ()
+    """Names of the files in `RunContext.folder` that `load` reads; () for all that `fit` leaves there. They are checked
+    before each use, and fitted again where one is gone or is not what `fit` left; the others may change."""
     shares_fit: ClassVar[bool] = False
     """Whether each of several processes calls `fit`, and they share the work (`benchmark.utils.distributed`)."""
     network: ClassVar[str | None] = None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import SCORE_COLUMNS, read_scores
-from benchmark.records.store import StoredRecord
+from benchmark.records.store import RunFolder, StoredRecord
 from benchmark.utils.errors import UserError
 
 Array = NDArray[np.float64]
@@ -90,12 +90,14 @@ def clip_scores(stored: StoredRecord, metrics: Collection[str]) -> dict[str, Cli
     """Read a record's per-clip scores of `metrics`, as far as its file has them; None if there is no file.
 
     Raises:
-        UserError: The file cannot be read, or the mean of one of its columns, wanted or not, is not the record's
-            value: scores of another run must decide nothing.
+        UserError: The file is damaged, or the mean of one of its columns, wanted or not, is not the record's value:
+            scores of another run must decide nothing.
     """
     path = scores_path(stored)
     if not path.is_file():
         return None
+    if why := RunFolder(path.parent).damage("score", path):
+        raise UserError(f"{path}: {why}: score the run again")
     values = stored.record.metrics
     ids, names, scores = _as_written(path, values) or _of_any_kind(path, values)
     for name, mean in zip(names, _means(scores), strict=True):

@@ -15,9 +15,11 @@ import numpy as np
 
 from benchmark.mini import pictures, sounds, world
 from benchmark.mini.world import PICTURE_SIZE, SAMPLE_RATE, SECONDS, Value
+from benchmark.utils import sealed
 from benchmark.utils.env import environment
-from benchmark.utils.files import save_rows
+from benchmark.utils.files import write_rows
 from benchmark.utils.processes import process_pool
+from benchmark.utils.progress import Console
 
 CHUNK = 64
 PARALLEL_FROM = 512
@@ -38,6 +40,8 @@ class WorldClips:
     """Folder of the cache."""
     progress: Callable[[str, int, int], None] | None = None
     """Called with (kind, clips done, clips in total) while clips are generated."""
+    warn: Callable[[str], None] = Console().warn
+    """Called with a line about a damaged file of the cache."""
 
     def __len__(self) -> int:
         return self.count
@@ -68,11 +72,10 @@ class WorldClips:
 
     def _array(self, kind: str) -> np.ndarray:
         path = self.cache_dir / "world" / f"{kind}-{world_digest(kind)[:16]}" / f"{self.split}-{self.count}.npy"
-        if not path.exists():
-            shape, dtype = _SHAPES[kind]
-            save_rows(path, (self.count, *shape), dtype, self._told(kind))
-        array: np.ndarray = np.load(path, mmap_mode="r")
-        return array
+        row, dtype = _SHAPES[kind]
+        shape = self.count, *row
+        key = [world_digest(kind), self.split, list(shape), np.dtype(dtype).str]
+        return sealed.array(path, key, lambda part: write_rows(part, shape, dtype, self._told(kind)), self.warn)
 
     def _told(self, kind: str) -> Iterator[np.ndarray]:
         done = 0

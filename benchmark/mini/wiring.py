@@ -45,7 +45,7 @@ class MiniData(DataSet):
                 advance[kind](done - reached.get(kind, 0))
                 reached[kind] = done
 
-            made = WorldClips(split, count, cache, progress)
+            made = WorldClips(split, count, cache, progress, ui.warn)
             listed = tuple(
                 Clip(clip_id(split, i), made.sounds[i], made.pictures[i], (made.label(i),), split, made.attributes[i])
                 for i in range(count)

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -22,12 +22,18 @@ from typing import Any, Literal, NamedTuple
 
 from benchmark.records.provenance import Provenance
 from benchmark.records.record import RunRecord, run_identity
+from benchmark.utils import sealed
 from benchmark.utils.collector import no_collection
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, save_atomic, write_atomic
 
 Where = Literal["packaged", "runs"]
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+MANY = 64
+"""Number of files from which several threads read them."""
 
 
 class Reuse(StrEnum):
@@ -56,10 +62,15 @@ class Found(NamedTuple):
 
 
 class Folder:
-    """A folder of finished steps that one process works on at a time."""
+    """A folder of finished steps that one process works on at a time.
+
+    The marker of a step (``steps/<step>.json``) holds a checksum of itself and of every file that the step made. While
+    the step goes on, the checksums of what is finished are in ``steps/<step>.xxh3``, a line each.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self._known: dict[str, tuple[object, str]] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -69,10 +80,13 @@ class Folder:
         """Hold the folder for this process, making it if need be; the system frees it when the process ends.
 
         If another process holds it: with `waiting`, that is called once with a line to show and the call blocks;
-        without, RunError is raised.
+        without, RunError is raised. A folder in which this user may not write is not held: what is finished in it can
+        be used, and `begin` and `resume` refuse.
         """
         from filelock import FileLock, Timeout
 
+        self.read_only = False
+        lock: FileLock | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock")
@@ -88,23 +102,82 @@ class Folder:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise  # the same command continues once there is room
-            raise UserError(
-                f"cannot work in {self.path}: {error.strerror or error}; choose another place with --runs"
-            ) from error
+            if error.errno not in READ_ONLY or not self.path.is_dir():
+                raise self._unwritable(error) from error
+            self.read_only, lock = True, None
         try:
             yield
         finally:
-            lock.release()
+            if lock is not None:
+                lock.release()
+
+    read_only = False
+    """Whether the lock found that this user may not write here."""
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"cannot work in {self.path}: {error.strerror or error}; choose another place with --runs")
 
     def step_done(self, step: str, identity: str, reuse: Reuse = Reuse.MATCHING) -> bool:
-        """Return whether `step` was finished with this `identity` and its output still exists."""
+        """Return whether `step` was finished with this `identity` and its output is what it was then."""
         state = self._state(step)
         return (
             reuse is Reuse.MATCHING
             and state.get("state") == "done"
             and state.get("identity") == identity
             and all((self.path / name).exists() for name in state.get("outputs", []))
+            and not self.damaged(step)
         )
+
+    def damaged(self, step: str) -> dict[str, str]:
+        """Return what is wrong with the files of a finished step: a predicate by the file's name in this folder.
+
+        Every file is read, but those that this object read before and whose size and times are the same. A step that
+        was finished before there were checksums has none to compare with.
+        """
+        return self._damaged(self._state(step).get("sums") or {})
+
+    def _damaged(self, sums: Mapping[str, str]) -> dict[str, str]:
+        if len(sums) < MANY:
+            found = list(map(self._why_damaged, sums, sums.values()))
+        else:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor() as pool:
+                found = list(pool.map(self._why_damaged, sums, sums.values()))
+        return {name: why for name, why in zip(sums, found, strict=True) if why is not None}
+
+    def _why_damaged(self, name: str, expected: str) -> str | None:
+        path = self.path / name
+        try:
+            facts = path.stat()
+        except OSError:
+            return "is missing"
+        state = facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+        if self._known.get(name) == (state, expected):
+            return None
+        why = sealed.why_damaged(path, expected)
+        if why is None:
+            self._known[name] = state, expected
+        return why
+
+    def damage(self, step: str, path: Path) -> str | None:
+        """Return what is wrong with a file of a finished step, as a predicate; None for one that has no checksum."""
+        expected = (self._state(step).get("sums") or {}).get(path.name)
+        return None if expected is None else self._why_damaged(path.name, expected)
+
+    def is_former(self, step: str) -> bool:
+        """Whether a former version, which kept no checksums, began or finished the step."""
+        state = self._state(step)
+        return bool(state) and "checksum" not in state
+
+    def marker_damaged(self, step: str) -> bool:
+        """Whether there is a marker of the step that is not what was written: the step has to be done again."""
+        return self._step_path(step).exists() and not self._state(step)
+
+    def checksum(self, step: str) -> str | None:
+        """Return one checksum of all files of a finished step; None for one that has no checksums."""
+        sums = self._state(step).get("sums")
+        return None if sums is None else digest(sums)[:32]
 
     def begin(self, step: str, identity: str, outputs: Sequence[str] = ()) -> list[Path]:
         """Note that work on `step` starts; `outputs` are the names in this folder that it makes.
@@ -118,6 +191,7 @@ class Folder:
         if not (state.get("state") == "begun" and state.get("identity") == identity):
             moved = [aside for name in outputs if (aside := set_aside(self.path / name))]
             state = {}
+            self._journal(step).unlink(missing_ok=True)
         self._write_state(step, {"state": "begun", "identity": identity, "outputs": list(outputs), **_made_with(state)})
         return moved
 
@@ -139,11 +213,65 @@ class Folder:
         except (TypeError, ValueError):
             return ()
 
-    def mark_done(self, step: str, identity: str, payload: Mapping[str, Any] | None = None) -> None:
-        """Note that `step` is finished with `identity`; `payload` (plain JSON values) is kept for `payload`."""
+    def resume(self, step: str, identity: str, files: Iterable[Path] = ()) -> dict[str, str] | None:
+        """Open a step of this `identity`, begun or finished, to be continued: what is whole is kept, the rest removed.
+
+        Args:
+            step: The step.
+            identity: Its identity.
+            files: What the step is to make. Those without a checksum, which nothing vouches for, are removed, too,
+                unless a former version made them.
+
+        Returns:
+            What was wrong with each file that was removed or is gone, by its name in this folder; None, and nothing is
+            done, if the step's identity is another one.
+        """
+        state = self._state(step)
+        if state.get("identity") != identity:
+            return None
+        sums = self._noted(step) if state.get("state") == "begun" else dict(state.get("sums") or {})
+        there = [path.relative_to(self.path).as_posix() for path in files if path.exists()]
+        if self.is_former(step):
+            sums = {name: sealed.checksum_of(self.path / name) for name in there}
+        found = self._damaged(sums) | {name: "has no checksum" for name in there if name not in sums}
+        try:
+            for name in found:
+                sums.pop(name, None)
+                (self.path / name).unlink(missing_ok=True)
+            write_atomic(self._journal(step), "".join(f"{value}  {name}\n" for name, value in sums.items()))
+            begun = {"state": "begun", "identity": identity, "outputs": state.get("outputs", [])}
+            self._write_state(step, {**begun, **_made_with(state)})
+        except OSError as error:
+            if error.errno in READ_ONLY and found:
+                name, why = next(iter(found.items()))
+                raise UserError(f"{self.path / name} {why}, and {self._unwritable(error)}") from error
+            raise
+        return found
+
+    def note_files(self, step: str, files: Iterable[Path]) -> None:
+        """Keep the checksums of files that a step, not finished yet, has made: only these are used by `resume`."""
+        names = {path.relative_to(self.path).as_posix(): sealed.checksum_of(path) for path in files}
+        with open(self._journal(step), "a", encoding="utf-8") as file:
+            file.write("".join(f"{value}  {name}\n" for name, value in names.items()))
+
+    def mark_done(
+        self, step: str, identity: str, payload: Mapping[str, Any] | None = None, files: Iterable[Path] = ()
+    ) -> None:
+        """Note that `step` is finished with `identity`.
+
+        Args:
+            step: The step.
+            identity: Its identity.
+            payload: Plain JSON values, kept for `payload`.
+            files: What it made, in this folder; their checksums are kept, those of `note_files` where there are any.
+        """
+        noted = self._noted(step)
+        names = {path.relative_to(self.path).as_posix(): path for path in files}
+        sums = {name: noted.get(name) or sealed.checksum_of(path) for name, path in sorted(names.items())}
         state = self._state(step)
         done = {"state": "done", "identity": identity, "outputs": state.get("outputs", [])}
-        self._write_state(step, {**done, "payload": dict(payload or {}), **_made_with(state)})
+        self._write_state(step, {**done, "payload": dict(payload or {}), "sums": sums, **_made_with(state)})
+        self._journal(step).unlink(missing_ok=True)
 
     def state(self, step: str) -> Literal["done", "begun", "not begun"]:
         """How far `step` is."""
@@ -157,18 +285,39 @@ class Folder:
     def _step_path(self, step: str) -> Path:
         return self.path / "steps" / f"{step}.json"
 
+    def _journal(self, step: str) -> Path:
+        return self.path / "steps" / f"{step}.xxh3"
+
+    def _noted(self, step: str) -> dict[str, str]:
+        try:
+            lines = self._journal(step).read_text(encoding="utf-8").split("\n")
+        except (OSError, ValueError):
+            return {}
+        # A line that is not whole, as the last one of a killed process, vouches for nothing.
+        return {line[34:]: line[:32] for line in lines[:-1] if re.match("[0-9a-f]{32}  .", line)}
+
     def _state(self, step: str) -> dict[str, Any]:
-        # A marker that cannot be read vouches for nothing.
+        # A marker that cannot be read, or is not what was written, vouches for nothing.
         try:
             state = json.loads(self._step_path(step).read_bytes())
         except (OSError, ValueError):
             return {}
-        return state if isinstance(state, dict) else {}
+        if not isinstance(state, dict):
+            return {}
+        if "checksum" not in state and "sums" not in state:
+            return state  # of a former version
+        rest = {key: value for key, value in state.items() if key != "checksum"}
+        return state if state.get("checksum") == digest(rest)[:32] else {}
 
     def _write_state(self, step: str, state: Mapping[str, Any]) -> None:
-        write_atomic(
-            self._step_path(step), json.dumps({"step": step, **state}, indent=2, allow_nan=False, sort_keys=True) + "\n"
-        )
+        state = {"step": step, **{key: value for key, value in state.items() if key != "checksum"}}
+        text = json.dumps({**state, "checksum": digest(state)[:32]}, indent=2, allow_nan=False, sort_keys=True)
+        try:
+            write_atomic(self._step_path(step), text + "\n")
+        except OSError as error:
+            if error.errno in READ_ONLY:
+                raise self._unwritable(error) from error
+            raise
 
 
 class RunFolder(Folder):
@@ -245,7 +394,10 @@ class Store:
         `suite` is a name, which a derived suite may share with others of other clips, or a `suite_folder`.
         """
         paths = (path for folder in _folders(self.root, suite) for path in folder.glob("*/*/record.json"))
-        return _read_all((path for path in paths if ".old-" not in path.parent.name), "runs")
+        found = _read_all((path for path in paths if ".old-" not in path.parent.name), "runs")
+        damage = {one.path: RunFolder(one.path.parent).damage("score", one.path) for one in found.records}
+        lines = [f"{path}: {why}: the same `bench run` makes it anew" for path, why in damage.items() if why]
+        return Found([one for one in found.records if not damage[one.path]], [*found.problems, *lines])
 
 
 def packaged_results() -> Path | None:
@@ -274,7 +426,8 @@ def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
     another record is in its place, unless `replace`. The commits of the steps may differ: the record states each.
     """
     record = run.record()
-    problems = []
+    damaged = run.damaged("generate") | run.damaged("score")
+    problems = [f"{run.path / name} {why}: start the same `bench run` again" for name, why in damaged.items()]
     if record.status != "complete":
         problems.append(f"{run.path}: the run is {record.status}: start the same `bench run` again to complete it")
     if record.limit is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from benchmark.registries import SCORERS
-from benchmark.utils import distributed
+from benchmark.utils import distributed, sealed
 from benchmark.utils.device import device_type
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import BenchError
-from benchmark.utils.files import digest, save_atomic, write_atomic
+from benchmark.utils.files import digest
 from benchmark.utils.sources import code_hash
 from benchmark.weights import locate
 from benchmark.weights.catalog import network
@@ -159,23 +158,25 @@ class Embeddings:
         return [EMBEDDINGS_VERSION, code_version(f"{self.suite.base}/{name}"), sha256, self.suite.files]
 
     def _block(self, job: Job, items: list[Any], hashes: list[str]) -> np.ndarray:
-        path = cache_dir() / "embeddings" / f"{self.key(job, hashes)[:40]}.npy"
-        if not path.exists():
+        key = self.key(job, hashes)
+        path = cache_dir() / "embeddings" / f"{key[:40]}.npy"
+
+        def write(part: Path) -> None:
             scorer = self.scorer(job.scorer)
             rows = [job.embed(scorer, items[at : at + job.batch]) for at in range(0, len(items), job.batch)]
+            with open(part, "wb") as file:
+                np.save(file, np.concatenate(rows))
 
-            def save(temporary: Path) -> None:
-                with open(temporary, "wb") as file:
-                    np.save(file, np.concatenate(rows))
-
-            save_atomic(path, save)
-        stored: np.ndarray = np.load(path)
-        return stored
+        return np.array(sealed.array(path, key, write, self.ui.warn))
 
     def labels(self, name: str, sha256: str) -> list[str]:
         """Return the labels that a classifier tells apart."""
-        path = cache_dir() / "embeddings" / f"labels-{digest(self._network(name, sha256))[:40]}.json"
-        if not path.exists():
-            write_atomic(path, json.dumps(self.scorer(name).labels))
-        stored: list[str] = json.loads(path.read_text(encoding="utf-8"))
-        return stored
+        key = digest(self._network(name, sha256))
+        path = cache_dir() / "embeddings" / f"labels-{key[:40]}.npy"
+
+        def write(part: Path) -> None:
+            with open(part, "wb") as file:
+                np.save(file, np.array(self.scorer(name).labels))
+
+        labels: list[str] = sealed.array(path, ["labels", key], write, self.ui.warn).tolist()
+        return labels

@@ -192,12 +192,12 @@ def take_in(run: Run, found: Found) -> Path:
     with folder.lock(ui.say):
         if plan.generated:
             return folder.images
-        if not folder.step_done("generate", identity):
+        targets = folder.image_paths(run.test.ids, plan.images_per_clip)
+        if folder.resume("generate", identity, targets.values()) is None:
             for aside in folder.begin("generate", identity, ["images"]):
                 ui.warn(f"older images were kept as {aside.name}")
         folder.note("generate", collect(device=plan.device))
         plan.save()
-        targets = folder.image_paths(run.test.ids, plan.images_per_clip)
         with ui.task("taking in the images", len(targets), "images") as advance:
             for key, target in targets.items():
                 image = load_image(found.files[key])
@@ -205,5 +205,5 @@ def take_in(run: Run, found: Found) -> Path:
                     raise RunError(f"{found.files[key]} was changed meanwhile: start again when all images are made")
                 save_png(target, image)
                 advance(1)
-        folder.mark_done("generate", identity)
+        folder.mark_done("generate", identity, files=targets.values())
     return folder.images

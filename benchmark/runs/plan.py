@@ -15,7 +15,7 @@ from benchmark.records.store import Folder, RunFolder, Store, suite_folder
 from benchmark.registries import DATASETS, METHODS, find_method
 from benchmark.runs.external_method import ExternalImages, ImageSettings, external_method
 from benchmark.runs.method_calls import calling
-from benchmark.runs.request import RunRequest, UsedClips
+from benchmark.runs.request import FILE, RunRequest, UsedClips
 from benchmark.runs.seeds import MAX_SEED
 from benchmark.runs.tracking import check_trackers
 from benchmark.suite import load_suite
@@ -227,10 +227,10 @@ class Plan:
 
     @property
     def generated(self) -> bool:
-        """Whether the images of all test clips are there. Looks at no clip."""
+        """Whether the images of all test clips are there, and are what was made. Looks at no clip."""
         there = sum(1 for _ in self.folder.images.glob("*.png"))
-        done = self.folder.step_done("generate", self.generate_identity)
-        return done and there >= self.clip_count * self.images_per_clip
+        wanted = self.clip_count * self.images_per_clip
+        return there >= wanted and self.folder.step_done("generate", self.generate_identity) and not self.failures
 
     @property
     def failures(self) -> dict[str, str]:
@@ -250,6 +250,7 @@ class Plan:
         if self.source is not None:
             more["source"] = self.source
         self.request.save(self.folder.path, self.method_name, stated, self.used, **more)
+        self.folder.mark_done("plan", self.identity, files=[self.folder.path / FILE])
 
 
 def with_budget(settings: MethodSettings, suite: Suite) -> MethodSettings:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.media.images import ImageError, save_png, to_uint8
+from benchmark.media.images import ImageError, load_image, save_png, to_uint8
 from benchmark.records.provenance import collect
 from benchmark.records.record import RunRecord, write_scores
-from benchmark.records.store import Folder
+from benchmark.records.store import Folder, RunFolder
 from benchmark.runs import preflight, scoring
 from benchmark.runs.method_calls import MethodError, calling
 from benchmark.runs.plan import SCORE_VERSION
@@ -47,12 +48,16 @@ def fit(job: Run) -> Path | None:
     if folder is None or identity is None:
         return None
     with _held(folder, job.ui):
-        if distributed.agree(folder.step_done("fit", identity)):
+        if distributed.agree(distributed.is_first() and folder.step_done("fit", identity)):
+            if distributed.is_first():
+                _add_checksums(folder, "fit", identity, _fit_files(plan), job.ui)
             return folder.path
         preflight.check(job, ("fit",))
         if distributed.is_first():
-            for aside in folder.begin("fit", identity):
-                job.ui.warn(f"an older fit was kept as {aside.name}")
+            damage = folder.resume("fit", identity)
+            _say_damage(folder, "fit", damage, job.ui)
+            if damage is None:
+                folder.begin("fit", identity)
             folder.note("fit", collect(device=plan.device))
         if distributed.is_first() or plan.method.shares_fit:
             began = time.perf_counter()
@@ -72,9 +77,62 @@ def fit(job: Run) -> Path | None:
                         "seconds": None if resumed else round(time.perf_counter() - began, 2),
                         "peak_memory_bytes": peak_memory(plan.device),
                     },
+                    _fit_files(plan),
                 )
         distributed.wait()
     return folder.path
+
+
+def _fit_files(plan: Plan) -> list[Path]:
+    """What a finished fit consists of."""
+    assert plan.fit_folder is not None
+    place = plan.fit_folder.path
+    if plan.method.fit_files:
+        return [path for name in plan.method.fit_files if (path := place / name).is_file()]
+    found = (path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return [path for path in found if path.parent != place / "steps"]
+
+
+def _say_damage(folder: Folder, step: str, damage: Mapping[str, str] | None, ui: UI) -> None:
+    """Say in one line what is made anew, if anything is."""
+    if damage:
+        name, why = next(iter(damage.items()))
+        more = f" (and {len(damage) - 1} more files of this step)" if len(damage) > 1 else ""
+        ui.warn(f"{folder.path / name} {why}{more}: made anew")
+    elif damage is None and folder.marker_damaged(step):
+        ui.warn(f"{folder.path / 'steps' / step}.json is not what was written: the step is done anew")
+
+
+def _add_checksums(folder: Folder, step: str, identity: str, files: Sequence[Path], ui: UI) -> None:
+    """Give a step that a former version finished the checksums of what is there now."""
+    if folder.is_former(step) and not folder.read_only:
+        folder.mark_done(step, identity, folder.payload(step), files)
+        ui.say(f"{folder.path}: step {step} is of a former version, without checksums; it is checked from now on")
+
+
+def _drop_undecodable(folder: RunFolder, ui: UI) -> None:
+    """Remove the images of a former version that cannot be decoded; nothing else is known of them."""
+    if folder.is_former("generate") and not folder.read_only:
+        for path in folder.images.glob("*.png"):
+            try:
+                load_image(path)
+            except ImageError as error:
+                ui.warn(f"{error.problems[0].rpartition(':')[0]}: made anew")
+                path.unlink()
+
+
+def _mend_fit(job: Run) -> None:
+    """Fit again where the fit of finished images is damaged, if it is there and ours to write."""
+    folder, identity = job.plan.fit_folder, job.plan.fit_identity
+    if folder is None or identity is None:
+        return
+    bad = distributed.is_first() and folder.damaged("fit")
+    if bad and not os.access(folder.path, os.W_OK):
+        name, why = next(iter(bad.items()))
+        job.ui.warn(f"{folder.path / name} {why}; the images that were made with it are as they were")
+        bad = False
+    if distributed.agree(bool(bad) or (distributed.is_first() and folder.marker_damaged("fit"))):
+        fit(job)
 
 
 @contextlib.contextmanager
@@ -100,19 +158,30 @@ def generate(job: Run) -> Path:
     plan = job.plan
     folder, identity = plan.folder, plan.generate_identity
     with _held(folder, job.ui):
-        if distributed.agree(plan.generated):
+        if distributed.is_first():
+            _drop_undecodable(folder, job.ui)
+        if distributed.agree(distributed.is_first() and plan.generated):
+            if distributed.is_first():
+                _add_checksums(folder, "generate", identity, sorted(folder.images.glob("*.png")), job.ui)
+                if bad := folder.damaged("plan"):
+                    _say_damage(folder, "plan", bad, job.ui)
+                    plan.save()
+            _mend_fit(job)
             return folder.images
         preflight.check(job, ("generate",))
         fit(job)
-        # where only some images of a finished step are missing, those are made again beside the others
+        test = job.test
+        paths = folder.image_paths(test.ids, plan.suite.generation.images_per_clip)
         if distributed.is_first():
-            if not folder.step_done("generate", identity):
+            # where only some images are missing or damaged, those are made again beside the others
+            damage = folder.resume("generate", identity, paths.values())
+            _say_damage(folder, "generate", damage, job.ui)
+            if damage is None:
                 for aside in folder.begin("generate", identity, ["images"]):
                     job.ui.warn(f"older images were kept as {aside.name}")
             folder.note("generate", collect(device=plan.device))
             plan.save()
         distributed.wait()
-        test = job.test
         method = job.make(test)
         if method.fits:
             with calling(plan.method, "load()"):
@@ -134,7 +203,8 @@ def generate(job: Run) -> Path:
                 "peak_memory_bytes": max(one[2] for one in effort),
                 "encoders": encoders,
             }
-            folder.mark_done("generate", identity, {**facts, **({"failures": failures} if failures else {})})
+            payload = {**facts, **({"failures": failures} if failures else {})}
+            folder.mark_done("generate", identity, payload, [path for path in paths.values() if path.exists()])
         distributed.wait()
     return folder.images
 
@@ -167,6 +237,7 @@ def _make_all(job: Run, method: Method) -> tuple[int, float, dict[str, str]]:
                 for clip, target in zip(clips, targets, strict=True):
                     if clip.id in images:
                         save_png(target, images[clip.id])
+                plan.folder.note_files("generate", [target for target in targets if target.exists()])
             advance(len(clips) * distributed.world())
     return made, seconds, failures
 
@@ -254,9 +325,9 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
         preflight.check(job, ("score",))
         bound = scoring.bind(plan.suite)
         identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound), *sorted(failures)])
-        done = folder.step_done("score", identity) and folder.record_path.is_file() and folder.scores_path.is_file()
-        if not distributed.agree(done):
+        if not distributed.agree(distributed.is_first() and _scored(folder, identity)):
             if distributed.is_first():
+                _say_damage(folder, "score", folder.damaged("score") or None, job.ui)
                 folder.begin("score", identity)
                 folder.note("score", collect(device=plan.device), continues=False)
             paths = folder.image_paths(job.test.ids, plan.images_per_clip)
@@ -276,13 +347,27 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 write_scores(folder.scores_path, scores.per_clip)
                 record.save(folder.record_path)
                 if record.status == "complete":
-                    folder.mark_done("score", identity)
+                    made_of = {"images": folder.checksum("generate"), "metrics": wanted}
+                    folder.mark_done("score", identity, made_of, [folder.record_path, folder.scores_path])
             distributed.wait()
+        elif distributed.is_first():
+            _add_checksums(folder, "score", identity, [folder.record_path, folder.scores_path], job.ui)
         return folder.record()
+
+
+def _scored(folder: RunFolder, identity: str) -> bool:
+    """Whether the run was scored, with these very images, and its record is as it was written."""
+    there = folder.record_path.is_file() and folder.scores_path.is_file()
+    if not (there and folder.step_done("score", identity)):
+        return False
+    images = folder.payload("score").get("images")
+    return images is None or images == folder.checksum("generate")
 
 
 def _measured(plan: Plan) -> list[str]:
     """What the run's record holds so far: a metric that was asked for once is not dropped by scoring again."""
+    if metrics := plan.folder.payload("score").get("metrics"):
+        return [name for name in metrics if isinstance(name, str)]
     try:
         record = plan.folder.record()
     except UserError:

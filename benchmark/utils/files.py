@@ -8,21 +8,27 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`.
 
-    When the block succeeds, the temporary file is synced and replaces `path`; otherwise it is removed.
+    When the block succeeds, the temporary file is synced and replaces `path`; otherwise it is removed. What killed
+    processes left in the same folder is removed, too, when this process first writes there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    _sweep(path.parent.resolve())
+    handle, temporary = _part(path)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -30,10 +36,40 @@ def replacing(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        if fcntl is None:
+            os.close(handle)  # Windows renames no open file
+            handle = -1
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _part(path: Path) -> tuple[int, Path]:
+    """Make a temporary file beside `path`; as long as the handle is open, it is seen to be in use."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        if fcntl is None:
+            return handle, Path(name)
+        with contextlib.suppress(OSError):  # some network file systems know no locks: there nothing is swept
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # swept by another process before it was locked
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files in `folder` whose process has ended: the system frees a file's lock with it."""
+    if fcntl is None:
+        return
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(OSError), open(part, "rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -48,8 +84,8 @@ def save_atomic(path: Path, save: Callable[[Path], Any]) -> None:
         save(temporary)
 
 
-def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[Any]) -> None:
-    """Write an array to `path` (.npy) from consecutive blocks of its rows, atomically.
+def write_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[Any]) -> None:
+    """Write an array to `path` (.npy) from consecutive blocks of its rows.
 
     The file is written, not memory-mapped: on a full disk a mapped file ends the process (SIGBUS) instead of raising
     OSError.
@@ -63,14 +99,10 @@ def save_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[A
     import numpy as np
 
     wanted = np.dtype(dtype)
-
-    def save(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
-            header = {"descr": np.lib.format.dtype_to_descr(wanted), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            file.writelines(np.ascontiguousarray(block, dtype=wanted).data for block in blocks)
-
-    save_atomic(path, save)
+    with open(path, "wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(wanted), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.writelines(np.ascontiguousarray(block, dtype=wanted).data for block in blocks)
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

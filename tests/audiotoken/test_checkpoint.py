@@ -8,9 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from audiotoken import checkpoint
 from audiotoken.checkpoint import load_embedder, load_state, read_metadata, save_embedder, save_state
 from audiotoken.embedder import Embedder
 from benchmark.utils.errors import UserError
+from benchmark.utils.sealed import Damaged
 
 
 @pytest.fixture
@@ -119,24 +121,43 @@ class Trap:
         return Path.touch, (Path("sprung"),)
 
 
-@pytest.mark.parametrize("load", [load_embedder, load_state])
-def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
+def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"fc1.weight": Trap()}, tmp_path / "trap")
     with pytest.raises(UserError, match="trap cannot be read"):
-        load(tmp_path / "trap")
+        load_embedder(tmp_path / "trap")
+    monkeypatch.setattr(checkpoint, "_plain", lambda value, place: value)
+    save_state(tmp_path / "trap", {"fc1.weight": Trap()})
+    with pytest.raises(UserError, match="trap cannot be read"):
+        load_state(tmp_path / "trap")
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("load", [load_embedder, load_state])
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x40\0\0\0\0\0\0\0{", b"PK\x03\x04 cut off"])
-def test_damaged_files(tmp_path: Path, load: Any, content: bytes) -> None:
+def test_damaged_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UserError, match="file cannot be read"):
-        load(tmp_path / "file")
+        load_embedder(tmp_path / "file")
+    with pytest.raises(Damaged):
+        load_state(tmp_path / "file")
 
 
-@pytest.mark.parametrize("load", [load_embedder, load_state, read_metadata])
+def test_a_training_state_is_of_its_folder_and_of_nothing_else(tmp_path: Path) -> None:
+    save_state(tmp_path / "one" / "training.pt", {"step": 1})
+    whole = (tmp_path / "one" / "training.pt").read_bytes()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "training.pt").write_bytes(whole)
+    with pytest.raises(Damaged, match="something else"):
+        load_state(tmp_path / "other" / "training.pt")
+    for place in range(0, len(whole), 7):
+        (tmp_path / "one" / "training.pt").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(Damaged):
+            load_state(tmp_path / "one" / "training.pt")
+    with pytest.raises(FileNotFoundError):
+        load_state(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("load", [load_embedder, read_metadata])
 def test_missing_file_and_folder(tmp_path: Path, load: Any) -> None:
     with pytest.raises(UserError, match="absent cannot be read: No such file"):
         load(tmp_path / "absent")
@@ -146,8 +167,6 @@ def test_missing_file_and_folder(tmp_path: Path, load: Any) -> None:
 
 def test_other_contents(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list")
-    with pytest.raises(UserError, match="not a training state"):
-        load_state(tmp_path / "list")
     with pytest.raises(UserError, match="does not hold named tensors"):
         load_embedder(tmp_path / "list")
 

@@ -23,7 +23,6 @@ import pytest
 from benchmark.mini import captions, data, world
 from benchmark.mini.data import WorldClips, attributes_of, clip_id, make_picture, make_sound
 from benchmark.mini.world import LABELS, SPLITS, THINGS, describe, label_of, seeds_of
-from benchmark.utils.files import save_rows
 
 GOLDEN = Path(__file__).parent / "golden_world.json"
 
@@ -160,19 +159,19 @@ def test_another_world_is_another_cache(monkeypatch: pytest.MonkeyPatch) -> None
         data.world_digest.cache_clear()
 
 
-def test_an_array_is_written_block_by_block(tmp_path: Path) -> None:
-    array = np.arange(60, dtype=np.int16).reshape(5, 3, 4)
-    np.save(tmp_path / "whole.npy", array)
-    save_rows(tmp_path / "rows.npy", array.shape, np.int16, [array[:2], array[2:5].astype(np.int64)])
-    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
-
-    def starved() -> Any:
-        yield array[:2]
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        save_rows(tmp_path / "other.npy", array.shape, np.int16, starved())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.npy", "whole.npy"]
+def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+    said: list[str] = []
+    pictures = np.array(WorldClips("validation", 2, tmp_path, warn=said.append).pictures)
+    (path,) = tmp_path.rglob("*.npy")
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:5000], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]):
+        path.write_bytes(damaged)
+        assert np.array_equal(WorldClips("validation", 2, tmp_path, warn=said.append).pictures, pictures)
+        assert len(said) == 1 and str(path) in said.pop() and path.read_bytes() == whole
+    WorldClips("test", 2, tmp_path, warn=said.append).pictures  # noqa: B018  # made by being read
+    path.with_name("test-2.npy").replace(path)
+    assert np.array_equal(WorldClips("validation", 2, tmp_path, warn=said.append).pictures, pictures)
+    assert "is the file of something else" in said.pop() and not said
 
 
 MAKE = """

@@ -28,6 +28,7 @@ from benchmark.records.store import (
 )
 from benchmark.utils.env import PACKAGE, cache_dir
 from benchmark.utils.errors import RunError, UserError
+from benchmark.utils.files import digest
 
 MADE = {
     "package_version": None,
@@ -133,6 +134,86 @@ def test_a_damaged_marker_vouches_for_nothing(tmp_path):
     for text in ["", "{", "[]", "\xff"]:
         (tmp_path / "steps" / "fit.json").write_bytes(text.encode("latin-1"))
         assert not folder.step_done("fit", "one") and folder.payload("fit") == {}
+
+
+def test_no_bit_of_a_marker_can_be_changed(tmp_path):
+    folder = Folder(tmp_path)
+    (tmp_path / "weights").write_text("w")
+    folder.mark_done("fit", "one", {"seconds": 2.5}, [tmp_path / "weights"])
+    marker = tmp_path / "steps" / "fit.json"
+    written, state = marker.read_bytes(), json.loads(marker.read_bytes())
+    for place in range(len(written)):
+        marker.write_bytes(written[:place] + bytes([written[place] ^ 1]) + written[place + 1 :])
+        try:
+            said = json.loads(marker.read_bytes())
+        except ValueError:
+            said = None
+        assert said == state or folder.step_done("fit", "one") is False, place
+        assert folder.payload("fit") in ({}, {"seconds": 2.5})
+    marker.write_bytes(written)
+    assert folder.step_done("fit", "one")
+
+
+def test_what_a_step_made_is_compared_with_what_it_was(tmp_path):
+    folder = Folder(tmp_path)
+    images = [tmp_path / "images" / f"{name}.png" for name in "abc"]
+    folder.begin("generate", "one", ["images"])
+    images[0].parent.mkdir()
+    for image in images:
+        image.write_bytes(image.name.encode())
+    folder.mark_done("generate", "one", files=images)
+    first = folder.checksum("generate")
+    assert folder.step_done("generate", "one") and folder.damaged("generate") == {}
+    images[0].write_bytes(b"b.png")
+    images[1].write_bytes(b"")
+    images[2].unlink()
+    assert folder.damaged("generate") == {
+        "images/a.png": "is not what was written",
+        "images/b.png": "is empty",
+        "images/c.png": "is missing",
+    }
+    assert not folder.step_done("generate", "one")
+    images[2].write_bytes(b"c.png")
+    stray = tmp_path / "images" / "d.png"
+    stray.write_bytes(b"of unknown origin")
+    found = folder.resume("generate", "one", [*images, stray])
+    assert found is not None and list(found) == ["images/a.png", "images/b.png", "images/d.png"]
+    assert [image.exists() for image in (*images, stray)] == [False, False, True, False]
+    assert folder.resume("generate", "another") is None
+    for image in images[:2]:
+        image.write_bytes(image.name.encode())
+    folder.note_files("generate", images[:2])
+    folder.mark_done("generate", "one", files=images)
+    assert folder.step_done("generate", "one") and folder.checksum("generate") == first
+    assert sorted(path.name for path in (tmp_path / "steps").iterdir()) == ["generate.json"]
+
+
+def test_an_interrupted_step_keeps_only_what_it_noted_and_what_is_whole(tmp_path):
+    folder = Folder(tmp_path)
+    images = [tmp_path / f"{name}.png" for name in "abc"]
+    folder.begin("generate", "one")
+    for image in images:
+        image.write_bytes(image.name.encode())
+    folder.note_files("generate", images[:2])
+    with open(tmp_path / "steps" / "generate.xxh3", "a") as file:
+        file.write("0" * 32 + "  c.pn")  # the process was killed while it wrote
+    images[1].write_bytes(b"b.pnG")
+    assert folder.resume("generate", "one", images) == {"b.png": "is not what was written", "c.png": "has no checksum"}
+    assert [image.exists() for image in images] == [True, False, False]
+
+
+def test_what_a_former_version_made_is_taken_as_it_is(tmp_path):
+    folder = Folder(tmp_path)
+    image = tmp_path / "a.png"
+    image.write_bytes(b"a")
+    marker = tmp_path / "steps" / "generate.json"
+    marker.parent.mkdir()
+    former = {"step": "generate", "state": "done", "identity": "one", "outputs": [], "payload": {"seconds": 1}}
+    marker.write_text(json.dumps(former))
+    assert folder.step_done("generate", "one") and folder.is_former("generate") and folder.checksum("generate") is None
+    assert folder.resume("generate", "one", [image]) == {} and image.exists()
+    folder.mark_done("generate", "one", files=[image])
+    assert not folder.is_former("generate") and folder.checksum("generate")
 
 
 def test_pictures_are_continued_or_set_aside_but_never_overwritten(tmp_path):
@@ -258,6 +339,20 @@ def test_packaged_records_come_from_the_wheel_or_the_checkout(tmp_path, monkeypa
     assert [s.where for s in found.records] == ["packaged"] * 2 and found.problems == []
 
 
+def test_a_damaged_record_is_named_and_shown_on_no_board(tmp_path):
+    runs = [Store(tmp_path).run("mini", "audiotoken", seed) for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        make_run(run, synthetic(seed=seed))
+        run.mark_done("score", "one", files=[run.record_path, run.scores_path])
+    assert len(Store(tmp_path).records("mini").records) == 2
+    runs[1].record_path.write_text(runs[1].record_path.read_text().replace('"total": 4', '"total": 5'))
+    found = Store(tmp_path).records("mini")
+    assert [one.record.seed for one in found.records] == [0]
+    assert found.problems == [f"{runs[1].record_path}: is not what was written: the same `bench run` makes it anew"]
+    with pytest.raises(UserError, match="record.json is not what was written: start the same `bench run` again"):
+        publish(RunFolder(runs[1].path), tmp_path / "results")
+
+
 def make_run(folder: RunFolder, record: RunRecord) -> RunFolder:
     record.save(folder.record_path)
     folder.scores_path.write_bytes(b"scores")
@@ -322,7 +417,9 @@ def test_step_files_are_plain_json(tmp_path):
     folder = Folder(tmp_path)
     folder.begin("score", "one", ["record.json"])
     data = json.loads((tmp_path / "steps" / "score.json").read_text())
+    checksum = data.pop("checksum")
     assert data == {"step": "score", "state": "begun", "identity": "one", "outputs": ["record.json"]}
+    assert checksum == digest(data)[:32]
 
 
 def test_what_a_step_was_made_with_is_noted_before_the_work_and_stays_with_what_it_left(tmp_path):

@@ -47,7 +47,7 @@ class Bench:
 
     @property
     def folder(self) -> Path:
-        (path,) = self.runs.rglob("plan.json")
+        (path,) = self.runs.glob("*/*/*/plan.json")
         return path.parent
 
     @property
@@ -143,7 +143,8 @@ def test_work_of_an_older_program_is_shown_and_not_published(
     run(ONE, "generate")
     marker = run.folder / "steps" / "generate.json"
     state = json.loads(marker.read_text())
-    del state["made_with"]
+    for name in ("made_with", "sums", "checksum"):
+        del state[name]
     marker.write_text(json.dumps(state))
     run(ONE, "run")
     assert run.record.provenance.generate == () and run.record.status == "complete"

@@ -19,6 +19,7 @@ from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
 from benchmark.runs.steps import generate
 from benchmark.suite import load_suite
+from benchmark.utils import sealed
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import Silent
 
@@ -105,7 +106,7 @@ def test_blocks_change_no_score_and_an_interrupted_scoring_continues(
     whole = computed(job, ["ais", "iis", "aic", "fd.clip"])
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "blocks"))
     monkeypatch.setattr(embeddings, "BLOCK", 5)
-    save, left = embeddings.save_atomic, [4]
+    save, left = sealed.save_atomic, [4]
 
     def dying(*given: Any) -> None:
         left[0] -= 1
@@ -113,11 +114,11 @@ def test_blocks_change_no_score_and_an_interrupted_scoring_continues(
             raise KeyboardInterrupt
         save(*given)
 
-    monkeypatch.setattr(embeddings, "save_atomic", dying)
+    monkeypatch.setattr(sealed, "save_atomic", dying)
     with pytest.raises(KeyboardInterrupt):
         computed(job, ["ais"])
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "blocks").rglob("*.npy")}
-    monkeypatch.setattr(embeddings, "save_atomic", save)
+    monkeypatch.setattr(sealed, "save_atomic", save)
     blocks = computed(job, ["ais", "iis", "aic", "fd.clip"])
     assert len(kept) == 4 and all(path.stat().st_mtime_ns == made for path, made in kept.items())
     for name, result in whole.items():
