@@ -20,11 +20,11 @@ def metric(value: float | None, direction: str = "up", **changes: Any) -> dict[s
     if direction == "up":
         base["chance"] = 50.0
     else:
-        base["unit"] = ""
+        base["unit"] = "distance"
     if value is None:
         base["reason"] = "weights are missing"
     elif direction == "up":
-        base |= {"low": value - 2, "high": value + 2}
+        base |= {"low": max(value - 2, 0.0), "high": min(value + 2, 100.0)}
     return {**base, **changes}
 
 

@@ -80,6 +80,7 @@ def find(name: str, suite: str = "mini") -> RunRecord | dict[str, Any]:
     Raises:
         UserError: The name is unknown.
     """
+    from benchmark.leaderboard.possible import contradiction
     from benchmark.records.record import RunRecord
     from benchmark.registries import METHODS, find_method
     from benchmark.suite import load_suite, suite_names
@@ -95,7 +96,11 @@ def find(name: str, suite: str = "mini") -> RunRecord | dict[str, Any]:
     if path.is_dir() or path.suffix == ".json" or len(path.parts) > 1:
         if path.is_dir() and (path / "plan.json").is_file() and not (path / "record.json").is_file():
             return run_state(path)
-        return RunRecord.load(path / "record.json" if path.is_dir() else path)
+        file = path / "record.json" if path.is_dir() else path
+        record = RunRecord.load(file)
+        if fault := contradiction(record):
+            raise UserError(f"{file}: {fault}")
+        return record
     raise unknown("name", name, [*suite_names(), *METHODS.names(), *(d.id for d in definitions.definitions())])
 
 

@@ -6,16 +6,32 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Container, Iterator
 from typing import Any
 
 import typer
 
 from benchmark.utils.errors import BenchError
+from benchmark.utils.text import visible
+
+_WAYS_OUT = {
+    errno.EFBIG: "no file may grow that large here: raise the limit (`ulimit -f`), or choose another place",
+    errno.EROFS: "choose a place that can be written to",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "end programs that hold many files open",
+    errno.ENAMETOOLONG: "choose a shorter name, or a place with a shorter path",
+    errno.ENOTDIR: "a file is where a folder should be: move it away, or choose another place",
+    errno.EEXIST: "something else is in its place: move it away, or choose another place",
+    errno.EISDIR: "a folder is where a file should be: move it away, or choose another place",
+    errno.EIO: "the disk could not be read or written: copy what is there, and choose another place",
+    errno.ESTALE: "the network drive has gone: mount it again",
+}
+"""What helps against an error of the system, where it does not tell of a mistake in this program."""
 
 
 def say(line: str) -> None:
     """A line of this command on stderr."""
-    print(f"bench: {line}", file=sys.stderr, flush=True)
+    print(f"bench: {visible(line)}", file=sys.stderr, flush=True)
 
 
 def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind of failure
@@ -44,6 +60,12 @@ def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind 
     if isinstance(error, PermissionError) and error.filename:
         say(f"{error.filename}: {error.strerror}: choose another place, or change its permissions")
         return 1
+    # Libraries wrap what fails while they write; anything else deeper down is not what the user is to mend.
+    failed = error if isinstance(error, OSError) else _caused_by(error, (errno.EFBIG,))
+    if failed is not None and failed.errno in _WAYS_OUT:
+        place = f"{failed.filename}: " if isinstance(failed.filename, str) else ""
+        say(f"{place}{os.strerror(failed.errno)}: {_WAYS_OUT[failed.errno]}; what was finished is kept")
+        return 1
     why = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     say(f"internal error: {why}; run again with --debug for the traceback")
     return 1
@@ -63,14 +85,22 @@ def _usage(error: Any) -> str:
 
 def _full_disk(error: BaseException) -> str | None:
     """`` (file)`` or an empty text if a full disk is behind the error, however deep; None otherwise."""
+    if (found := _caused_by(error, (errno.ENOSPC, errno.EDQUOT))) is not None:
+        return f" ({found.filename})" if found.filename else ""
+    # Libraries that write through other languages have only the text.
+    return "" if any("No space left on device" in str(link) for link in _chain(error)) else None
+
+
+def _caused_by(error: BaseException, numbers: Container[int | None]) -> OSError | None:
+    """The first error of the system with one of these numbers behind `error`, however deep."""
+    return next((link for link in _chain(error) if isinstance(link, OSError) and link.errno in numbers), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error`, what caused it, and so on."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f" ({link.filename})" if link.filename else ""
-        # Libraries that write through other languages have only the text.
-        if "No space left on device" in str(link):
-            return ""
+        yield link
         link = link.__cause__ or link.__context__
-    return None

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmark.utils.errors import UserError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of the package `benchmark`, from which shipped files and the checkout are located."""
 
@@ -15,10 +17,29 @@ def cache_dir() -> Path:
     """Return the folder for results that can be recomputed: BENCH_CACHE, else the user's cache folder.
 
     The folder need not exist.
+
+    Raises:
+        UserError: There is something else in its place, or nothing says where the user's folder is.
     """
     from platformdirs import user_cache_dir
 
-    return Path(os.environ.get("BENCH_CACHE") or user_cache_dir("audio2image-bench", appauthor=False)).expanduser()
+    given = os.environ.get("BENCH_CACHE")
+    folder = expanded(given or user_cache_dir("audio2image-bench", appauthor=False), "BENCH_CACHE")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise UserError(f"{folder}: the cache must be a folder, and this is none: set BENCH_CACHE to a folder")
+    return folder
+
+
+def expanded(path: str | Path, setting: str) -> Path:
+    """Return `path` with ``~`` in the place of the user's folder; `setting` is what can name another path.
+
+    Raises:
+        UserError: Nothing says where that folder is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: no home folder is known: set HOME, or {setting} to a folder without ~") from error
 
 
 @contextmanager

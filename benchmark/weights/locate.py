@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.utils.env import cache_dir
+from benchmark.utils.env import cache_dir, expanded
 from benchmark.utils.errors import RunError
 from benchmark.utils.files import digest, sha256_of, write_atomic
 from benchmark.weights import stand_ins
@@ -23,7 +23,7 @@ def folder() -> Path:
     It is BENCH_WEIGHTS, else `weights` in the cache folder.
     """
     given = os.environ.get("BENCH_WEIGHTS")
-    return Path(given).expanduser() if given else cache_dir() / "weights"
+    return expanded(given, "BENCH_WEIGHTS") if given else cache_dir() / "weights"
 
 
 def target(one: Network) -> Path:
@@ -34,7 +34,7 @@ def target(one: Network) -> Path:
 def _torch_hub() -> Path:
     # torch.hub.get_dir() without importing torch
     cached = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    return Path(os.environ.get("TORCH_HOME", cached)).expanduser() / "hub" / "checkpoints"
+    return expanded(os.environ.get("TORCH_HOME", cached), "TORCH_HOME") / "hub" / "checkpoints"
 
 
 def roots(one: Network) -> Iterator[Path]:

@@ -522,7 +522,7 @@ def test_four_metrics_fit_into_an_ordinary_terminal():
 
 
 def test_notes_stay_on_one_line():
-    reason = MetricValue(value=None, reason="first\nsecond", n=0, unit="", direction="down", version=1)
+    reason = MetricValue(value=None, reason="first\nsecond", n=0, unit="distance", direction="down", version=1)
     board = board_of([stored("a", 60.0, reason.model_dump())])
     assert "No fid for a: first second." in board.notes
     assert build_board([], COLUMNS, suite="mini", notes=["given"]).notes == ("given",)
