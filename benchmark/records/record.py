@@ -271,12 +271,12 @@ class RunRecord(FrozenModel):
             raise UserError(f"{source}: not a run record: it has no whole number as schema_version")
         if version > SCHEMA_VERSION:
             raise UserError(
-                f"{source}: schema_version {version} is newer than this program's {SCHEMA_VERSION}: "
+                f"{source}: schema_version {_one_line(version)} is newer than this program's {SCHEMA_VERSION}: "
                 "update audio2image-bench to read it"
             )
         while version < SCHEMA_VERSION:
             if version not in MIGRATIONS:
-                raise UserError(f"{source}: schema_version {version} was never written by any release")
+                raise UserError(f"{source}: schema_version {_one_line(version)} was never written by any release")
             try:
                 data = MIGRATIONS[version](data)
             except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -55,7 +55,7 @@ def print_table(
         header_style="bold",
     )
     for place, heading in enumerate(header):
-        table.add_column(Text(heading), justify="right" if place in right else "left", no_wrap=place == 0)
+        table.add_column(Text(visible(heading)), justify="right" if place in right else "left", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(Text(visible(text, lines=True)) for text in row))
     sys.stdout.write(rendered(table))

@@ -382,15 +382,17 @@ PLACES = [
 
 def parsed(text: str | bytes) -> None:
     """Read a record: it is one, which survives a round trip, or a UserError of plain lines."""
+    problems: list[str] = []
     try:
         record = RunRecord.from_json(text, "x.json")
     except UserError as error:
-        assert error.problems and all(line.startswith("x.json: ") and "\n" not in line for line in error.problems)
-    else:
+        problems = error.problems
+    if not problems:
         assert RunRecord.from_json(record.to_json()) == record
+    assert all(line.startswith("x.json: ") and "\n" not in line for line in problems)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(some.sampled_from(PLACES), VALUES, some.booleans())
 def test_no_value_anywhere_raises_anything_but_a_users_mistake(place, value, honest):
     data = json.loads(json.dumps(synthetic()))
@@ -401,18 +403,18 @@ def test_no_value_anywhere_raises_anything_but_a_users_mistake(place, value, hon
     inner[last] = value
     try:
         text = json.dumps({**data, "identity": identity_of(data)} if honest else data)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, AttributeError):
         text = json.dumps(data)
     parsed(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(some.binary(max_size=200) | some.text(max_size=200))
 def test_no_bytes_raise_anything_but_a_users_mistake(text):
     parsed(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(some.data())
 def test_no_damage_to_a_record_raises_anything_but_a_users_mistake(data):
     whole = RunRecord.model_validate(synthetic()).to_json().encode()
