@@ -14,16 +14,17 @@ import typer
 from benchmark.utils.errors import BenchError
 from benchmark.utils.text import visible
 
+_ELSEWHERE = "choose another place (--runs, or BENCH_CACHE for the cache)"
 _WAYS_OUT = {
-    errno.EFBIG: "no file may grow that large here: raise the limit (`ulimit -f`), or choose another place",
-    errno.EROFS: "choose a place that can be written to",
+    errno.EFBIG: "no file may grow that large here: raise the limit (`ulimit -f`)",
+    errno.EROFS: _ELSEWHERE,
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
     errno.ENFILE: "end programs that hold many files open",
     errno.ENAMETOOLONG: "choose a shorter name, or a place with a shorter path",
-    errno.ENOTDIR: "a file is where a folder should be: move it away, or choose another place",
-    errno.EEXIST: "something else is in its place: move it away, or choose another place",
-    errno.EISDIR: "a folder is where a file should be: move it away, or choose another place",
-    errno.EIO: "the disk could not be read or written: copy what is there, and choose another place",
+    errno.ENOTDIR: f"a file is where a folder should be: move it away, or {_ELSEWHERE}",
+    errno.EEXIST: f"something else is in its place: move it away, or {_ELSEWHERE}",
+    errno.EISDIR: f"a folder is where a file should be: move it away, or {_ELSEWHERE}",
+    errno.EIO: f"the disk could not be read or written: copy what is there, and {_ELSEWHERE}",
     errno.ESTALE: "the network drive has gone: mount it again",
 }
 """What helps against an error of the system, where it does not tell of a mistake in this program."""
@@ -58,7 +59,7 @@ def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind 
         say(_usage(error))
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, PermissionError) and error.filename:
-        say(f"{error.filename}: {error.strerror}: choose another place, or change its permissions")
+        say(f"{error.filename}: {error.strerror}: change its permissions, or {_ELSEWHERE}")
         return 1
     # Libraries wrap what fails while they write; anything else deeper down is not what the user is to mend.
     failed = error if isinstance(error, OSError) else _caused_by(error, (errno.EFBIG,))

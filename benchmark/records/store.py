@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from benchmark.records.record import RunRecord
-from benchmark.utils.env import PACKAGE, expanded
+from benchmark.utils.env import PACKAGE, needing_home
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, read_json, save_atomic, write_atomic
 
@@ -200,7 +200,8 @@ class Store:
 
     def __init__(self, root: Path | None = None) -> None:
         """`root` defaults to the environment's BENCH_RUNS, then to ``runs`` in the current folder."""
-        self.root = expanded(root or os.environ.get("BENCH_RUNS") or "runs", "BENCH_RUNS or --runs")
+        with needing_home("BENCH_RUNS or --runs"):
+            self.root = Path(root or os.environ.get("BENCH_RUNS") or "runs").expanduser()
 
     def run(
         self,

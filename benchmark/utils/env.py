@@ -23,23 +23,25 @@ def cache_dir() -> Path:
     """
     from platformdirs import user_cache_dir
 
-    given = os.environ.get("BENCH_CACHE")
-    folder = expanded(given or user_cache_dir("audio2image-bench", appauthor=False), "BENCH_CACHE")
+    with needing_home("BENCH_CACHE"):
+        given = os.environ.get("BENCH_CACHE") or user_cache_dir("audio2image-bench", appauthor=False)
+        folder = Path(given).expanduser()
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UserError(f"{folder}: the cache must be a folder, and this is none: set BENCH_CACHE to a folder")
     return folder
 
 
-def expanded(path: str | Path, setting: str) -> Path:
-    """Return `path` with ``~`` in the place of the user's folder; `setting` is what can name another path.
+@contextmanager
+def needing_home(setting: str) -> Iterator[None]:
+    """Find a folder below the user's own within the block; `setting` is what can name another.
 
     Raises:
-        UserError: Nothing says where that folder is.
+        UserError: Nothing says where the user's folder is.
     """
     try:
-        return Path(path).expanduser()
+        yield
     except RuntimeError as error:
-        raise UserError(f"{path}: no home folder is known: set HOME, or {setting} to a folder without ~") from error
+        raise UserError(f"no home folder is known: set HOME, or {setting} to a folder without ~") from error
 
 
 @contextmanager

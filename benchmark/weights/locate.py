@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.utils.env import cache_dir, expanded
+from benchmark.utils.env import cache_dir, needing_home
 from benchmark.utils.errors import RunError
 from benchmark.utils.files import digest, sha256_of, write_atomic
 from benchmark.weights import stand_ins
@@ -23,7 +23,8 @@ def folder() -> Path:
     It is BENCH_WEIGHTS, else `weights` in the cache folder.
     """
     given = os.environ.get("BENCH_WEIGHTS")
-    return expanded(given, "BENCH_WEIGHTS") if given else cache_dir() / "weights"
+    with needing_home("BENCH_WEIGHTS"):
+        return Path(given).expanduser() if given else cache_dir() / "weights"
 
 
 def target(one: Network) -> Path:
@@ -34,7 +35,8 @@ def target(one: Network) -> Path:
 def _torch_hub() -> Path:
     # torch.hub.get_dir() without importing torch
     cached = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    return expanded(os.environ.get("TORCH_HOME", cached), "TORCH_HOME") / "hub" / "checkpoints"
+    with needing_home("TORCH_HOME"):
+        return Path(os.environ.get("TORCH_HOME", cached)).expanduser() / "hub" / "checkpoints"
 
 
 def roots(one: Network) -> Iterator[Path]:
