@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records.record import RunRecord, write_scores
+from benchmark.records.record import RunRecord, run_identity, write_scores
 from benchmark.records.store import StoredRecord
 
 Scores = Mapping[str, Sequence[float] | np.ndarray]
@@ -67,9 +67,12 @@ def stored(
             "threads": 1,
             "date": "2024-01-01T00:00:00Z",
         },
-        "identity": "i",
     }
-    record = RunRecord.model_validate({**data, **changes})
+    data |= changes
+    identity = run_identity(
+        fingerprint, data["method"]["name"], data["method"]["settings"], data["seed"], data["limit"]
+    )
+    record = RunRecord.model_validate({"identity": identity, **data})
     name = f"{method}-{seed}-{record.limit}-{record.status}-{len(settings or {})}-{fingerprint[:2]}"
     return StoredRecord(record, Path(where) / "mini" / name / "record.json", where)  # type: ignore[arg-type]
 

@@ -22,7 +22,7 @@ from benchmark.leaderboard.clip_scores import Contradiction, clip_scores, scores
 from benchmark.leaderboard.possible import contradiction, only_possible
 from benchmark.records import record as record_module
 from benchmark.records import store as stores
-from benchmark.records.record import UNITS, run_identity
+from benchmark.records.record import UNITS
 from benchmark.records.store import Found, Store, StoredRecord
 from benchmark.suite import load_suite
 from benchmark.utils.errors import UserError
@@ -216,9 +216,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put(runs: Path, method: str, fid: float) -> Path:
     fingerprint = load_suite("mini").fingerprint()
     record = stored(method, 60.0, metric(fid, "down"), fingerprint=fingerprint).record
-    identity = run_identity(fingerprint, method, {}, 0, None)
     path = Store(runs).run("mini", method, 0).record_path
-    record.model_copy(update={"identity": identity}).save(path)
+    record.save(path)
     return path
 
 
