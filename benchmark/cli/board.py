@@ -97,6 +97,8 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Copy the records of complete runs to results/, to be committed."""
+    from benchmark.leaderboard.clip_scores import clip_scores
+    from benchmark.leaderboard.possible import check
     from benchmark.records import store
 
     results = results or _checkout_results()
@@ -104,7 +106,11 @@ def publish(
     problems: list[str] = []
     for path in runs:
         try:
-            copies = store.publish(store.RunFolder(path), results, replace)
+            run = store.RunFolder(path)
+            stored = store.StoredRecord(run.record(), run.record_path, "runs")
+            check(stored)
+            clip_scores(stored, ())
+            copies = store.publish(run, results, replace)
         except UserError as error:
             problems += error.problems
             continue

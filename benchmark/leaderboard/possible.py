@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from benchmark.records.record import RunRecord
-from benchmark.records.store import Found
+from benchmark.records.store import Found, StoredRecord
+from benchmark.utils.errors import UserError
 from metrics import definitions
 
 ROUNDING = 1e-9
@@ -16,6 +17,12 @@ def only_possible(found: Found) -> Found:
     faults = {one.path: fault for one in found.records if (fault := contradiction(one.record))}
     kept = [one for one in found.records if one.path not in faults]
     return Found(kept, [*found.problems, *(f"{path}: {fault}" for path, fault in faults.items())])
+
+
+def check(stored: StoredRecord) -> None:
+    """Raise UserError, naming the file, where a record cannot be true."""
+    if fault := contradiction(stored.record):
+        raise UserError(f"{stored.path}: {fault}")
 
 
 def contradiction(record: RunRecord) -> str | None:

@@ -19,6 +19,7 @@ import benchmark as front_door
 from benchmark.leaderboard import clip_scores as clip_scores_module
 from benchmark.leaderboard.build import build_board
 from benchmark.leaderboard.clip_scores import Contradiction, clip_scores, scores_path
+from benchmark.leaderboard.literature import load_literature
 from benchmark.leaderboard.possible import contradiction, only_possible
 from benchmark.records import record as record_module
 from benchmark.records import store as stores
@@ -207,6 +208,7 @@ def test_rows_without_end_are_counted_before_they_are_read(tmp_path, monkeypatch
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One good run of mini, and beside it a record of an impossible FID."""
+    assert load_literature()  # found while the package is whole
     monkeypatch.setattr(stores, "packaged_results", lambda: None)
     for method, fid in (("good", 12.0), ("bad", -12.0)):
         put(tmp_path, method, fid)
@@ -234,6 +236,16 @@ def test_every_way_to_read_records_refuses_the_impossible_one_and_keeps_the_othe
     shown = bench("show", runs / "mini" / "bad" / "seed0")
     assert shown.code == 2 and words in shown.err and shown.out == ""
     assert bench("show", runs / "mini" / "good" / "seed0").code == 0
+    published = bench("publish", runs / "mini" / "bad" / "seed0", "--results", runs / "results")
+    assert published.code == 2 and words in published.err and not (runs / "results").exists()
+
+
+def test_a_record_that_its_scores_contradict_is_not_published(tmp_path):
+    record = with_value(scored(tmp_path, "a", {"ais": SCORES}), 90.0)
+    record.record.save(record.path)
+    result = bench("publish", record.path.parent, "--results", tmp_path / "results")
+    assert result.code == 2 and "its mean of ais is 65, the record says 90" in result.err
+    assert result.err.count("\n") == 1 and not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{}", "[]", '{"suite": 5, "method": [], "data": 3}', None])
