@@ -283,9 +283,10 @@ class RunRecord(FrozenModel):
                 raise UserError(f"{source}: not a record of schema_version {version}: {_one_line(error)}") from error
             version += 1
             data["schema_version"] = version
+            text = json.dumps(data)
         try:
-            # Strict: in a record `true` and "5" are no numbers.
-            record = cls.model_validate(data, strict=True)
+            # Strict: `true` and "5" are no numbers. From text again, as only a list of JSON may become a tuple of ours.
+            record = cls.model_validate_json(text, strict=True)
         except ValidationError as error:
             raise UserError(listed([f"{source}: {_fault(one)}" for one in error.errors()])) from error
         asked = (record.suite.fingerprint, record.method.name, record.method.settings, record.seed, record.limit)
