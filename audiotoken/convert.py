@@ -14,6 +14,7 @@ import typer
 
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.progress import quiet_libraries
+from benchmark.utils.text import visible
 
 if TYPE_CHECKING:
     from audiotoken.pipeline import AudioTokenPipeline, TokenEmbedder
@@ -194,10 +195,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         typer.main.get_command(app).main(arguments, prog_name="python -m audiotoken.convert", standalone_mode=False)
     except BenchError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error), lines=True), file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error), lines=True), file=sys.stderr)
         return 1
     except typer.Exit as error:
         return error.exit_code

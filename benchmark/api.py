@@ -191,12 +191,13 @@ def _request(method: str | type[Method], options: RunOptions) -> Any:
 
 
 def _stored(suite: str, runs: str | Path | None, packaged: bool, ui: UI) -> list[StoredRecord]:
+    from benchmark.leaderboard.possible import only_possible
     from benchmark.records.store import Store, packaged_records
     from benchmark.suite import load_suite
 
     load_suite(suite.partition("+")[0])
-    own = Store(None if runs is None else Path(runs)).records(suite)
-    shipped = packaged_records(suite) if packaged else None
+    own = only_possible(Store(None if runs is None else Path(runs)).records(suite))
+    shipped = only_possible(packaged_records(suite)) if packaged else None
     for problem in [*(shipped.problems if shipped else ()), *own.problems]:
         ui.warn(f"left out: {problem}")
     return [*(shipped.records if shipped else ()), *own.records]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records.record import RunRecord, write_scores
+from benchmark.records.record import RunRecord, run_identity, write_scores
 from benchmark.records.store import StoredRecord
 
 Scores = Mapping[str, Sequence[float] | np.ndarray]
@@ -20,11 +20,11 @@ def metric(value: float | None, direction: str = "up", **changes: Any) -> dict[s
     if direction == "up":
         base["chance"] = 50.0
     else:
-        base["unit"] = ""
+        base["unit"] = "distance"
     if value is None:
         base["reason"] = "weights are missing"
     elif direction == "up":
-        base |= {"low": value - 2, "high": value + 2}
+        base |= {"low": max(value - 2, 0.0), "high": min(value + 2, 100.0)}
     return {**base, **changes}
 
 
@@ -70,9 +70,11 @@ def stored(
         "metrics": metrics,
         "clips": {"total": 100},
         "provenance": {"score": [MADE]},
-        "identity": "i",
     }
-    record = RunRecord.model_validate({**data, **changes})
+    data |= changes
+    who = data["method"]
+    identity = run_identity(fingerprint, who["name"], who["settings"], data["seed"], data["limit"], who.get("source"))
+    record = RunRecord.model_validate({"identity": identity, **data})
     name = f"{method}-{seed}-{record.limit}-{record.status}-{len(settings or {})}-{fingerprint[:2]}"
     return StoredRecord(record, Path(where) / "mini" / name / "record.json", where)  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
 from benchmark.utils.progress import quiet_libraries
+from benchmark.utils.text import visible
 
 app = typer.Typer(
     name="bench",
@@ -88,14 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     if not debug:
         quiet_libraries()
-    if not distributed.is_first():
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
     try:
+        if not distributed.is_first():
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
         code = typer.main.get_command(app).main(arguments, prog_name="bench", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:
         if debug and not isinstance(error, SystemExit):
-            traceback.print_exc()
+            sys.stderr.write(visible(traceback.format_exc(), lines=True))
         return explain(error)
     if code == 130:
         return explain(KeyboardInterrupt())

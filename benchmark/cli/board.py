@@ -14,7 +14,7 @@ from benchmark.cli.options import AsJson, BoardOptions, Format, check_metrics
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
-from benchmark.utils.terminal import WIDE, rendered, wide
+from benchmark.utils.terminal import WIDE, print_line, rendered, wide
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.board import Board
@@ -97,6 +97,8 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Copy the records of complete runs to results/, to be committed."""
+    from benchmark.leaderboard.clip_scores import clip_scores
+    from benchmark.leaderboard.possible import check
     from benchmark.records import store
 
     results = results or _checkout_results()
@@ -104,7 +106,11 @@ def publish(
     problems: list[str] = []
     for path in runs:
         try:
-            copies = store.publish(store.RunFolder(path), results, replace)
+            run = store.RunFolder(path)
+            stored = store.StoredRecord(run.record(), run.record_path, "runs")
+            check(stored)
+            clip_scores(stored, ())
+            copies = store.publish(run, results, replace)
         except UserError as error:
             problems += error.problems
             continue
@@ -115,7 +121,7 @@ def publish(
         output.print_json([{"file": str(path)} for path in written])
     else:
         for path in written:
-            print(path)
+            print_line(path)
     if problems:
         raise UserError(problems)
 
@@ -171,9 +177,10 @@ def _which(suite: str, data: Path | None, store: Store, ui: UI) -> _Which:
 
 def records_of(store: Any, suite: str, ui: UI) -> list[StoredRecord]:
     """Return the packaged records of a suite and those in `store`; what cannot be read is warned of."""
+    from benchmark.leaderboard.possible import only_possible
     from benchmark.records.store import packaged_records
 
-    packaged, own = packaged_records(suite), store.records(suite)
+    packaged, own = only_possible(packaged_records(suite)), only_possible(store.records(suite))
     for problem in [*packaged.problems, *own.problems]:
         ui.warn(f"left out of the table: {problem}")
     return [*packaged.records, *own.records]

@@ -12,7 +12,7 @@ from benchmark.cli import output
 from benchmark.cli.options import AsJson, Data, Device, Limit, SuiteName
 from benchmark.dataset import SplitName
 from benchmark.utils.progress import Console
-from benchmark.utils.terminal import print_table
+from benchmark.utils.terminal import print_line, print_table
 
 
 def fetch(
@@ -34,7 +34,7 @@ def fetch(
         output.print_json(rows)
         return
     for row in rows:
-        print(row["path"])
+        print_line(row["path"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def prepare(
         output.print_json({"folder": str(folder), **summary})
         return
     print_table(HEADER, coverage(summary), right=(1, 2, 3, 4))
-    print(folder)
+    print_line(folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,4 +127,4 @@ def export(
             frames=options.frames,
             ui=Console(),
         )
-    output.print_json({"manifest": str(manifest)}) if as_json else print(manifest)
+    output.print_json({"manifest": str(manifest)}) if as_json else print_line(manifest)

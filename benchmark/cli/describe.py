@@ -80,7 +80,9 @@ def find(name: str, suite: str = "mini") -> RunRecord | dict[str, Any]:
     Raises:
         UserError: The name is unknown.
     """
+    from benchmark.leaderboard.possible import check
     from benchmark.records.record import RunRecord
+    from benchmark.records.store import StoredRecord
     from benchmark.registries import METHODS, find_method
     from benchmark.suite import load_suite, suite_names
     from metrics import definitions
@@ -95,7 +97,10 @@ def find(name: str, suite: str = "mini") -> RunRecord | dict[str, Any]:
     if path.is_dir() or path.suffix == ".json" or len(path.parts) > 1:
         if path.is_dir() and (path / "plan.json").is_file() and not (path / "record.json").is_file():
             return run_state(path)
-        return RunRecord.load(path / "record.json" if path.is_dir() else path)
+        file = path / "record.json" if path.is_dir() else path
+        stored = StoredRecord(RunRecord.load(file), file, "runs")
+        check(stored)
+        return stored.record
     raise unknown("name", name, [*suite_names(), *METHODS.names(), *(d.id for d in definitions.definitions())])
 
 

@@ -6,16 +6,33 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Container, Iterator
 from typing import Any
 
 import typer
 
 from benchmark.utils.errors import BenchError
+from benchmark.utils.text import visible
+
+_ELSEWHERE = "choose another place (--runs, or BENCH_CACHE for the cache)"
+_WAYS_OUT = {
+    errno.EFBIG: "no file may grow that large here: raise the limit (`ulimit -f`)",
+    errno.EROFS: _ELSEWHERE,
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "end programs that hold many files open",
+    errno.ENAMETOOLONG: "choose a shorter name, or a place with a shorter path",
+    errno.ENOTDIR: f"a file is where a folder should be: move it away, or {_ELSEWHERE}",
+    errno.EEXIST: f"something else is in its place: move it away, or {_ELSEWHERE}",
+    errno.EISDIR: f"a folder is where a file should be: move it away, or {_ELSEWHERE}",
+    errno.EIO: f"the disk could not be read or written: copy what is there, and {_ELSEWHERE}",
+    errno.ESTALE: "the network drive has gone: mount it again",
+}
+"""What helps against an error of the system, where it does not tell of a mistake in this program."""
 
 
 def say(line: str) -> None:
     """A line of this command on stderr."""
-    print(f"bench: {line}", file=sys.stderr, flush=True)
+    print(f"bench: {visible(line)}", file=sys.stderr, flush=True)
 
 
 def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind of failure
@@ -42,7 +59,13 @@ def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind 
         say(_usage(error))
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, PermissionError) and error.filename:
-        say(f"{error.filename}: {error.strerror}: choose another place, or change its permissions")
+        say(f"{error.filename}: {error.strerror}: change its permissions, or {_ELSEWHERE}")
+        return 1
+    # Libraries wrap what fails while they write; anything else deeper down is not what the user is to mend.
+    failed = error if isinstance(error, OSError) else _caused_by(error, (errno.EFBIG,))
+    if failed is not None and failed.errno in _WAYS_OUT:
+        place = f"{failed.filename}: " if isinstance(failed.filename, str) else ""
+        say(f"{place}{os.strerror(failed.errno)}: {_WAYS_OUT[failed.errno]}; what was finished is kept")
         return 1
     why = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     say(f"internal error: {why}; run again with --debug for the traceback")
@@ -63,14 +86,22 @@ def _usage(error: Any) -> str:
 
 def _full_disk(error: BaseException) -> str | None:
     """`` (file)`` or an empty text if a full disk is behind the error, however deep; None otherwise."""
+    if (found := _caused_by(error, (errno.ENOSPC, errno.EDQUOT))) is not None:
+        return f" ({found.filename})" if found.filename else ""
+    # Libraries that write through other languages have only the text.
+    return "" if any("No space left on device" in str(link) for link in _chain(error)) else None
+
+
+def _caused_by(error: BaseException, numbers: Container[int | None]) -> OSError | None:
+    """The first error of the system with one of these numbers behind `error`, however deep."""
+    return next((link for link in _chain(error) if isinstance(link, OSError) and link.errno in numbers), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error`, what caused it, and so on."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f" ({link.filename})" if link.filename else ""
-        # Libraries that write through other languages have only the text.
-        if "No space left on device" in str(link):
-            return ""
+        yield link
         link = link.__cause__ or link.__context__
-    return None

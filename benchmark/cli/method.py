@@ -10,7 +10,7 @@ import typer
 from benchmark.cli import output
 from benchmark.cli.options import AsJson
 from benchmark.utils.progress import Console
-from benchmark.utils.terminal import print_table
+from benchmark.utils.terminal import print_line, print_table
 
 
 def new_method(
@@ -33,7 +33,7 @@ def new_method(
         output.print_json([{"file": str(path)} for path in written])
         return
     for path in written:
-        print(path)
+        print_line(path)
     Console().say(f"next: pip install -e {written[0].parent}, then bench validate {name}")
 
 

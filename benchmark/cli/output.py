@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.progress import Console, clock, rate
-from benchmark.utils.terminal import print_table, rendered
+from benchmark.utils.terminal import print_line, print_table, rendered
+from benchmark.utils.text import json_text, visible
 
 if TYPE_CHECKING:
     from benchmark.records.record import RunRecord
@@ -45,9 +46,9 @@ def print_record(record: RunRecord) -> None:
     facts += [f"fit in {clock(cost.fit_seconds)}"] if cost.fit_seconds else []
     facts += [f"{rate(cost.images_per_second)} images/s"] if cost.images_per_second else []
     facts += [f"{cost.peak_memory_bytes / 1e9:.1f} GB at most"] if cost.peak_memory_bytes else []
-    print("\n" + ", ".join(facts))
+    print_line("\n" + ", ".join(facts))
     for warning in record.warnings:
-        print(f"warning: {warning}")
+        print_line(f"warning: {warning}")
 
 
 def _suite_order(record: RunRecord) -> Callable[[tuple[str, Any]], int]:
@@ -72,7 +73,8 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     table = Table.grid(padding=(0, 2))
     for key, value in facts.items():
         if key != "settings":
-            table.add_row(Text(key.replace("_", " "), style="bold", no_wrap=True), Text(shown(value)))
+            name = visible(key.replace("_", " "))
+            table.add_row(Text(name, style="bold", no_wrap=True), Text(visible(shown(value), lines=True)))
     sys.stdout.write(rendered(table))
     if settings := facts.get("settings"):
         described = [[key, shown(s["default"]), s["description"] or ""] for key, s in settings.items()]
@@ -93,7 +95,7 @@ def shown(value: Any) -> str:
 
 def print_json(value: Any) -> None:
     """`value` as JSON on stdout. Raises ValueError for a number that is not finite."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    sys.stdout.write(json_text(value))
 
 
 def write(text: str, path: Path | None) -> None:

@@ -33,7 +33,7 @@ from benchmark.cli.options import (
 )
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
-from benchmark.utils.terminal import print_table
+from benchmark.utils.terminal import print_line, print_table
 
 if TYPE_CHECKING:
     from benchmark.records.record import RunRecord
@@ -75,7 +75,7 @@ def fit(options: RunOptions, training: TrainingOptions, as_json: AsJson = False)
         if folder is None:
             ui.say(f"{options.method} has nothing to fit")
         else:
-            print(folder)
+            print_line(folder)
 
 
 def generate(options: RunOptions, as_json: AsJson = False) -> None:
@@ -89,7 +89,7 @@ def generate(options: RunOptions, as_json: AsJson = False) -> None:
         output.print_json([{"method": options.method, "images": str(folder)} for folder in folders])
     else:
         for folder in folders:
-            print(folder)
+            print_line(folder)
     failed = {str(job.plan.folder.path): len(job.plan.failures) for job in jobs if job.plan.failures}
     for place, count in failed.items():
         say(f"{count} clips have no image in {place}; the same command tries again")
@@ -210,7 +210,7 @@ def imagine(
         output.print_json([{"image": str(path)} for path in written])
         return
     for path in written:
-        print(path)
+        print_line(path)
 
 
 def _jobs(asked: Sequence[RunRequest], ui: UI) -> list[Run]:
@@ -243,19 +243,18 @@ def _dry_run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions,
     title = f"dry run of {report.method} on {report.suite}"
     print_table(estimate.HEADER, estimate.table(report), title=title, right=(1, 2, 3))
     for line in estimate.remarks(report):
-        print(line)
+        print_line(line)
 
 
 def _report(jobs: Sequence[Run], records: Sequence[RunRecord], as_json: bool, ui: UI) -> None:
     """Print what the runs gave; exit 1 if one is not complete."""
     if as_json:
-        sys.stdout.write(records[0].to_json()) if len(records) == 1 else output.print_json(
-            [json.loads(record.to_json()) for record in records]
-        )
+        plain = [json.loads(record.to_json()) for record in records]
+        output.print_json(plain[0] if len(plain) == 1 else plain)
     else:
         for job, record in zip(jobs, records, strict=True):
             output.print_record(record)
-            print(f"pictures  {job.plan.folder.images}\nrecord    {job.plan.folder.record_path}\n")
+            print_line(f"pictures  {job.plan.folder.images}\nrecord    {job.plan.folder.record_path}\n")
 
         from benchmark.leaderboard.build import build_board
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from benchmark.cli import describe, output
 from benchmark.cli.exit_codes import say
 from benchmark.cli.options import AsJson, SuiteName, refuse
 from benchmark.utils.progress import Console
-from benchmark.utils.terminal import print_table
+from benchmark.utils.terminal import print_line, print_table
 
 
 class Kind(StrEnum):
@@ -57,7 +57,7 @@ def show(
     if isinstance(found, RunRecord) or "settings_on" not in found:
         refuse("is for the settings of a method", "suite")
     if isinstance(found, RunRecord):
-        output.print_record(found) if not as_json else sys.stdout.write(found.to_json())
+        output.print_record(found) if not as_json else output.print_json(json.loads(found.to_json()))
     elif as_json:
         output.print_json(found)
     else:
@@ -89,11 +89,11 @@ def doctor(suite: SuiteName = "mini", as_json: AsJson = False) -> None:
         print_table(header, rows, title=f"suite {report.suite}")
         print()
         for place, line in enumerate(report.clips.lines() if report.clips else ()):
-            print(f"{'' if place else 'clips':<10}{line}")
+            print_line(f"{'' if place else 'clips':<10}{line}")
         print(f"to fetch  {report.to_fetch / 1e9:.2g} GB\nfree      {report.free / 1e9:.0f} GB")
-        print(f"device    {report.device}")
+        print_line(f"device    {report.device}")
         for note in report.notes:
-            print(f"note: {note}")
+            print_line(f"note: {note}")
     if not report.complete:
         if report.to_fetch or any(need.state == "wrong" for need in report.needs):
             say(f"suite {suite} is not complete: `bench fetch --suite {suite}` gets what is missing")

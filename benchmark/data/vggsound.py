@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from benchmark.clips import ClipSet, clips_identity
 from benchmark.data.shards import ShardClip, Stream
 from benchmark.dataset import DataSet, DataState, Sample, Split, StreamPlace
+from benchmark.utils.env import needing_home
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
 
@@ -31,7 +32,8 @@ def data_dir() -> Path:
     """
     from platformdirs import user_data_dir
 
-    return Path(os.environ.get("BENCH_DATA") or user_data_dir("audio2image-bench", appauthor=False)).expanduser()
+    with needing_home("BENCH_DATA"):
+        return Path(os.environ.get("BENCH_DATA") or user_data_dir("audio2image-bench", appauthor=False)).expanduser()
 
 
 class VGGSound(DataSet):

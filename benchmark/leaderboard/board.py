@@ -13,6 +13,7 @@ from benchmark.leaderboard.clip_scores import ClipScores
 from benchmark.leaderboard.significance import Judgement, Sample
 from benchmark.leaderboard.tables import DASH, Sheet, html_table
 from benchmark.records.record import Cost
+from benchmark.utils.text import visible
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
@@ -213,7 +214,7 @@ class Board:
         base, _, part = self.suite.partition("+")
         data = " --data FILE.csv" if part and not re.fullmatch(r"\d+of\d+", part) else ""
         how = f"bench run --suite {base}{data} --method NAME"
-        return f"Nothing to show yet for suite {self.suite!r}: `{how}` makes a row."
+        return visible(f"Nothing to show yet for suite {self.suite!r}: `{how}` makes a row.")
 
     @property
     def filled(self) -> tuple[Column, ...]:

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
-from benchmark.leaderboard.clip_scores import ClipScores, clip_scores, mean_over_runs, side_by_side
+from benchmark.leaderboard.clip_scores import ClipScores, Contradiction, clip_scores, mean_over_runs, side_by_side
 from benchmark.leaderboard.significance import Way, judge_all
 from benchmark.records.record import MetricValue, RunRecord, run_identity
 from benchmark.records.store import StoredRecord
 from benchmark.utils.collector import no_collection
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json
+from benchmark.utils.text import visible
 from metrics import definitions
 from metrics.statistics import bootstrap_intervals
 
@@ -53,11 +54,12 @@ def build_board(
     fingerprint = fingerprint or _most_common(r.record.suite.fingerprint for r in own)
     same = [r for r in own if r.record.suite.fingerprint == fingerprint]
     remarks = list(notes) + _other_protocols(own, fingerprint)
+    scores, damaged, refused = _clip_scores(same, metrics)
+    same = [r for r in same if r.path not in refused]
     bindings = {metric: _binding(same, metric) for metric in metrics}
     kept, differing = _without_duplicates(same, bindings)
     remarks += differing.values()
 
-    scores, damaged = _clip_scores(kept, metrics)
     groups: dict[tuple[str, str, int, str, str], list[StoredRecord]] = defaultdict(list)
     for stored in kept:
         record = stored.record
@@ -77,7 +79,7 @@ def build_board(
         fingerprint=fingerprint,
         columns=columns,
         rows=tuple(rows),
-        remarks=tuple(map(_one_line, remarks + damaged)),
+        remarks=tuple(map(_one_line, [*remarks, *damaged, *refused.values()])),
         legend=tuple(map(_one_line, legend)),
     )
 
@@ -185,8 +187,15 @@ def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
 _Scores = dict[str, ClipScores]  # by metric
 
 
-def _clip_scores(records: Sequence[StoredRecord], metrics: Sequence[str]) -> tuple[dict[Path, _Scores], list[str]]:
-    """Per-clip scores by the record's path, and a line for each file that had to be left out."""
+def _clip_scores(
+    records: Sequence[StoredRecord], metrics: Sequence[str]
+) -> tuple[dict[Path, _Scores], list[str], dict[Path, str]]:
+    """Read the scores beside the records.
+
+    Returns:
+        Per-clip scores by the record's path; a line for each file that cannot be read; and a line, by its path, for
+        each record whose values are not those of its scores.
+    """
 
     def read(stored: StoredRecord) -> _Scores | UserError | None:
         try:
@@ -196,8 +205,16 @@ def _clip_scores(records: Sequence[StoredRecord], metrics: Sequence[str]) -> tup
 
     found = [(stored, read(stored)) for stored in records]
     scores = {stored.path: one for stored, one in found if isinstance(one, dict)}
-    damaged = [f"Per-clip scores left out: {one.problems[0]}." for _, one in found if isinstance(one, UserError)]
-    return scores, damaged
+    faults = [(stored, one) for stored, one in found if isinstance(one, UserError)]
+    refused = {
+        stored.path: f"Left out, {_name(stored.record)} ({stored.where}): {one.problems[0]}."
+        for stored, one in faults
+        if isinstance(one, Contradiction)
+    }
+    damaged = [
+        f"Per-clip scores left out: {one.problems[0]}." for _, one in faults if not isinstance(one, Contradiction)
+    ]
+    return scores, damaged, refused
 
 
 def _row(
@@ -474,4 +491,4 @@ def _plain(value: Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"\.\.$", ".", " ".join(text.split()))
+    return visible(re.sub(r"\.\.$", ".", " ".join(text.split())))

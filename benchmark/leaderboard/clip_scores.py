@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
@@ -16,12 +17,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.records.record import SCORE_COLUMNS, read_scores
+from benchmark.leaderboard.possible import definition
+from benchmark.records.record import MOST_SCORES, SCORE_COLUMNS, UNITS, MetricValue, read_scores
 from benchmark.records.store import RunFolder, StoredRecord
 from benchmark.utils.errors import UserError
 
 Array = NDArray[np.float64]
 Ids = tuple[str, ...]
+
+# Both are float64 and the sum is taken in another order; an edit that nobody can see in a table is none.
+TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,28 +91,58 @@ def scores_path(stored: StoredRecord) -> Path:
     return path.with_name("scores.parquet") if path.name == "record.json" else path.with_suffix(".parquet")
 
 
+class Contradiction(UserError):
+    """A record and the scores beside it that cannot both be true."""
+
+
 def clip_scores(stored: StoredRecord, metrics: Collection[str]) -> dict[str, ClipScores] | None:
     """Read a record's per-clip scores of `metrics`, as far as its file has them; None if there is no file.
 
+    Distances between sets have no score per clip; a column of one is left alone.
+
     Raises:
-        UserError: The file is damaged, or the mean of one of its columns, wanted or not, is not the record's value:
-            scores of another run must decide nothing.
+        Contradiction: The mean of one of its columns, wanted or not, is not the record's value, or a score lies outside
+            what its unit allows: one of the two files is of another run, or was edited.
+        UserError: The file is damaged, or cannot be read.
     """
     path = scores_path(stored)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: not a regular file")
     if why := RunFolder(path.parent).damage("score", path):
         raise UserError(f"{path}: {why}: score the run again")
-    values = stored.record.metrics
+    values = {name: value for name, value in stored.record.metrics.items() if not _is_distance(name)}
     ids, names, scores = _as_written(path, values) or _of_any_kind(path, values)
-    for name, mean in zip(names, _means(scores), strict=True):
-        value = values[name].value
-        if value is not None and not math.isclose(mean, value, rel_tol=1e-6, abs_tol=1e-6):
-            raise UserError(
-                f"{path}: its mean of {name} is {mean:.6g}, the record says {value:.6g}: score the run again"
-            )
+    _compare(path, [(name, values[name]) for name in names], scores)
     ids = _one_object(ids)
     return {name: ClipScores(ids, own.copy()) for name, own in zip(names, scores.T, strict=True) if name in metrics}
+
+
+def _is_distance(metric: str) -> bool:
+    known = definition(metric)
+    return known is not None and known.is_distance
+
+
+def _compare(path: Path, metrics: Sequence[tuple[str, MetricValue]], scores: Array) -> None:
+    """Raise Contradiction unless each of the record's values is the mean of its column (clips, metrics)."""
+    if not metrics:
+        return
+    low, high = np.array([UNITS[value.unit] for _, value in metrics]).T
+    outside = np.argwhere((scores < low - TOLERANCE) | (scores > high + TOLERANCE))
+    if len(outside):
+        clip, place = outside[0]
+        name, value = metrics[place]
+        raise Contradiction(f"{path}: a score of {name} is {scores[clip, place]:g}, impossible in {value.unit!r}")
+    for (name, value), mean in zip(metrics, _means(scores), strict=True):
+        if value.value is None and not math.isnan(mean):
+            raise Contradiction(
+                f"{path}: its mean of {name} is {mean:.10g}, the record has no value: score the run again"
+            )
+        if value.value is not None and not math.isclose(mean, value.value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            raise Contradiction(
+                f"{path}: its mean of {name} is {mean:.10g}, the record says {value.value:.10g}: score the run again"
+            )
 
 
 @lru_cache(maxsize=16)
@@ -133,7 +168,11 @@ def _as_written(path: Path, metrics: Collection[str]) -> _Table | None:
     from pyarrow.parquet import ParquetFile
 
     try:
-        (batch,) = ParquetFile(path).read(use_threads=False).to_batches()
+        file = ParquetFile(path)
+        if file.metadata.num_rows * file.metadata.num_columns > MOST_SCORES:
+            return None
+        (batch,) = file.read(use_threads=False).to_batches()
+        ids = batch.column(SCORE_COLUMNS[0]).to_pylist()
     except Exception:
         return None  # pandas will say what is wrong with it
     kinds = dict(zip(batch.schema.names, batch.schema.types, strict=True))
@@ -146,7 +185,7 @@ def _as_written(path: Path, metrics: Collection[str]) -> _Table | None:
         or any(kinds[name] != float64() for name in names)
     ):
         return None
-    ordered = _in_order(tuple(batch.column(SCORE_COLUMNS[0]).to_pylist()))
+    ordered = _in_order(tuple(ids))
     if ordered is None:
         return None
     ids, order = ordered
@@ -172,9 +211,17 @@ def _in_order(ids: tuple[str | None, ...]) -> tuple[Ids, list[int]] | None:
 
 def _of_any_kind(path: Path, metrics: Collection[str]) -> _Table:
     """Read any file that pandas can read; several rows of one clip are averaged."""
+    from pandas.api.types import is_numeric_dtype  # type: ignore[import-untyped, unused-ignore]  # no stubs
+
     table = read_scores(path)
     scores = table.drop(columns=[name for name in table.columns if name not in metrics])
-    scores.index = table[SCORE_COLUMNS[0]].astype(str)
-    scores = scores.astype("float64")
-    scores = scores.sort_index() if scores.index.is_unique else scores.groupby(level=0).mean()
+    for name, kind in scores.dtypes.items():
+        if not is_numeric_dtype(kind):
+            raise UserError(f"{path}: column {name!r} holds no numbers but {kind}: score the run again")
+    try:
+        scores.index = table[SCORE_COLUMNS[0]].astype(str)
+        scores = scores.astype("float64")
+        scores = scores.sort_index() if scores.index.is_unique else scores.groupby(level=0).mean()
+    except Exception as error:
+        raise UserError(f"{path}: not a file of per-clip scores: {' '.join(str(error).split())}") from error
     return tuple(map(str, scores.index)), list(scores.columns), scores.to_numpy()

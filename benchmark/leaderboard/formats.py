@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from benchmark.leaderboard import tables as sheets
 from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.tables import Sheet
 from benchmark.utils.files import canonical_json
+from benchmark.utils.text import csv_cell, json_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,7 +56,7 @@ def to_csv(board: Board) -> str:
         for column in board.columns:
             cell = row.cells[column.id]
             line += [cell.value, cell.low, cell.high, cell.std, cell.n, cell.p_best]
-        writer.writerow(line)
+        writer.writerow(map(csv_cell, line))
     return out.getvalue()
 
 
@@ -93,7 +93,7 @@ def _place(low: float, width: float, value: float) -> float:
 
 def to_json(board: Board) -> str:
     """A list of objects, one a row; `method` is a string and `metrics` an object by metric id."""
-    return json.dumps(board.to_dicts(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(board.to_dicts())
 
 
 def to_rich(board: Board, width: int | None = None) -> RenderableType:

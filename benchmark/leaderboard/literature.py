@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +19,7 @@ from benchmark.leaderboard.tables import DASH, Sheet, latex, markdown, rich_tabl
 from benchmark.records.store import packaged_results
 from benchmark.utils.errors import UserError, unknown
 from benchmark.utils.models import FrozenModel
+from benchmark.utils.text import csv_cell, json_text
 from benchmark.utils.toml import read_toml, validated
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def to_csv(literature: Literature, only: Sequence[str] | None = None) -> str:
     head = ["table", "data", "method", "published_as", "metric", "value", "std", "hand", "source", "protocol"]
     writer = csv.DictWriter(out, head, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(as_objects(literature, only))
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in as_objects(literature, only))
     return out.getvalue()
 
 
@@ -265,8 +265,7 @@ def beside(board: Board, literature: Literature, only: Sequence[str] | None, for
     if format_ == "html":
         return formats.to_html(board, sheets)
     if format_ == "json":
-        both = {"measured": board.to_dicts(), "literature": as_objects(literature, only)}
-        return json.dumps(both, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text({"measured": board.to_dicts(), "literature": as_objects(literature, only)})
     measured = formats.RENDERERS[format_](board)
     if format_ == "csv":
         return f"{measured}\n{to_csv(literature, only)}"

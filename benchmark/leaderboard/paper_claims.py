@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from benchmark.leaderboard.literature import (
 from benchmark.leaderboard.significance import LEVEL, Contrast, compare
 from benchmark.leaderboard.tables import DASH, Sheet
 from benchmark.records.store import StoredRecord
+from benchmark.utils.text import csv_cell, json_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -374,7 +374,7 @@ def to_rich(paper: Paper, width: int | None = None) -> RenderableType:
 def render(paper: Paper, format_: str) -> str:
     """As "md", "csv", "latex", "html" or "json"."""
     if format_ == "json":
-        return json.dumps(as_object(paper), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(as_object(paper))
     if format_ == "csv":
         return _csv(paper)
     pages = as_sheets(paper)
@@ -442,7 +442,6 @@ def _csv(paper: Paper) -> str:
         rows = [{**row, **({"seeds": len(row["seeds"])} if part == "table" else {})} for row in plain[part]]
         writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(
-            {**row, **({"crossed": ", ".join(row["crossed"])} if "crossed" in row else {})} for row in rows
-        )
+        rows = [{**row, **({"crossed": ", ".join(row["crossed"])} if "crossed" in row else {})} for row in rows]
+        writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return out.getvalue()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from benchmark.utils.text import visible
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -39,6 +41,16 @@ class Sheet:
     notes: tuple[str, ...] = ()
     names: int = 1
     name: str = "table"
+
+    def __post_init__(self) -> None:
+        # Every format writes the texts that stand here, so here is where they become harmless.
+        plain: dict[str, Any] = {
+            "title": visible(self.title),
+            "header": tuple(map(visible, self.header)),
+            "rows": tuple(tuple(map(visible, row)) for row in self.rows),
+            "notes": tuple(map(visible, self.notes)),
+        }
+        self.__dict__.update(plain)
 
 
 # --------------------------------------------------------------------------------------------------------- markdown
@@ -188,6 +200,7 @@ def page(template: str, **values: Any) -> str:
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     return environment.get_template(template).render(DASH=DASH, **values) + "\n"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -12,9 +13,10 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_
 from pydantic_core import from_json
 
 from benchmark.records.provenance import RunProvenance
-from benchmark.utils.errors import UserError
-from benchmark.utils.files import canonical_json, digest, save_atomic, write_atomic
+from benchmark.utils.errors import UserError, listed
+from benchmark.utils.files import canonical_json, digest, read_file, save_atomic, write_atomic
 from benchmark.utils.models import FrozenModel
+from benchmark.utils.text import visible
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
@@ -31,6 +33,11 @@ def _steps_apart(data: dict[str, Any]) -> dict[str, Any]:
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _steps_apart}
 
 IDENTITY_VERSION = 1
+
+LARGEST_RECORD, LARGEST_SCORES = 64_000_000, 1_000_000_000
+"""Bytes of the files that are read; those of 15,446 clips and 30 metrics take a tenth of it and less."""
+MOST_SCORES = 100_000_000
+"""Rows times columns of the per-clip scores that are read."""
 
 
 def run_identity(
@@ -66,8 +73,33 @@ def _strict_json(value: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
+LARGEST = 10**12
+"""What no metric, and no number of seconds, steps or bytes, reaches; sums and squares of such numbers are finite."""
+UNITS: dict[str, tuple[float, float]] = {
+    "%": (0.0, 100.0),
+    "score": (0.0, 100.0),
+    "cosine": (-1.0, 1.0),
+    "points": (1.0, 5.0),
+    "ratio": (0.0, LARGEST),
+    "distance": (-LARGEST, LARGEST),
+    "z": (-LARGEST, LARGEST),
+}
+"""Unit of a metric -> its smallest and largest possible value."""
+
+# Rounding may carry a cosine of 1 a little beyond it.
+_ROUNDING = 1e-9
+
+
+def out_of_bounds(unit: str, values: Iterable[float | None]) -> float | None:
+    """Return the first value that is impossible in a known `unit`; None if there is none."""
+    low, high = UNITS[unit]
+    low, high = low - _ROUNDING, high + _ROUNDING
+    return next((value for value in values if value is not None and not low <= value <= high), None)
+
+
 Plain = Annotated[dict[str, Any], AfterValidator(_strict_json)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 class SuiteRef(FrozenModel):
@@ -114,7 +146,7 @@ class MetricValue(FrozenModel):
     """Unit of value, low, high and chance; "%" for rates."""
     direction: Literal["up", "down"]
     """Which way is better."""
-    chance: float | None = None
+    chance: Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | None = None
     """What guessing gives; null if that is not defined."""
     version: int
     """Version of the metric's definition; only equal ones are compared."""
@@ -131,6 +163,16 @@ class MetricValue(FrozenModel):
             raise ValueError("low and high come together, and only beside a value")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low ({self.low}) is above high ({self.high})")
+        if self.unit not in UNITS:
+            raise ValueError(f"unit {self.unit!r} is unknown: {', '.join(UNITS)}")
+        if self.value is not None:
+            numbers = {"value": self.value, "low": self.low, "high": self.high, "chance": self.chance}
+            if (bad := out_of_bounds(self.unit, numbers.values())) is not None:
+                name = next(name for name, number in numbers.items() if number == bad)
+                low, high = UNITS[self.unit]
+                raise ValueError(f"{name} {bad:g} is impossible: {self.unit!r} lies between {low:g} and {high:g}")
+            if self.n == 0:
+                raise ValueError(f"value {self.value:g} of no image (n is 0)")
         return self
 
 
@@ -148,21 +190,28 @@ class ClipCounts(FrozenModel):
     skipped: list[str] = []
     """Ids of clips that the data set lists but could not deliver."""
 
+    @model_validator(mode="after")
+    def _check(self) -> ClipCounts:
+        for name in ("failed", "silent"):
+            if (count := getattr(self, name)) > self.total:
+                raise ValueError(f"{name} ({count}) is more than all clips ({self.total})")
+        return self
+
 
 class Cost(FrozenModel):
     """What the run cost on the machine of its provenance; null where it was not measured."""
 
-    fit_seconds: float | None = None
+    fit_seconds: Amount | None = None
     """Wall-clock seconds of fitting."""
-    fit_steps: int | None = None
+    fit_steps: Count | None = None
     """Optimiser steps of fitting."""
-    generate_seconds: float | None = None
+    generate_seconds: Amount | None = None
     """Wall-clock seconds of generating all images."""
-    images_per_second: float | None = None
+    images_per_second: Amount | None = None
     """Images a second while generating."""
-    trainable_parameters: int | None = None
+    trainable_parameters: Count | None = None
     """Numbers that fitting changed."""
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: Count | None = None
     """Highest memory use: of the accelerator if there was one, else of the process."""
 
 
@@ -177,9 +226,9 @@ class RunRecord(FrozenModel):
     """The protocol."""
     method: MethodRef
     """The method and its settings."""
-    seed: int | None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None
     """Seed of the run; null for a method without randomness."""
-    limit: int | None
+    limit: Annotated[int, Field(ge=1, le=LARGEST)] | None
     """Only this many test clips were used; null for all. A limited run is never ranked."""
     metrics: dict[str, MetricValue]
     """Value by metric id."""
@@ -198,6 +247,16 @@ class RunRecord(FrozenModel):
     warnings: list[str] = []
     """What the reader of the numbers should know, one line each."""
 
+    @model_validator(mode="after")
+    def _check(self) -> RunRecord:
+        for metric, means in self.per_class.items():
+            if metric not in self.metrics:
+                raise ValueError(f"per_class has {metric!r}, which is not among the metrics")
+            if (bad := out_of_bounds(self.metrics[metric].unit, means.values())) is not None:
+                label = next(label for label, mean in means.items() if mean == bad)
+                raise ValueError(f"{metric} of class {label!r} is {bad:g}, impossible in {self.metrics[metric].unit!r}")
+        return self
+
     def to_json(self) -> str:
         """The record as strict JSON: two spaces of indent, metrics sorted by id, a newline at the end."""
         data = self.model_dump(mode="json")
@@ -214,11 +273,15 @@ class RunRecord(FrozenModel):
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str = "record") -> RunRecord:
-        """Read a record of this or an older schema version. Raises UserError, whose lines begin with `source`."""
+        """Read a record of this or an older schema version.
+
+        Raises:
+            UserError: It is no record, or one that no run can have given; the lines begin with `source`.
+        """
         try:
             data = _parsed(text)
-        except ValueError as error:
-            raise UserError(f"{source}: not strict JSON: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{source}: not strict JSON: {_one_line(error)}") from error
         if not isinstance(data, dict):
             raise UserError(f"{source}: a record is a JSON object, this is a {type(data).__name__}")
         version = data.get("schema_version")
@@ -226,26 +289,37 @@ class RunRecord(FrozenModel):
             raise UserError(f"{source}: not a run record: it has no whole number as schema_version")
         if version > SCHEMA_VERSION:
             raise UserError(
-                f"{source}: schema_version {version} is newer than this program's {SCHEMA_VERSION}: "
+                f"{source}: schema_version {_one_line(version)} is newer than this program's {SCHEMA_VERSION}: "
                 "update audio2image-bench to read it"
             )
         while version < SCHEMA_VERSION:
             if version not in MIGRATIONS:
-                raise UserError(f"{source}: schema_version {version} was never written by any release")
-            data = MIGRATIONS[version](data)
+                raise UserError(f"{source}: schema_version {_one_line(version)} was never written by any release")
+            try:
+                data = MIGRATIONS[version](data)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise UserError(f"{source}: not a record of schema_version {version}: {_one_line(error)}") from error
             version += 1
             data["schema_version"] = version
+            text = json.dumps(data)
         try:
-            return cls.model_validate(data)
+            # Strict: `true` and "5" are no numbers. From text again, as only a list of JSON may become a tuple of ours.
+            record = cls.model_validate_json(text, strict=True)
         except ValidationError as error:
+            raise UserError(listed([f"{source}: {_fault(one)}" for one in error.errors()])) from error
+        method = record.method
+        asked = (record.suite.fingerprint, method.name, method.settings, record.seed, record.limit, method.source)
+        if record.identity != run_identity(*asked):
             raise UserError(
-                [f"{source}: {'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors()]
-            ) from error
+                f"{source}: identity {record.identity[:8]!r} is not that of its contents, {run_identity(*asked)[:8]!r} "
+                "(edited by hand?): run it again"
+            )
+        return record
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:
         """Read a record's file. Raises UserError naming the file if it is missing, unreadable or not a record."""
-        return cls.from_json(_read_bytes(path), str(path))
+        return cls.from_json(_read_bytes(path, LARGEST_RECORD), str(path))
 
     def save(self, path: Path) -> None:
         """Write the record to `path` atomically."""
@@ -286,10 +360,10 @@ class RunRecord(FrozenModel):
             interval = "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
             chance = "" if value.chance is None else f"{value.chance:.4g}"
             cells = [f"{name} {arrow}", shown, interval, chance, str(value.n), value.reason or ""]
-            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+            rows.append("<tr>" + "".join(f"<td>{html.escape(visible(cell))}</td>" for cell in cells) + "</tr>")
         head = "".join(f"<th>{text}</th>" for text in ("metric", "value", "95 % interval", "chance", "n", ""))
         title = f"{who} on {self.suite.name} {self.suite.version} ({self.suite.fingerprint[:8]}): {self.status}"
-        return f"<table><caption>{html.escape(title)}</caption><tr>{head}</tr>{''.join(rows)}</table>"
+        return f"<table><caption>{html.escape(visible(title))}</caption><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 SCORE_COLUMNS = ("clip", "label")
@@ -321,31 +395,54 @@ def read_scores(path: Path) -> DataFrame:
     import io
 
     import pandas  # type: ignore[import-untyped, unused-ignore]  # no stubs
+    from pyarrow.parquet import read_metadata
 
-    data = _read_bytes(path)
+    data = _read_bytes(path, LARGEST_SCORES)
     try:
+        size = read_metadata(io.BytesIO(data))
+        # A few bytes can stand for billions of equal rows.
+        if size.num_rows * size.num_columns > MOST_SCORES:
+            raise ValueError(f"{size.num_rows:,} rows of {size.num_columns:,} columns are more than any run has")
         scores = pandas.read_parquet(io.BytesIO(data), engine="pyarrow")
     except Exception as error:
-        raise UserError(f"{path}: not a readable Parquet file: {error}") from error
+        raise UserError(f"{path}: not a readable Parquet file: {_one_line(error)}") from error
     missing = [name for name in SCORE_COLUMNS if name not in scores.columns]
     if missing:
         raise UserError(f"{path}: not a file of per-clip scores: it lacks the column {missing[0]!r}")
     return scores
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, most: int) -> bytes:
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+        return read_file(Path(path), most)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _fault(error: Any) -> str:
+    """A validation error in one line: where, what, and the value."""
+    place = ".".join(map(str, error["loc"])) or "record"
+    what = error["msg"].removeprefix("Value error, ")
+    given = error["input"]
+    shown = "" if error["type"] in ("missing", "value_error") else f", not {_one_line(repr(given))}"
+    return visible(f"{place}: {what}{shown}")
+
+
+def _one_line(text: object) -> str:
+    """`text` without line breaks, and not longer than a line should be."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= 80 else f"{line[:79]}…"
 
 
 def _parsed(text: str | bytes) -> Any:
     """The value of a strict JSON text. Raises ValueError in the words of the standard library."""
     try:
         return from_json(text, allow_inf_nan=False)  # three times as fast, where there is nothing to complain of
-    except ValueError:
-        return json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        with contextlib.suppress(RecursionError):
+            json.loads(text, parse_constant=_refuse_constant)
+        # What the standard library lets pass is refused all the same: lone surrogates, a thousand brackets, UTF-16.
+        raise ValueError(str(error)) from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from benchmark.records.provenance import Provenance
-from benchmark.records.record import RunRecord, run_identity
+from benchmark.records.record import RunRecord
 from benchmark.utils import sealed
 from benchmark.utils.collector import no_collection
-from benchmark.utils.env import PACKAGE
+from benchmark.utils.env import PACKAGE, needing_home
 from benchmark.utils.errors import RunError, UserError
-from benchmark.utils.files import digest, save_atomic, write_atomic
+from benchmark.utils.files import digest, read_json, save_atomic, write_atomic
 
 Where = Literal["packaged", "runs"]
 
@@ -299,10 +299,13 @@ class Folder:
     def _state(self, step: str) -> dict[str, Any]:
         # A marker that cannot be read, or is not what was written, vouches for nothing.
         try:
-            state = json.loads(self._step_path(step).read_bytes())
+            state = read_json(self._step_path(step))
         except (OSError, ValueError):
             return {}
-        if not isinstance(state, dict):
+        if not isinstance(state, dict) or not isinstance(state.get("payload", {}), dict):
+            return {}
+        outputs = state.get("outputs", [])
+        if not isinstance(outputs, list) or not all(isinstance(name, str) for name in outputs):
             return {}
         if "checksum" not in state and "sums" not in state:
             return state  # of a former version
@@ -366,7 +369,8 @@ class Store:
 
     def __init__(self, root: Path | None = None) -> None:
         """`root` defaults to the environment's BENCH_RUNS, then to ``runs`` in the current folder."""
-        self.root = Path(root or os.environ.get("BENCH_RUNS") or "runs").expanduser()
+        with needing_home("BENCH_RUNS or --runs"):
+            self.root = Path(root or os.environ.get("BENCH_RUNS") or "runs").expanduser()
 
     def run(
         self,
@@ -415,15 +419,37 @@ def packaged_records(suite: str) -> Found:
     results = packaged_results()
     if results is None:
         return Found([], [])
-    return _read_all((path for folder in _folders(results, suite) for path in folder.glob("*-seed*.json")), "packaged")
+    found = _read_all((path for folder in _folders(results, suite) for path in folder.glob("*-seed*.json")), "packaged")
+    renamed = {one.path: problem for one in found.records if (problem := _renamed(one))}
+    return Found([one for one in found.records if one.path not in renamed], [*found.problems, *renamed.values()])
+
+
+def _renamed(stored: StoredRecord) -> str | None:
+    """What is wrong with the place of a committed record; None if it lies where `publish` would put it."""
+    record, path = stored.record, stored.path
+    folder = suite_folder(record.suite.name, record.suite.fingerprint)
+    if path.parent.name not in (_safe(folder), _safe(record.suite.name)):
+        return f"{path}: holds a record of suite {record.suite.name!r}: move it to {_safe(folder)}/"
+    name = f"{_safe(record.method.name)}-{run_name(record.seed, record.limit)}"
+    if re.fullmatch(re.escape(name) + "(-[0-9a-f]{8})?", path.stem):
+        return None
+    return (
+        f"{path}: holds a run of method {record.method.name!r}, {seed_in_words(record.seed)}: "
+        f"rename it to {name}{path.suffix}, or put the right record there"
+    )
+
+
+def seed_in_words(seed: int | None) -> str:
+    """Return "seed 3", or "no seed" for a method without randomness."""
+    return "no seed" if seed is None else f"seed {seed}"
 
 
 def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
     """Copy a run's record, and its per-clip scores if there are any, to ``results/<suite>/<method>-seed<k>.*``.
 
     Returns the files written; none if the very same record is there already. Raises UserError, a line a problem,
-    unless the record is complete, without a limit, unedited, and every step was made from a clean checkout; and if
-    another record is in its place, unless `replace`. The commits of the steps may differ: the record states each.
+    unless the record is complete, without a limit, and every step was made from a clean checkout; and if another
+    record is in its place, unless `replace`. The commits of the steps may differ: the record states each.
     """
     record = run.record()
     damaged = run.damaged("generate") | run.damaged("score")
@@ -433,18 +459,13 @@ def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
     if record.limit is not None:
         problems.append(f"{run.path}: only {record.limit} clips were used: run it again without --limit")
     problems += _not_from_commits(run.path, record)
-    settings = record.method.settings
-    if record.identity != run_identity(
-        record.suite.fingerprint, record.method.name, settings, record.seed, record.limit, record.method.source
-    ):
-        problems.append(f"{run.record_path}: its identity is not that of its contents (edited by hand?): run it again")
     if problems:
         raise UserError(problems)
 
     name = run.path.name
     if not re.fullmatch(re.escape(run_name(record.seed)) + "(-[0-9a-f]{8})?", name):
         # A folder that somebody renamed: the settings tell the runs of one seed apart.
-        name = run_name(record.seed, changed=settings)
+        name = run_name(record.seed, changed=record.method.settings)
     place = suite_folder(record.suite.name, record.suite.fingerprint)
     target = Path(results) / _safe(place) / f"{_safe(record.method.name)}-{name}.json"
     copies = [(run.record_path, target), (run.scores_path, target.with_suffix(".parquet"))]

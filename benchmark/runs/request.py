@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import write_atomic
+from benchmark.utils.files import read_json, write_atomic
 
 if TYPE_CHECKING:
     from benchmark.method import Method
@@ -93,17 +93,36 @@ class RunRequest:
             UserError: The folder is not that of a run.
         """
         try:
-            facts = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
+            facts = read_json(Path(folder) / FILE)
             asked = {name: facts[name] for name in ("suite", "method", "seed", "limit", "settings", "skip_bad")}
             data = None if facts["data"] is None else Path(facts["data"])
             clips = facts.get("clips")
             used = UsedClips(None if clips is None else tuple(clips), facts.get("fitted_on"))
+            _check(facts)
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{folder} is not a run: it has no readable {FILE}; name a folder of `bench run`, or one of pictures"
             ) from error
         request = cls(**asked, data=data, device=device, runs=Path(folder).resolve().parents[2], used=used)
         return request, facts
+
+
+def _check(facts: Mapping[str, Any]) -> None:
+    """Raise TypeError where a plan says something else than `save` writes."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "suite": (str,),
+        "method": (str,),
+        "data": (str, type(None)),
+        "seed": (int,),
+        "limit": (int, type(None)),
+        "settings": (dict,),
+        "skip_bad": (bool,),
+        "clips": (list, type(None)),
+        "fitted_on": (dict, type(None)),
+    }
+    for name, allowed in kinds.items():
+        if not isinstance(facts.get(name), allowed):
+            raise TypeError(name)
 
 
 def as_text(value: Any) -> str:

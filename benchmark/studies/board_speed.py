@@ -23,7 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records.record import SCORE_COLUMNS, MetricValue, RunRecord, read_scores, run_identity, write_scores
+from benchmark.records.record import (
+    SCORE_COLUMNS,
+    UNITS,
+    MetricValue,
+    RunRecord,
+    read_scores,
+    run_identity,
+    write_scores,
+)
 from benchmark.records.store import Store, StoredRecord, packaged_records
 from benchmark.utils.errors import BenchError, UserError
 
@@ -66,7 +74,8 @@ def _write(
     record, scores = source.record, read_scores(source.path.with_suffix(".parquet"))
     values = dict(record.metrics)
     for name in [name for name in scores.columns if name not in SCORE_COLUMNS]:
-        scores[name] += rng.normal(0, 0.1) + rng.normal(0, 0.1, len(scores))
+        moved = scores[name] + rng.normal(0, 0.1) + rng.normal(0, 0.1, len(scores))
+        scores[name] = moved.clip(*UNITS[values[name].unit])
         values[name] = _moved(values[name], float(scores[name].mean()))
     for name in values.keys() - set(scores.columns):
         if (value := values[name].value) is not None:
@@ -84,8 +93,13 @@ def _moved(metric: MetricValue, value: float) -> MetricValue:
     """The metric with another value and its interval moved along."""
     if metric.value is None:
         return metric
+    low, high = UNITS[metric.unit]
+    value = min(max(value, low), high)
     by = value - metric.value
-    ends = {end: None if (place := getattr(metric, end)) is None else place + by for end in ("low", "high")}
+    ends = {
+        end: None if (place := getattr(metric, end)) is None else min(max(place + by, low), high)
+        for end in ("low", "high")
+    }
     return metric.model_copy(update={"value": value, **ends})
 
 

@@ -7,10 +7,13 @@ and the first one writes the files that are written once.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,13 +25,33 @@ PATIENCE = timedelta(days=7)
 
 
 def world() -> int:
-    """Return the number of processes."""
-    return int(os.environ.get("WORLD_SIZE") or 1)
+    """Return the number of processes.
+
+    Raises:
+        UserError: What the environment says is no such number.
+    """
+    return _number("WORLD_SIZE", 1)
 
 
 def rank() -> int:
     """Return the number of this process, from 0."""
-    return int(os.environ.get("RANK") or 0) if world() > 1 else 0
+    if (count := world()) == 1:
+        return 0
+    if (own := _number("RANK", 0)) >= count:
+        raise UserError(
+            f"RANK={own} is no process of {count}: start them with `accelerate launch`, or unset WORLD_SIZE"
+        )
+    return own
+
+
+def _number(name: str, least: int) -> int:
+    given = os.environ.get(name) or str(least)
+    # Not isdigit, which is true of characters that int() does not read.
+    if not re.fullmatch("[0-9]{1,9}", given) or int(given) < least:
+        raise UserError(
+            f"{name}={given!r} is no whole number from {least}: unset it, or start with `accelerate launch`"
+        )
+    return int(given)
 
 
 def is_first() -> bool:

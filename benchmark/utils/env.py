@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmark.utils.errors import UserError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of the package `benchmark`, from which shipped files and the checkout are located."""
 
@@ -15,10 +17,31 @@ def cache_dir() -> Path:
     """Return the folder for results that can be recomputed: BENCH_CACHE, else the user's cache folder.
 
     The folder need not exist.
+
+    Raises:
+        UserError: There is something else in its place, or nothing says where the user's folder is.
     """
     from platformdirs import user_cache_dir
 
-    return Path(os.environ.get("BENCH_CACHE") or user_cache_dir("audio2image-bench", appauthor=False)).expanduser()
+    with needing_home("BENCH_CACHE"):
+        given = os.environ.get("BENCH_CACHE") or user_cache_dir("audio2image-bench", appauthor=False)
+        folder = Path(given).expanduser()
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise UserError(f"{folder}: the cache must be a folder, and this is none: set BENCH_CACHE to a folder")
+    return folder
+
+
+@contextmanager
+def needing_home(setting: str) -> Iterator[None]:
+    """Find a folder below the user's own within the block; `setting` is what can name another.
+
+    Raises:
+        UserError: Nothing says where the user's folder is.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise UserError(f"no home folder is known: set HOME, or {setting} to a folder without ~") from error
 
 
 @contextmanager

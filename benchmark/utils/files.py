@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -103,6 +105,35 @@ def write_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[
         header = {"descr": np.lib.format.dtype_to_descr(wanted), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         file.writelines(np.ascontiguousarray(block, dtype=wanted).data for block in blocks)
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the bytes of a regular file of at most `most` bytes.
+
+    Raises:
+        OSError: It cannot be read, is larger, or is no regular file: a pipe or a device may never end.
+    """
+    # Not waiting: to open a pipe that nobody writes to takes for ever.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
+    if data is None or len(data) > most:
+        raise OSError(errno.EFBIG, f"larger than {most / 1e6:,.0f} MB", str(path))
+    return data
+
+
+def read_json(path: Path, most: int = 64_000_000) -> Any:
+    """Return the value of a JSON file.
+
+    Raises:
+        OSError: As `read_file`.
+        ValueError: It is not JSON, or nested too deep.
+    """
+    try:
+        return json.loads(read_file(path, most))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.utils import distributed
+from benchmark.utils.text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -96,6 +97,7 @@ class Console:
 
     def task(self, what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
         """Show a bar, or lines, while the block runs."""
+        what = visible(what)
         return self._bar(what, total, unit) if _is_terminal() else self._lines(what, total, unit)
 
     @contextlib.contextmanager
@@ -147,6 +149,7 @@ class Console:
     def _print(self, line: str, style: str = "") -> None:
         if not distributed.is_first():
             return
+        line = visible(line, lines=True)
         if self._bars is None and not (style and _is_terminal()):
             print(line, file=sys.stderr, flush=True)
             return

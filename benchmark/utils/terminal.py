@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from benchmark.utils.text import visible
+
 WIDE = 10_000
 
 
@@ -31,6 +33,11 @@ def rendered(*things: Any, plain: bool = False) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n"
 
 
+def print_line(line: object) -> None:
+    """A line of results on stdout, with nothing in it that steers the terminal."""
+    print(visible(str(line), lines=True))
+
+
 def print_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, right: Sequence[int] = ()
 ) -> None:
@@ -40,7 +47,7 @@ def print_table(
     from rich.text import Text
 
     table = Table(
-        title=title and Text(title),
+        title=title and Text(visible(title)),
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
@@ -48,7 +55,7 @@ def print_table(
         header_style="bold",
     )
     for place, heading in enumerate(header):
-        table.add_column(Text(heading), justify="right" if place in right else "left", no_wrap=place == 0)
+        table.add_column(Text(visible(heading)), justify="right" if place in right else "left", no_wrap=place == 0)
     for row in rows:
-        table.add_row(*(Text(text) for text in row))
+        table.add_row(*(Text(visible(text, lines=True)) for text in row))
     sys.stdout.write(rendered(table))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.utils.env import cache_dir
+from benchmark.utils.env import cache_dir, needing_home
 from benchmark.utils.errors import RunError
 from benchmark.utils.files import digest, sha256_of, write_atomic
 from benchmark.weights import stand_ins
@@ -24,7 +24,8 @@ def folder() -> Path:
     It is BENCH_WEIGHTS, else `weights` in the cache folder.
     """
     given = os.environ.get("BENCH_WEIGHTS")
-    return Path(given).expanduser() if given else cache_dir() / "weights"
+    with needing_home("BENCH_WEIGHTS"):
+        return Path(given).expanduser() if given else cache_dir() / "weights"
 
 
 def target(one: Network) -> Path:
@@ -35,7 +36,8 @@ def target(one: Network) -> Path:
 def _torch_hub() -> Path:
     # torch.hub.get_dir() without importing torch
     cached = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    return Path(os.environ.get("TORCH_HOME", cached)).expanduser() / "hub" / "checkpoints"
+    with needing_home("TORCH_HOME"):
+        return Path(os.environ.get("TORCH_HOME", cached)).expanduser() / "hub" / "checkpoints"
 
 
 def roots(one: Network) -> Iterator[Path]:

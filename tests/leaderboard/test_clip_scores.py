@@ -51,7 +51,9 @@ def test_a_file_as_written_is_read_without_pandas(record, monkeypatch):
 def test_only_what_is_asked_for_is_given_and_all_is_checked(record):
     assert clip_scores(record, ["iis"]).keys() == {"iis"}
     rewritten(record, lambda table: table.assign(ais=table["ais"] + 1))
-    with pytest.raises(UserError, match="its mean of ais is 4.83333, the record says 3.83333: score the run again"):
+    with pytest.raises(
+        UserError, match=r"its mean of ais is 4.83333\d+, the record says 3.83333\d+: score the run again"
+    ):
         clip_scores(record, ["iis"])
 
 

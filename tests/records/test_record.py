@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from pydantic import BaseModel, ValidationError
 
 from benchmark.records import record as module
@@ -42,7 +44,14 @@ def synthetic(**changes: Any) -> dict[str, Any]:
         "seed": 0,
         "limit": None,
         "metrics": {
-            "fid": {"value": None, "reason": "no weights", "n": 0, "unit": "", "direction": "down", "version": 1},
+            "fid": {
+                "value": None,
+                "reason": "no weights",
+                "n": 0,
+                "unit": "distance",
+                "direction": "down",
+                "version": 1,
+            },
             "ais": {
                 "value": 61.5,
                 "low": 58.0,
@@ -58,9 +67,14 @@ def synthetic(**changes: Any) -> dict[str, Any]:
         "per_class": {"ais": {"bell": 60.0, "rain": None}},
         "clips": {"total": 100},
         "provenance": {"score": [MADE]},
-        "identity": "i" * 64,
     }
-    return {**data, **changes}
+    data |= changes
+    return {"identity": identity_of(data), **data}
+
+
+def identity_of(data: dict[str, Any]) -> str:
+    asked = data["suite"]["fingerprint"], data["method"]["name"], data["method"]["settings"]
+    return run_identity(*asked, data["seed"], data["limit"], data["method"].get("source"))
 
 
 def test_a_record_survives_a_round_trip_byte_for_byte(tmp_path):
@@ -78,7 +92,7 @@ def test_a_record_survives_a_round_trip_byte_for_byte(tmp_path):
 def test_settings_equal_themselves_after_storage():
     data = synthetic()
     data["method"]["settings"] = {"sizes": (1, 2)}
-    record = RunRecord.model_validate(data)
+    record = RunRecord.model_validate({**data, "identity": identity_of(data)})
     assert RunRecord.from_json(record.to_json()) == record
 
 
@@ -121,6 +135,20 @@ def test_numbers_that_json_does_not_have_are_refused_everywhere(bad):
         {"value": None, "reason": "r", "low": 0.0, "high": 1.0},
         {"value": 1.0, "n": -1},
         {"value": 1.0, "direction": "sideways"},
+        {"value": 1e20},
+        {"value": 100.1},
+        {"value": -0.1},
+        {"value": 1.0, "low": -1.0, "high": 2.0},
+        {"value": 1.0, "low": 0.0, "high": 101.0},
+        {"value": 1.0, "chance": 120.0},
+        {"value": 1.0, "n": 0},
+        {"value": 1.5, "unit": "cosine"},
+        {"value": 0.5, "unit": "points"},
+        {"value": -0.1, "unit": "ratio"},
+        {"value": 1e13, "unit": "distance"},
+        {"value": -1e300, "unit": "z"},
+        {"value": 1.0, "unit": "percent"},
+        {"value": 1.0, "unit": ""},
     ],
 )
 def test_a_metric_is_a_number_or_a_reason(changes):
@@ -271,3 +299,167 @@ def test_scores_are_checked(tmp_path):
     pandas.DataFrame({"x": [1]}).to_parquet(path)
     with pytest.raises(UserError, match="lacks the column 'clip'"):
         read_scores(path)
+
+
+# ------------------------------------------------------------------------------------------------------ impossible ones
+
+
+def changed(place: str, value: Any) -> dict[str, Any]:
+    """A record with another value at a place such as "metrics/ais/value"; its identity is that of its contents."""
+    data = json.loads(json.dumps(synthetic()))
+    *parents, last = place.split("/")
+    inner = data
+    for key in parents:
+        inner = inner[int(key) if isinstance(inner, list) else key]
+    inner[last] = value
+    return {**data, "identity": identity_of(data)} if place != "identity" else data
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("metrics/ais/value", 1e20, "metrics.ais: value 1e+20 is impossible: '%' lies between 0 and 100"),
+        ("metrics/ais/value", True, "metrics.ais.value: Input should be a valid number, not True"),
+        ("metrics/ais/value", "61.5", "metrics.ais.value: Input should be a valid number, not '61.5'"),
+        ("metrics/ais/value", 10**400, "metrics.ais.value: Input should be a"),
+        ("metrics/ais/low", False, "metrics.ais.low: Input should be a valid number, not False"),
+        ("metrics/ais/n", True, "metrics.ais.n: Input should be a valid integer, not True"),
+        ("metrics/ais/n", 10.0, "metrics.ais.n: Input should be a valid integer, not 10.0"),
+        ("metrics/ais/n", 0, "metrics.ais: value 61.5 of no image (n is 0)"),
+        ("metrics/ais/high", 164.0, "metrics.ais: high 164 is impossible"),
+        ("metrics/ais/unit", "percents", "metrics.ais: unit 'percents' is unknown"),
+        ("metrics/ais/unit", "cosine", "metrics.ais: value 61.5 is impossible: 'cosine' lies between -1 and 1"),
+        ("per_class/ais/bell", -3, "ais of class 'bell' is -3, impossible in '%'"),
+        ("per_class/ais/bell", True, "per_class.ais.bell: Input should be a valid number, not True"),
+        ("per_class/other", {"bell": 1.0}, "per_class has 'other', which is not among the metrics"),
+        ("clips/total", -1, "clips.total: Input should be greater than or equal to 0, not -1"),
+        ("clips/failed", 101, "clips: failed (101) is more than all clips (100)"),
+        ("seed", True, "seed: Input should be a valid integer, not True"),
+        ("seed", 2**32, "seed: Input should be less than 4294967296, not 4294967296"),
+        ("seed", 10**4000, "seed: Input should be less than"),
+        ("limit", 0, "limit: Input should be greater than or equal to 1, not 0"),
+        ("cost", {"fit_steps": -5}, "cost.fit_steps: Input should be greater than or equal to 0, not -5"),
+        (
+            "cost",
+            {"fit_seconds": 1e308},
+            "cost.fit_seconds: Input should be less than or equal to 1000000000000, not 1e",
+        ),
+        ("cost", {"trainable_parameters": 10**400}, "cost.trainable_parameters: Input should be less than"),
+        ("provenance/score/0/dirty", "false", "provenance.score.0.dirty: Input should be a valid boolean, not 'false'"),
+        ("identity", "0" * 64, "identity '00000000' is not that of its contents"),
+    ],
+)
+def test_what_no_run_can_give_is_refused_by_name_and_value(place, value, words):
+    with pytest.raises(UserError) as caught:
+        RunRecord.from_json(json.dumps(changed(place, value)), "results/mini/x.json")
+    (line,) = caught.value.problems
+    assert line.startswith("results/mini/x.json: ") and words in line and len(line) < 300
+
+
+def test_rounding_is_not_taken_for_a_fault():
+    for value in (100.00000000000001, -1e-14):
+        assert RunRecord.from_json(json.dumps(changed("metrics/ais", {**AIS, "value": value})))
+
+
+AIS = {"value": 0.0, "n": 1, "unit": "%", "direction": "up", "version": 1}
+
+
+@pytest.mark.parametrize("place", ["method/name", "method/settings", "suite/fingerprint", "seed", "limit"])
+def test_an_edit_of_what_was_asked_shows_in_the_identity(place):
+    data = json.loads(json.dumps(synthetic()))
+    other = {"method/name": "b", "method/settings": {}, "suite/fingerprint": "e" * 64, "seed": 5, "limit": 5}[place]
+    *parents, last = place.split("/")
+    (data[parents[0]] if parents else data)[last] = other
+    with pytest.raises(UserError, match="is not that of its contents"):
+        RunRecord.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"metrics": ' + "[" * 50_000 + "]" * 50_000 + "}",
+        "[" * 1000,
+        '{"schema_version": 1, "warnings": ["\\ud800"]}',
+        '{"a": "\ud800"}',
+        "1" * 5000,
+        '{"schema_version": ' + "9" * 4000 + "}",
+        json.dumps(synthetic()).encode("utf-16"),
+        b"\xef\xbb\xbf" + json.dumps(synthetic()).encode(),
+        b'{"schema_version": 1, "a": 1e999}',
+        b"",
+        b"\x00" * 1000,
+    ],
+    ids=[
+        "deep",
+        "open",
+        "escaped surrogate",
+        "surrogate",
+        "digits",
+        "version",
+        "utf-16",
+        "mark",
+        "1e999",
+        "empty",
+        "0",
+    ],
+)
+def test_what_is_no_json_of_ours_is_one_line(text):
+    with pytest.raises(UserError) as caught:
+        RunRecord.from_json(text, "x.json")
+    assert all(line.startswith("x.json: ") and len(line) < 300 and line.isprintable() for line in caught.value.problems)
+
+
+PARTS = some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=8)
+VALUES = some.recursive(
+    PARTS, lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner, max_size=3)
+)
+PLACES = [
+    *("schema_version", "status", "suite", "method", "seed", "limit", "metrics", "per_class", "clips", "cost"),
+    *("provenance", "weights", "identity", "warnings", "method/card", "method/settings", "suite/version"),
+    *(f"metrics/ais/{name}" for name in MetricValue.model_fields),
+    *("per_class/ais/bell", "clips/total", "clips/failures", "provenance/packages", "provenance/date", "new"),
+]
+
+
+def parsed(text: str | bytes) -> None:
+    """Read a record: it is one, which survives a round trip, or a UserError of plain lines."""
+    problems: list[str] = []
+    try:
+        record = RunRecord.from_json(text, "x.json")
+    except UserError as error:
+        problems = error.problems
+    if not problems:
+        assert RunRecord.from_json(record.to_json()) == record
+    assert all(line.startswith("x.json: ") and "\n" not in line for line in problems)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(some.sampled_from(PLACES), VALUES, some.booleans())
+def test_no_value_anywhere_raises_anything_but_a_users_mistake(place, value, honest):
+    data = json.loads(json.dumps(synthetic()))
+    *parents, last = place.split("/")
+    inner = data
+    for key in parents:
+        inner = inner[int(key) if isinstance(inner, list) else key]
+    inner[last] = value
+    try:
+        text = json.dumps({**data, "identity": identity_of(data)} if honest else data)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        text = json.dumps(data)
+    parsed(text)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(some.binary(max_size=200) | some.text(max_size=200))
+def test_no_bytes_raise_anything_but_a_users_mistake(text):
+    parsed(text)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(some.data())
+def test_no_damage_to_a_record_raises_anything_but_a_users_mistake(data):
+    whole = RunRecord.model_validate(synthetic()).to_json().encode()
+    at = data.draw(some.integers(0, len(whole)))
+    parsed(
+        whole[:at] + data.draw(some.binary(max_size=4)) + whole[data.draw(some.integers(at, min(at + 8, len(whole)))) :]
+    )

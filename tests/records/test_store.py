@@ -353,6 +353,94 @@ def test_a_damaged_record_is_named_and_shown_on_no_board(tmp_path):
         publish(RunFolder(runs[1].path), tmp_path / "results")
 
 
+@pytest.mark.parametrize(
+    ("name", "seed", "words"),
+    [
+        (
+            "mini/audiotoken-seed1.json",
+            0,
+            "holds a run of method 'audiotoken', seed 0: rename it to audiotoken-seed0.json",
+        ),
+        (
+            "mini/sd-text-seed0.json",
+            0,
+            "holds a run of method 'audiotoken', seed 0: rename it to audiotoken-seed0.json",
+        ),
+        ("mini/audiotoken-seed0.json", None, "method 'audiotoken', no seed: rename it to audiotoken-seedless.json"),
+        ("mini/audiotoken-seed0-0123456.json", 0, "rename it to audiotoken-seed0.json"),
+        ("other/audiotoken-seed0.json", 0, "holds a record of suite 'mini': move it to mini/"),
+    ],
+)
+def test_a_renamed_record_is_refused_and_the_others_stand(tmp_path, monkeypatch, name, seed, words):
+    monkeypatch.setattr(module, "packaged_results", lambda: tmp_path)
+    path, suite = tmp_path / name, name.partition("/")[0]
+    synthetic(seed=seed).save(path)
+    synthetic(suite, seed=7).save(path.with_name("audiotoken-seed7.json"))
+    synthetic(suite, seed=8).save(path.with_name("audiotoken-seed8-0123abcd.json"))
+    found = packaged_records(suite)
+    assert [one.record.seed for one in found.records] == [7, 8]
+    (problem,) = found.problems
+    assert problem.startswith(f"{path}: ") and words in problem
+
+
+def deep(path: Path) -> None:
+    path.write_text('{"metrics": ' + "[" * 50_000 + "]" * 50_000 + "}")
+
+
+def edited(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(synthetic().to_json()), **changes}))
+
+
+DAMAGE = {
+    "deep": (deep, "not strict JSON"),
+    "a surrogate": (lambda path: edited(path, warnings=["\ud800"]), "not strict JSON"),
+    "a pipe": (os.mkfifo, "cannot be read: not a regular file"),
+    "endless": (lambda path: path.symlink_to("/dev/zero"), "cannot be read: not a regular file"),
+    "a folder": (Path.mkdir, "cannot be read: Is a directory"),
+    "huge": (
+        lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 10**13),
+        "cannot be read: larger than 64 MB",
+    ),
+    "empty": (Path.touch, "not strict JSON"),
+    "newer": (lambda path: edited(path, schema_version=99), "schema_version 99 is newer than this program's"),
+    "edited": (lambda path: edited(path, seed=5), "is not that of its contents"),
+    "a list": (lambda path: path.write_text("[]"), "a record is a JSON object"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_one_bad_record_costs_one_line_and_the_others_stand(tmp_path, kind):
+    store = Store(tmp_path)
+    synthetic().save(store.run("mini", "audiotoken", 0).record_path)
+    bad = store.run("mini", "bad", 0).record_path
+    bad.parent.mkdir(parents=True)
+    damage, words = DAMAGE[kind]
+    damage(bad)
+    found = store.records("mini")
+    assert [one.record.seed for one in found.records] == [0]
+    (problem,) = found.problems
+    assert problem.startswith(f"{bad}: ") and words in problem and len(problem) < 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"state": "done", "identity": "one", "payload": []}',
+        '{"state": "done", "identity": "one", "outputs": 5}',
+        '{"state": "done", "identity": "one", "outputs": [5]}',
+    ],
+)
+def test_a_marker_of_another_shape_vouches_for_nothing(tmp_path, text):
+    folder = Folder(tmp_path)
+    folder.mark_done("fit", "one")
+    (tmp_path / "steps" / "fit.json").write_text(text)
+    assert not folder.step_done("fit", "one") and folder.payload("fit") == {} and folder.state("fit") == "not begun"
+    (tmp_path / "steps" / "fit.json").unlink()
+    os.mkfifo(tmp_path / "steps" / "fit.json")
+    assert not folder.step_done("fit", "one")
+
+
 def make_run(folder: RunFolder, record: RunRecord) -> RunFolder:
     record.save(folder.record_path)
     folder.scores_path.write_bytes(b"scores")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ import torch
 import worlds
 from PIL import Image
 
+from benchmark.cli import app
 from benchmark.utils import distributed
+from benchmark.utils.errors import UserError
 
 ASKED = ("--method", "audiotoken-cl", "--set", "steps=3", "--set", "batch_size=6", "--set", "micro_batch=2")
 
@@ -48,6 +51,29 @@ def test_one_process_shares_with_nobody(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert list(distributed.mine("abcde")) == ["b", "d"] and not distributed.is_first()
     assert distributed.own_device("cuda") == "cuda:1" and distributed.own_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE='x' is no whole number from 1"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE='0' is no whole number from 1"),
+        ({"WORLD_SIZE": "²"}, "WORLD_SIZE='²' is no whole number from 1"),
+        ({"WORLD_SIZE": "9" * 5000}, "is no whole number from 1"),
+        ({"WORLD_SIZE": "2", "RANK": "-1"}, "RANK='-1' is no whole number from 0"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK=2 is no process of 2"),
+    ],
+)
+def test_numbers_of_processes_that_are_none_are_refused_by_name(monkeypatch, capsys, variables, words):
+    for name in ("WORLD_SIZE", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=re.escape(words)):
+        distributed.rank()
+    assert app.main(["list", "suites"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and words in err and err.count("\n") == 1 and err.startswith("bench: ")
 
 
 def test_two_processes_do_what_one_does(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,0 +1,64 @@
+"""Whether a record can be true: what it says of each metric against that metric's definition."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from benchmark.records.record import RunRecord
+from benchmark.records.store import Found, StoredRecord
+from benchmark.utils.errors import UserError
+from metrics import definitions
+
+ROUNDING = 1e-9
+
+
+def only_possible(found: Found) -> Found:
+    """Return the records that can be true, and a line for each of the others beside those that could not be read."""
+    faults = {one.path: fault for one in found.records if (fault := contradiction(one.record))}
+    kept = [one for one in found.records if one.path not in faults]
+    return Found(kept, [*found.problems, *(f"{path}: {fault}" for path, fault in faults.items())])
+
+
+def check(stored: StoredRecord) -> None:
+    """Raise UserError, naming the file, where a record cannot be true."""
+    if fault := contradiction(stored.record):
+        raise UserError(f"{stored.path}: {fault}")
+
+
+def contradiction(record: RunRecord) -> str | None:
+    """Return what cannot be true of a record, with the metric and its value; None if everything may be.
+
+    A metric that this program does not know, or knows in a newer version, is no contradiction.
+    """
+    sees = record.method.card.get("sees", [])
+    if not isinstance(sees, list) or not all(isinstance(one, str) for one in sees):
+        return f"method.card.sees: {sees!r} is no list of names"
+    for name, value in record.metrics.items():
+        known = definition(name)
+        if known is None or value.version < known.version:
+            continue
+        if value.version > known.version:
+            return (
+                f"metrics.{name}: version {value.version} of the metric is newer than this program's {known.version}: "
+                "update audio2image-bench to read it"
+            )
+        if value.unit != known.unit:
+            return f"metrics.{name}: unit {value.unit!r} is not the metric's, {known.unit!r}"
+        if value.direction != known.direction:
+            return f"metrics.{name}: direction {value.direction!r} is not the metric's, {known.direction!r}"
+        low, high = known.bounds
+        for number in (value.value, value.low, value.high):
+            if number is not None and (
+                (low is not None and number < low - ROUNDING) or (high is not None and number > high + ROUNDING)
+            ):
+                return f"metrics.{name}: {number:g} is impossible: the metric lies between {low} and {high}"
+    return None
+
+
+@lru_cache(maxsize=1024)
+def definition(metric: str) -> definitions.MetricDefinition | None:
+    """Return the definition of a metric id; None if this program does not know it."""
+    try:
+        return definitions.get(metric)
+    except ValueError:
+        return None
