@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_two_manifests_of_one_name_have_boards_and_folders_of_their_own(base: Pa
     method = method_file(tmp_path, NOISE)
     records = [bench("run", "--method", method, "--data", path, "--json", runs=runs).json for path in paths]
     assert records[0]["suite"]["name"] == records[1]["suite"]["name"] == "mini+manifest"
-    stored = sorted(runs.glob("*/plain/seed0-*/record.json"))
+    stored = sorted(runs.glob("*/plain/seed0*/record.json"))
     assert len(stored) == 2 and {json.loads(path.read_text())["identity"] for path in stored} == {
         one["identity"] for one in records
     }
@@ -189,7 +190,7 @@ def test_two_manifests_of_one_name_have_boards_and_folders_of_their_own(base: Pa
     newest: Any = bench("run", "--method", method, "--data", paths[0], "--json", runs=runs).json
     (row,) = bench("table", "--suite", "mini+manifest", "--json", runs=runs).json
     assert row["fingerprint"] == newest["suite"]["fingerprint"] and row["clips"] == 2
-    assert len(list(runs.glob("*/plain/seed0-*/record.json"))) == 3
+    assert len(list(runs.glob("*/plain/seed0*/record.json"))) == 3
 
 
 def test_an_empty_board_advises_commands_that_work(tmp_path: Path) -> None:
@@ -215,5 +216,5 @@ def test_an_unfinished_run_is_shown_with_how_far_it_is(base: Path, tmp_path: Pat
     shown = bench("show", place, "--json")
     assert shown.code == 0 and shown.json["images"] == "1 of 2" and shown.json["state"] == "not finished"
     board = bench("table", "--data", data, runs=tmp_path / "runs")
-    assert "Not finished: plain seed0-limit2-" in " ".join(board.out.split()) and ", 1 of 2 images" in board.out
+    assert re.search("Not finished: plain seed0-limit2-[0-9a-f]{8}, 1 of 2 images", " ".join(board.out.split()))
     assert bench("show", tmp_path / "runs" / "nothing").code == 2
