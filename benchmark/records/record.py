@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from benchmark.records.provenance import Provenance
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import canonical_json, digest, save_atomic, write_atomic
+from benchmark.utils.files import canonical_json, digest, read_ordinary, save_atomic, write_atomic
 from benchmark.utils.models import FrozenModel
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ def read_scores(path: Path) -> DataFrame:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_ordinary(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import write_atomic
+from benchmark.utils.files import read_ordinary, write_atomic
 
 if TYPE_CHECKING:
     from benchmark.method import Method
 
 FILE = "plan.json"
+_KINDS = {"suite": str, "method": str, "seed": int, "limit": int | None, "settings": dict, "skip_bad": bool}
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,19 @@ class RunRequest:
             UserError: The folder is not that of a run.
         """
         try:
-            facts = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
+            facts = json.loads(read_ordinary(Path(folder) / FILE))
             asked = {name: facts[name] for name in ("suite", "method", "seed", "limit", "settings", "skip_bad")}
+            if wrong := [name for name, kinds in _KINDS.items() if not isinstance(asked[name], kinds)]:
+                raise ValueError(f"{wrong[0]} is {asked[wrong[0]]!r}")
             data = None if facts["data"] is None else Path(facts["data"])
             clips = facts.get("clips")
             used = UsedClips(None if clips is None else tuple(clips), facts.get("fitted_on"))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            runs = Path(folder).resolve().parents[2]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{folder} is not a run: it has no readable {FILE}; name a folder of `bench run`, or one of pictures"
             ) from error
-        request = cls(**asked, data=data, device=device, runs=Path(folder).resolve().parents[2], used=used)
+        request = cls(**asked, data=data, device=device, runs=runs, used=used)
         return request, facts
 
 

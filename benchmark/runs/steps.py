@@ -18,7 +18,7 @@ from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
 from benchmark.runs.to_record import to_record
 from benchmark.utils import distributed
-from benchmark.utils.device import peak_memory
+from benchmark.utils.device import peak_memory, single_precision
 from benchmark.utils.errors import BenchError, RunError, UserError
 from benchmark.utils.files import digest
 from benchmark.utils.progress import UI
@@ -39,6 +39,7 @@ def run(job: Run) -> RunRecord:
     return score(job)
 
 
+@single_precision()
 def fit(job: Run) -> Path | None:
     """Fit the method on the training split, unless that is done; return the fit's folder (None: nothing to fit)."""
     plan = job.plan
@@ -49,6 +50,8 @@ def fit(job: Run) -> Path | None:
         if distributed.agree(folder.step_done("fit", identity)):
             return folder.path
         preflight.check(job, ("fit",))
+        for line in job.remarks:
+            job.ui.warn(line)
         if distributed.is_first():
             for aside in folder.begin("fit", identity):
                 job.ui.warn(f"an older fit was kept as {aside.name}")
@@ -87,6 +90,7 @@ def _held(folder: Folder, ui: UI) -> Iterator[None]:
         yield
 
 
+@single_precision()
 def generate(job: Run) -> Path:
     """Make the images of every test clip (and fit first, if need be); return their folder.
 
@@ -109,6 +113,8 @@ def generate(job: Run) -> Path:
                     job.ui.warn(f"older images were kept as {aside.name}")
             plan.save()
         distributed.wait()
+        for line in job.remarks:
+            job.ui.warn(line)
         test = job.test
         method = job.make(test)
         if method.fits:
@@ -131,7 +137,8 @@ def generate(job: Run) -> Path:
                 "peak_memory_bytes": max(one[2] for one in effort),
                 "encoders": encoders,
             }
-            folder.mark_done("generate", identity, {**facts, **({"failures": failures} if failures else {})})
+            more = {"failures": failures, "remarks": job.remarks}
+            folder.mark_done("generate", identity, facts | {key: value for key, value in more.items() if value})
         distributed.wait()
     return folder.images
 
@@ -218,6 +225,7 @@ def make_images(method: Method, clips: Sequence[Clip], seeds: Sequence[int]) -> 
     return made
 
 
+@single_precision()
 def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Image | np.ndarray]], out: Path) -> None:
     """Write `out/<clip id>.png` of the test clips with `images(clips, seeds)`, in the run's batches and seeds.
 
@@ -233,6 +241,7 @@ def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Im
             advance(len(clips))
 
 
+@single_precision()
 def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
     """Score the run's images and write its record; `metrics` are added to the suite's, and stay in the record.
 

@@ -32,6 +32,8 @@ def to_record(job: Run, scores: Scores) -> RunRecord:
         warnings.append(f"rows of the manifest that were left out (--skip-bad): {len(skipped)}")
     if plan.method.fits and plan.fit_suite.data.train_clips is not None:
         warnings.append(f"fitted on the {plan.fit_suite.data.train} training clips that were there, not on all of them")
+    warnings += plan.manifest.remarks if plan.manifest else ()
+    warnings += generated.get("remarks", [])
     warnings += fitted.get("remarks", [])
     for line in warnings:
         job.ui.warn(line)

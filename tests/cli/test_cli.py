@@ -102,7 +102,7 @@ class FakePlan:
         return cls(request, request.method)
 
     @classmethod
-    def from_folder(cls, path: Path, ui: Any, device: str) -> FakePlan:
+    def from_folder(cls, path: Path, ui: Any, device: str, *, trust_method: bool) -> FakePlan:
         return cls(RunRequest(method=path.parent.name, runs=path.parents[2], device=device), path.parent.name)
 
 

@@ -37,7 +37,7 @@ class World:
             path = self.folder / "videos" / f"{identity}_{start:06d}.mp4"
             if not path.exists():
                 video(path, 0.5, tone(300 + 50 * start, 0.5))
-        prepare(self.folder / "videos", self.folder / "vggsound", self.list, workers=1, ui=Silent())
+        prepare(self.folder / "videos", self.folder / "vggsound", self.list, workers=0, ui=Silent())
         return self
 
     def plan(self, ui: Silent | None = None, method: str = "audiotoken", limit: int | None = None) -> Run:
