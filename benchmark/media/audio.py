@@ -5,15 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import mmap
+import re
 import wave
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from benchmark.utils.errors import UserError, unknown
 from benchmark.utils.files import special_file, write_atomic
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 RATE = 16_000
 MIN_RATE = 1_000
@@ -39,8 +45,8 @@ CONTAINERS = "mov,matroska,avi,flv,mpeg,mpegts,asf,ogg,wav,w64,mp3,flac,aac,ac3,
 # Options with which FFmpeg opens a file. A frame of more pixels is a bomb, as an image of that size is.
 FFMPEG = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file", "max_pixels": "89478485"}
 
-# Files of these formats can be joined end to end. libsndfile stops where the first one ends, FFmpeg goes on.
-JOINABLE = ("MP3", "OGG", "FLAC")
+# How a sound of a format begins. Of files that were joined end to end, libsndfile reads the first sound alone.
+STARTS = {"FLAC": rb"fLaC[\x00\x80]\x00\x00\x22", "OGG": rb"OggS\x00\x02\x00{8}"}
 # What encoders add to a sound and decoders take away again, in samples: the delay and the padding of MP3.
 ENCODER_SAMPLES = 4 * 1152
 
@@ -278,7 +284,9 @@ def _mix_of_file(path: Path, limit: Callable[[int], float]) -> _Mix:
         # A program that writes to a pipe leaves 0 as the length in the header: FFmpeg reads to the end all the same.
         with contextlib.suppress(AudioError):
             return _read_ffmpeg(path, limit)
-    elif kind in JOINABLE and not mix.full and _goes_on(path, mix):
+    elif kind in STARTS:
+        _read_joined(path, STARTS[kind], mix)
+    elif kind == "MP3" and not mix.full and _goes_on(path, mix):
         return _read_ffmpeg(path, limit)
     return mix
 
@@ -297,10 +305,14 @@ def _read_sndfile(path: Path, limit: Callable[[int], float]) -> tuple[_Mix, str]
     with soundfile.SoundFile(path) as file:
         _check_form(path, file.channels, file.samplerate)
         mix = _Mix(path, file.samplerate, limit(file.samplerate))
-        # Read until a block is empty: the length in a damaged header can be anything.
-        while not mix.full and len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-            mix.add(block)
+        _read_blocks(file, mix)
         return mix, file.format
+
+
+def _read_blocks(file: SoundFile, mix: _Mix) -> None:
+    # Read until a block is empty: the length in a damaged header can be anything.
+    while not mix.full and len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+        mix.add(block)
 
 
 def _read_ffmpeg(path: Path, limit: Callable[[int], float]) -> _Mix:
@@ -324,8 +336,42 @@ def _read_ffmpeg(path: Path, limit: Callable[[int], float]) -> _Mix:
     return mix
 
 
+def _read_joined(path: Path, start: bytes, mix: _Mix) -> None:
+    """Append the sounds that follow the first one in a file, as each is decoded alone.
+
+    Raises:
+        AudioError: One of them cannot be decoded, or has another sample rate.
+    """
+    if mix.full:
+        return
+    import soundfile
+
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        starts = [found.start() for found in re.finditer(start, data)]
+        # The streams of one Ogg file (pictures and sound) begin together, page after page.
+        starts = [at for at in starts[1:] if not _begins_a_stream(data, data.rfind(b"OggS\0", 0, at))]
+        for at, end in pairwise([*starts, len(data)]):
+            try:
+                with soundfile.SoundFile(io.BytesIO(data[at:end])) as sound:
+                    _check_form(path, sound.channels, sound.samplerate)
+                    if sound.samplerate != mix.rate:
+                        why = f"joins sounds of {mix.rate} and {sound.samplerate} samples per second"
+                        raise AudioError(path, why, "separate them")
+                    _read_blocks(sound, mix)
+            except soundfile.SoundFileError as error:
+                why = f"joins several sounds, of which one cannot be decoded ({_line(error)})"
+                raise AudioError(path, why, "separate them") from None
+
+
+def _begins_a_stream(data: mmap.mmap, page: int) -> bool:
+    return page >= 0 and bool(data[page + 5] & 2)
+
+
 def _goes_on(path: Path, mix: _Mix) -> bool:
-    """Return whether the file holds clearly more sound than was decoded. Nothing is decoded for that."""
+    """Return whether an MP3 clearly holds more than was decoded. Nothing is decoded for that.
+
+    A header states the length of the first sound of several, and libsndfile believes it.
+    """
     import av
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +112,11 @@ def save_png(path: Path, image: Image.Image | np.ndarray) -> None:
 
 def pixel_digest(image: Image.Image | np.ndarray) -> str:
     """Return the sha256 (hex) of the size and the RGB pixels, which is the same for an image and for its saved file."""
-    pixels = to_uint8(image)
-    found = hashlib.sha256(f"{pixels.shape}".encode())
-    found.update(pixels.ravel())
+    if isinstance(image, np.ndarray):
+        image = _from_array(image)
+    found = hashlib.sha256(f"({image.height}, {image.width}, 3)".encode())
+    for _, strip in _strips(image):
+        found.update(to_uint8(strip).ravel())
     return found.hexdigest()
 
 
@@ -230,11 +232,16 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Return the RGB image of `convert`, which treats every pixel alone: the largest images fill no memory twice."""
-    rows = max(1, STRIP_PIXELS // image.width)
-    if rows >= image.height:
+    if image.width * image.height <= STRIP_PIXELS:
         return convert(image)
     result = Image.new("RGB", image.size)
-    for top in range(0, image.height, rows):
-        box = (0, top, image.width, min(top + rows, image.height))
-        result.paste(convert(image.crop(box)), box)
+    for top, strip in _strips(image):
+        result.paste(convert(strip), (0, top))
     return result
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the image from the top down in strips, each with the number of its first row."""
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))

@@ -361,7 +361,7 @@ def test_a_lora_by_name(fit: Path, unet: Any, tmp_path: Path, capsys: pytest.Cap
     assert sorted(float(value.sum()) for value in stored.values()) == sorted(float(v.sum()) for v in state.values())
 
 
-# ------------------------------------------------------------------------------------------------------ alpha in the header
+# ------------------------------------------------------------------------------------------------ alpha in the header
 
 
 def with_header(source: Path, target: Path, **stated: Any) -> Path:

@@ -98,7 +98,7 @@ def test_pipes_and_devices_are_problems_of_their_rows(folder: Path) -> None:
 CELLS = st.sampled_from(["a", "a.wav", "a.png", "b.wav", "dog", "test", "train", "", '"', ",", "/dev/zero", "..", "\0"])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.lists(st.one_of(CELLS, st.text(max_size=8)), max_size=6), max_size=5),
     raw=st.one_of(st.none(), st.binary(max_size=40)),
@@ -107,9 +107,9 @@ CELLS = st.sampled_from(["a", "a.wav", "a.png", "b.wav", "dog", "test", "train",
 def test_any_bytes_give_a_manifest_or_lines(folder: Path, rows: list[list[str]], raw: bytes | None, end: str) -> None:
     text = end.join(["id,audio,image,label,split", *map(",".join, rows)])
     (folder / "m.csv").write_bytes(text.encode("utf-8", "surrogatepass") + (raw or b""))
+    problems = ["none"]
     try:
-        made = load_manifest(folder / "m.csv", skip_bad=True)
+        assert len(load_manifest(folder / "m.csv", skip_bad=True).test) >= 1
     except UserError as error:
-        assert error.problems and all(len(line.splitlines()) == 1 for line in error.problems), error.problems
-    else:
-        assert len(made.test) >= 1
+        problems = error.problems
+    assert problems and all(len(line.splitlines()) == 1 for line in problems), problems

@@ -1,4 +1,4 @@
-"""What comes from others (a run's folder, a manifest, a notebook's state) changes nothing in silence, and runs no code."""
+"""What comes from others (a run's folder, a manifest, a notebook) runs no code, and changes nothing in silence."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_labels_that_are_equal_after_truncation_are_named_before_fitting(folder:
     ]
 
 
-# ----------------------------------------------------------------------------------------------------- a notebook's torch
+# ------------------------------------------------------------------------------------------------- a notebook's torch
 
 
 @pytest.fixture
