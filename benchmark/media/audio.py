@@ -193,7 +193,7 @@ def audio_digest(waveform: np.ndarray) -> str:
     """Return the sha256 (hex) of the shape and the float32 samples."""
     samples = np.ascontiguousarray(waveform, dtype="<f4")
     found = hashlib.sha256(f"{samples.shape}".encode())
-    found.update(samples.ravel())
+    found.update(samples.ravel().data)
     return found.hexdigest()
 
 

@@ -116,7 +116,7 @@ def pixel_digest(image: Image.Image | np.ndarray) -> str:
         image = _from_array(image)
     found = hashlib.sha256(f"({image.height}, {image.width}, 3)".encode())
     for _, strip in _strips(image):
-        found.update(to_uint8(strip).ravel())
+        found.update(to_uint8(strip).ravel().data)
     return found.hexdigest()
 
 

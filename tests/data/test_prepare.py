@@ -24,7 +24,7 @@ from worlds import bench
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.data.prepare import pipeline as module
-from benchmark.data.prepare.extract import Job, extract_clip
+from benchmark.data.prepare.extract import Job, ended, extract_clip
 from benchmark.data.prepare.frames import ClipBest
 from benchmark.data.prepare.pipeline import Layout, prepare
 from benchmark.data.prepare.tar_writer import ShardWriter
@@ -613,3 +613,13 @@ def test_what_cannot_stream(stream: Any) -> None:
     loose = ClipSet("loose", (Clip("a", tone(400), None, (DOG,), "train"),), (DOG,))
     with pytest.raises(ValueError, match="only prepared data can be streamed"):
         Stream(loose, suite(), StreamPlace(0))
+
+
+def test_a_pipe_is_a_bad_file_and_a_hang_is_reported_by_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "v.mp4")
+    job = Job("k", tmp_path / "v.mp4", None, 1)
+    assert extract_clip(job).reasons == (
+        "video 'v.mp4' is a pipe, not a file: remove it",
+        "audio 'v.mp4' is a pipe, not a file: correct the path",
+    )
+    assert ended(job, "hang").reasons == ("video 'v.mp4' makes the decoder hang: replace it",)
