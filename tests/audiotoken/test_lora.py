@@ -394,10 +394,8 @@ def test_alpha_in_the_header_counts_as_in_diffusers(
     before, expected, found = predicted(backbone.unet), predicted(theirs.unet), predicted(unet)
     assert (expected - before).abs().max() > 0.1
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    for down, up in load_lora(path, unet).values():
-        assert down.isfinite().all() and up.isfinite().all()
-    plain = load_lora(tmp_path / "plain.safetensors", unet)
-    for name, (_, up) in load_lora(path, unet).items():
+    plain = load_lora(tmp_path / "plain.safetensors", backbone.unet)
+    for name, (_, up) in load_lora(path, backbone.unet).items():
         torch.testing.assert_close(up, scale * plain[name][1])
     save_lora(tmp_path / "again.safetensors", unet)
     again = with_own_unet(backbone).unet

@@ -409,9 +409,9 @@ def test_score_takes_a_folder_or_what_names_one(bench, runner):
 def test_imagine_prints_the_files(bench, monkeypatch):
     asked: dict[str, Any] = {}
 
-    def imagine(files: Any, output: Path, request: RunRequest, ui: Any, images: int) -> list[Path]:
+    def imagine(files: Any, output: Path, request: RunRequest, ui: Any, images: int) -> tuple[list[Path], list[str]]:
         asked.update(vars(request), images=images, files=files)
-        return [output / f"{file.stem}.png" for file in files]
+        return [output / f"{file.stem}.png" for file in files], []
 
     module = types.ModuleType("benchmark.runs.imagine")
     module.__dict__["imagine"] = imagine
