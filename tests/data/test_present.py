@@ -169,7 +169,7 @@ def scored(folder: Path, lost: bool = True) -> worlds.Result:
     """The run in `folder`, scored again after its record was lost."""
     if lost:
         (folder / "record.json").unlink()
-    return worlds.bench("score", folder, "--json")
+    return worlds.bench("score", folder, "--trust-method", "--json")
 
 
 def test_a_run_keeps_its_clips_when_more_arrive(world: World, tmp_path: Path) -> None:
