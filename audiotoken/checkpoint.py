@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,10 +21,13 @@ from torch import Tensor, nn
 from audiotoken.embedder import Embedder
 from benchmark.utils import sealed
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import canonical_json, save_atomic
+from benchmark.utils.files import canonical_json, refuse_special, save_atomic
 
 # One key for all metadata: safetensors writes several in random order, but equal embedders must be equal files.
 _METADATA = "audiotoken"
+# Where diffusers' `save_lora_adapter` and `load_lora_weights` keep the configuration.
+_LORA_METADATA = "lora_adapter_metadata"
+_UNSUPPORTED = ("alpha_pattern", "rank_pattern", "use_dora", "lora_bias")
 _UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, SafetensorError)
 
 
@@ -85,7 +89,8 @@ def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
 
     Returns:
         Matrices down (rank, inputs) and up (outputs, rank) by the name of a module of `unet`
-        ("down_blocks.0....attn1.to_q", "....to_out.0"). The LoRA adds `up @ down` to the module's weight.
+        ("down_blocks.0....attn1.to_q", "....to_out.0"). The LoRA adds `up @ down` to the module's weight: where the
+        file's header states an alpha, `up` is multiplied by alpha / rank, as in diffusers.
 
     Raises:
         UserError: The file cannot be read, or parameters are missing, unexpected, wrongly shaped or not finite; the
@@ -118,9 +123,36 @@ def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
             else:
                 layers[f"{name}.{linear}"] = down.float(), up.float()
     problems += [f"{key} is unexpected" for key in state]
+    stated = _stated_config(path)
+    problems += [f"its header sets {key}, which is not supported" for key in _UNSUPPORTED if stated.get(key)]
+    alpha = stated.get("lora_alpha", 1)
+    if not isinstance(alpha, int | float) or not math.isfinite(alpha):
+        problems.append(f"its header states lora_alpha {alpha!r}, which is no number")
+    ranks = {len(down) for down, _ in layers.values()}
+    if stated and ranks != {stated.get("r")}:
+        problems.append(f"its header states rank {stated.get('r')}, and its layers have {sorted(ranks)}")
     if problems:
         raise UserError([f"{path} is not a LoRA of this U-Net: {problem}" for problem in problems])
-    return layers
+    return {name: (down, up * _scale(stated, len(down))) for name, (down, up) in layers.items()}
+
+
+def _stated_config(path: Path) -> dict[str, Any]:
+    """Return what a header says of the U-Net's LoRA, in the fields of PEFT's LoraConfig; empty if it says nothing."""
+    if not _is_safetensors(path):
+        return {}
+    with _reading(path), safe_open(path, framework="pt") as file:
+        stated = json.loads((file.metadata() or {}).get(_LORA_METADATA, "{}"))
+        return {key.removeprefix("unet."): value for key, value in stated.items() if key.startswith("unet.")}
+
+
+def _scale(stated: Mapping[str, Any], rank: int) -> float:
+    """Return the factor of `up @ down` that PEFT takes for this configuration; 1 for none."""
+    if not stated:
+        return 1.0
+    from peft import LoraConfig
+
+    alpha = stated.get("lora_alpha", LoraConfig().lora_alpha)
+    return float(alpha) / (rank**0.5 if stated.get("use_rslora") else rank)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -229,6 +261,7 @@ def _is_safetensors(path: Path) -> bool:
 def _reading(path: Path) -> Iterator[None]:
     """Turn errors of reading a file into a `UserError` of one line."""
     try:
+        refuse_special(path)
         yield
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error

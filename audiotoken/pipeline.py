@@ -43,8 +43,9 @@ from audiotoken.lora import FILE as LORA
 from audiotoken.lora import load_lora_into, lora_layers, remove_lora, save_lora, sharing_copy
 from benchmark import text_encoder as text
 from benchmark.media.audio import MAX_CHANNELS, AudioError, fit_length, is_silent, load_audio
+from benchmark.utils.device import single_precision
 from benchmark.utils.errors import RunError, UserError, unknown
-from benchmark.utils.files import write_atomic
+from benchmark.utils.files import refuse_special, write_atomic
 from metrics.encoders.beats import AUDIOTOKEN_LAYERS, BEATs, BEATsConfig, load_beats
 
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
@@ -104,6 +105,7 @@ class AudioEncoder(_Saveable):
             UserError: The file cannot be read, or is not a BEATs checkpoint.
         """
         try:
+            refuse_special(Path(path))
             return cls.of(load_beats(Path(path)))
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -261,6 +263,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             module.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
+    @single_precision()
     def __call__(
         self,
         audio: Audio | Sequence[Audio],
@@ -354,6 +357,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         return output if return_dict else (output.images, output.nsfw_content_detected)
 
     @torch.no_grad()
+    @single_precision()
     def encode_audio(self, audio: Audio | Sequence[Audio], sampling_rate: int | None = None) -> Tensor:
         """Return the audio tokens, (B, width of the text encoder).
 
@@ -416,6 +420,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         write_atomic(folder / self.config_name, json.dumps(index, indent=2, sort_keys=True) + "\n")
 
     @classmethod
+    @single_precision()
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
         """Load a pipeline written by `save_pretrained` or `save_embedder`.
 
@@ -458,7 +463,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             try:
                 if isinstance(sound, str | os.PathLike):
                     name = repr(str(sound))
-                    wave = load_audio(Path(sound), self.config.sampling_rate)
+                    wave = load_audio(Path(sound), self.config.sampling_rate, seconds=self.config.seconds)
                 elif not isinstance(sound, np.ndarray | Tensor):
                     raise AudioError(name, f"is a {type(sound).__name__}", "give a path, an array or a tensor")
                 elif rate is None:

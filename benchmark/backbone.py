@@ -74,6 +74,14 @@ class Backbone:
         """Return the suite's prompt for a label or a placeholder."""
         return self.suite.generation.prompt.format(name)
 
+    def alike(self, labels: Sequence[str]) -> list[list[str]]:
+        """Return the groups of labels whose prompts have the same tokens, in the tokenizer's case, form and length."""
+        rows = text.tokenize(self.tokenizer, [self.prompt(label) for label in labels]).tolist()
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for label, ids in zip(labels, rows, strict=True):
+            groups.setdefault(tuple(ids), []).append(label)
+        return [group for group in groups.values() if len(group) > 1]
+
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
         """Encode prompts to hidden states (B, L, D)."""

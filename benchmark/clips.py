@@ -84,13 +84,17 @@ class Clip:
         """Headline label."""
         return self.labels[0]
 
-    def waveform(self, rate: int = RATE) -> np.ndarray:
+    def waveform(self, rate: int = RATE, seconds: float | None = None) -> np.ndarray:
         """Load the sound: float32, (samples,), mono, at `rate`.
+
+        Args:
+            rate: Sample rate of the result, in Hz.
+            seconds: How much is needed at least, so that the rest of a long file need not be read; None for all.
 
         Raises:
             AudioError: As `benchmark.media.audio.load_audio`.
         """
-        return load_audio(self.audio, rate)
+        return load_audio(self.audio, rate, seconds=seconds)
 
     def picture(self) -> Image.Image:
         """Load the reference frame, in mode RGB.

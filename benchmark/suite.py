@@ -210,7 +210,7 @@ class Suite(FrozenModel):
 
     def sound(self, clip: Clip) -> np.ndarray:
         """Return a clip's sound as methods and scorers get it: float32, (samples,), mono, at the suite's rate."""
-        return self.fit_sound(clip.waveform(self.data.rate))
+        return self.fit_sound(clip.waveform(self.data.rate, self.data.seconds))
 
     def fit_sound(self, wave: np.ndarray) -> np.ndarray:
         """Cut or extend a waveform at the suite's rate to the suite's length: (samples,)."""

@@ -147,10 +147,12 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m baselines.studies.second_judge", description=about)
     parser.add_argument("run", nargs="+", type=Path, help="folder of a finished run; seeds of one method are averaged")
     parser.add_argument("--encoder", default="imagebind", help="an encoder of audio and images (default: imagebind)")
+    parser.add_argument("--trust-method", action="store_true", help="execute the Python files that the folders name")
     given = parser.parse_args(arguments)
     try:
         shown = ui or Console()
-        judged = judge([Run(Plan.from_folder(folder, shown), shown) for folder in given.run], given.encoder)
+        plans = [Plan.from_folder(folder, shown, trust_method=given.trust_method) for folder in given.run]
+        judged = judge([Run(plan, shown) for plan in plans], given.encoder)
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -134,6 +134,10 @@ def score(
         list[str] | None,
         typer.Option(metavar="ID", help="Also this metric, beside the suite's; repeatable. `bench list metrics`."),
     ] = None,
+    trust_method: Annotated[
+        bool,
+        typer.Option("--trust-method", metavar="", help="Execute the Python file that the run's folder names."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The last step of run, alone: score the pictures of a run, or pictures made elsewhere, and write the record."""
@@ -141,6 +145,8 @@ def score(
     if (folder is None) == (options.method is None):
         raise UserError("bench score needs either a folder (of a run, or of pictures) or --method NAME: one of them")
     elsewhere = folder is not None and folder.is_dir() and not (folder / "plan.json").is_file()
+    if elsewhere or folder is None:
+        refuse("is for the folder of a run", "trust_method")
     if not elsewhere:
         refuse("is for a folder of pictures made elsewhere", "name", "sees")
     if elsewhere:
@@ -162,7 +168,7 @@ def score(
             take_in(job, found)
             jobs = [job]
         elif folder is not None:
-            jobs = [_stored(folder, options.device, ui)]
+            jobs = [_stored(folder, options.device, ui, trust_method)]
         else:
             jobs = _jobs(requests(options), ui)
         records = [steps.score(job, metric or None) for job in jobs]
@@ -205,12 +211,16 @@ def imagine(
         runs=options.runs,
     )
     with output.stdout_is_for_results():
-        written = draw(files, output_, request, Console(), images=options.images)
+        written, refused = draw(files, output_, request, Console(), images=options.images)
     if as_json:
         output.print_json([{"image": str(path)} for path in written])
-        return
-    for path in written:
-        print_line(path)
+    else:
+        for path in written:
+            print_line(path)
+    for line in refused:
+        say(line)
+    if refused:
+        raise typer.Exit(1)
 
 
 def _jobs(asked: Sequence[RunRequest], ui: UI) -> list[Run]:
@@ -221,11 +231,11 @@ def _jobs(asked: Sequence[RunRequest], ui: UI) -> list[Run]:
     return list({job.plan.folder.path: job for job in jobs}.values())
 
 
-def _stored(folder: Path, device: str, ui: UI) -> Run:
+def _stored(folder: Path, device: str, ui: UI, trust_method: bool) -> Run:
     from benchmark.runs.plan import Plan
     from benchmark.runs.run import Run
 
-    return Run(Plan.from_folder(folder, ui, device), ui)
+    return Run(Plan.from_folder(folder, ui, device, trust_method=trust_method), ui)
 
 
 def _dry_run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_json: bool) -> None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from benchmark.clips import Clip, ClipSet, bad_id, clips_identity, id_key
 from benchmark.dataset import DataSet, Split
-from benchmark.media.audio import AudioError, is_silent, load_audio
-from benchmark.media.images import ImageError, load_image
-from benchmark.utils.errors import UserError
-from benchmark.utils.files import digest, sha256_of
+from benchmark.media.audio import AudioError, audio_digest, is_silent, read_audio
+from benchmark.media.images import ImageError, load_image, pixel_digest
+from benchmark.utils.errors import UserError, listed
+from benchmark.utils.files import digest, read_ordinary, sha256_of
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "audio", "image", "label", "split")
 SPLITS = ("train", "validation", "test")
+CHECKED_SECONDS = 60.0
+"""How much of a sound is decoded at least, which is more than any suite hears of it."""
 
 Progress = Callable[[int, int], None]
 
@@ -64,6 +66,8 @@ class Manifest(DataSet):
     """Ids of the clips whose sound is all zero."""
     identity: str
     """sha256 (hex) of the rows kept and of the bytes of their files; paths do not count."""
+    remarks: tuple[str, ...] = ()
+    """What the owner should know of the clips, a line each: contents that occur twice, channels that cancel out."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -94,11 +98,13 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Checked:
-    """Result of decoding a file: the reason why it cannot be used, or the hash of its bytes."""
+    """Result of decoding a file: the reason why it cannot be used, or the hashes of its bytes and of what is in it."""
 
     reason: str = ""
     sha256: str = ""
+    content: str = ""
     silent: bool = False
+    remark: str | None = None
 
 
 def load_manifest(path: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
@@ -106,7 +112,7 @@ def load_manifest(path: Path, *, skip_bad: bool = False, progress: Progress | No
 
     The file is UTF-8 CSV (a byte order mark and quoting are understood) with a header that names at least the columns
     id, audio, image, label and split, in any order; other columns are ignored. Paths are relative to the manifest's
-    folder. Every sound and frame is decoded once, in one thread per core.
+    folder. Every sound and frame is decoded once, in one thread per core; of a long sound only the first minutes are.
 
     Args:
         path: The CSV file.
@@ -146,12 +152,13 @@ def load_manifest(path: Path, *, skip_bad: bool = False, progress: Progress | No
         skipped=problems,
         silent=tuple(row["id"] for row in rows if files["audio", row["audio"]].silent),
         identity=digest({split: clips.identity for split, clips in sets.items()}),
+        remarks=tuple(_remarks(ordered, files)),
     )
 
 
 def _read_rows(path: Path) -> list[_Row]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_ordinary(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"manifest {str(path)!r} does not exist: correct the path") from None
     except IsADirectoryError:
@@ -259,17 +266,43 @@ def _foreign(value: str) -> str | None:
 
 def _check_file(folder: Path, column: str, value: str) -> _Checked:
     file = folder / value
-    silent = False
+    silent, remark = False, None
     try:
         if column == "audio":
-            silent = is_silent(load_audio(file))
+            sound = read_audio(file, seconds=CHECKED_SECONDS)
+            silent, remark, content = is_silent(sound.waveform), sound.remark, audio_digest(sound.waveform)
         else:
-            load_image(file)
+            content = pixel_digest(load_image(file))
     except (AudioError, ImageError) as error:
         if not file.exists() and (hint := _foreign(value)):
             return _Checked(reason=f"{column} {value!r} does not exist: {hint}")
         return _Checked(reason=f"{column} {value!r} {error.reason}: {error.fix} or remove the row")
-    return _Checked(sha256=sha256_of(file), silent=silent)
+    return _Checked(sha256=sha256_of(file), content=content, silent=silent, remark=remark)
+
+
+def _remarks(rows: Sequence[_Row], files: Mapping[tuple[str, str], _Checked]) -> Iterator[str]:
+    """Yield what casts doubt on the clips; `rows` begin with those of split "test"."""
+    for row in rows:
+        if remark := files["audio", row["audio"]].remark:
+            yield f"clip {row['id']!r}: audio {row['audio']!r} {remark}"
+    for column, what in (("audio", "sound"), ("image", "picture")):
+        sharing: dict[str, list[_Row]] = {}
+        for row in rows:
+            if not files[column, row[column]].silent:  # silence is remarked on in any case
+                sharing.setdefault(files[column, row[column]].content, []).append(row)
+        tests = [(rows, sum(row["split"] == "test" for row in rows)) for rows in sharing.values()]
+        leaks = [_names(rows) for rows, scored in tests if 0 < scored < len(rows)]
+        twice = [_names(rows) for rows, scored in tests if scored == len(rows) > 1]
+        if leaks:
+            yield f"the same {what} is scored and in another split: {'; '.join(listed(leaks, 20))}"
+        if twice:
+            yield f"the same {what} is scored more than once: {'; '.join(listed(twice, 20))}"
+
+
+def _names(rows: Sequence[_Row]) -> str:
+    """Return the clips by name, with a split that is not "test"."""
+    shown = [repr(row["id"]) + ("" if row["split"] == "test" else f" ({row['split']})") for row in rows]
+    return " = ".join(listed(shown, 20))
 
 
 def _clip_set(

@@ -40,8 +40,8 @@ class ShardClip(Clip):
     content: str = ""
     """Hash of sound (as wav) and frame as stored."""
 
-    def waveform(self, rate: int = RATE) -> np.ndarray:
-        """Read the sound from the shard: float32, (samples,), at `rate`.
+    def waveform(self, rate: int = RATE, seconds: float | None = None) -> np.ndarray:
+        """Read the sound from the shard: float32, (samples,), at `rate`; it is short, so `seconds` change nothing.
 
         Raises:
             RunError: The shard is damaged or missing.

@@ -57,7 +57,7 @@ def prepare_synthetic(suite: Suite, count: int, videos: Path, out: Path) -> None
         videos,
         out,
         listed,
-        workers=1,
+        workers=0,
         ui=Silent(),
         vggsounder=annotated if suite.data.labels == "vggsounder" else None,
         choose=FirstFrame if suite.data.train_frame == "clip-best" else None,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmark.utils.errors import UserError, unknown
-from benchmark.utils.files import write_atomic
+from benchmark.utils.files import special_file, write_atomic
 
 MIN_SIDE = 2
 MAX_PIXELS = 89_478_485
+STRIP_PIXELS = 1 << 20
 # Cropping the centre of an image of size 1 x 100000 would first scale it to an immense one.
 MAX_ASPECT = 100
 
@@ -111,8 +112,12 @@ def save_png(path: Path, image: Image.Image | np.ndarray) -> None:
 
 def pixel_digest(image: Image.Image | np.ndarray) -> str:
     """Return the sha256 (hex) of the size and the RGB pixels, which is the same for an image and for its saved file."""
-    pixels = to_uint8(image)
-    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    if isinstance(image, np.ndarray):
+        image = _from_array(image)
+    found = hashlib.sha256(f"({image.height}, {image.width}, 3)".encode())
+    for _, strip in _strips(image):
+        found.update(to_uint8(strip).ravel().data)
+    return found.hexdigest()
 
 
 def _scale(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -151,6 +156,8 @@ RESIZE_MODES: dict[str, Callable[[Image.Image, int], Image.Image]] = {
 
 
 def _decode(path: Path) -> Image.Image:
+    if kind := special_file(path):
+        raise ImageError(path, f"is {kind}, not a file", "correct the path")
     try:
         with Image.open(path, formats=FORMATS) as image:
             # The header gives the size: it is checked before the pixels take memory.
@@ -205,11 +212,36 @@ def _to_rgb(name: Path | str, image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ImageError(name, "has floating point pixels of unknown range", "save it with 8 or 16 bits per channel")
     if image.mode.startswith("I"):
-        grey = np.asarray(image)
-        if grey.min() < 0 or grey.max() > 65535:
-            raise ImageError(name, "has pixels of more than 16 bits", "save it with 8 or 16 bits per channel")
-        return _from_array(grey.astype(np.uint16)).convert("RGB")
+        return _in_strips(image, lambda strip: _from_16_bits(name, strip))
     if not image.has_transparency_data:
         return image.convert("RGB")
+    return _in_strips(image, _over_white)
+
+
+def _from_16_bits(name: Path | str, image: Image.Image) -> Image.Image:
+    grey = np.asarray(image)
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ImageError(name, "has pixels of more than 16 bits", "save it with 8 or 16 bits per channel")
+    return _from_array(grey.astype(np.uint16)).convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
     white = Image.new("RGBA", image.size, (*WHITE, 255))
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return the RGB image of `convert`, which treats every pixel alone: the largest images fill no memory twice."""
+    if image.width * image.height <= STRIP_PIXELS:
+        return convert(image)
+    result = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        result.paste(convert(strip), (0, top))
+    return result
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the image from the top down in strips, each with the number of its first row."""
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))

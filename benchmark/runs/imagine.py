@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
 from benchmark.clips import Clip, ClipSet
-from benchmark.media.audio import is_silent, load_audio
+from benchmark.media.audio import is_silent, read_audio
 from benchmark.media.images import save_png
 from benchmark.runs.method_calls import calling
 from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
 from benchmark.runs.steps import fit, make_images
+from benchmark.utils.device import single_precision
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,8 +46,17 @@ def _targets(files: Sequence[Path], output: Path, images: int) -> list[list[Path
     return [[output / (f"{name}.png" if images == 1 else f"{name}_{k}.png") for k in range(images)] for name in names]
 
 
-def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, images: int = 1) -> list[Path]:
-    """Turn sounds into image files with a method; return their paths.
+class Imagined(NamedTuple):
+    """What became of sounds."""
+
+    written: list[Path]
+    """The images' files."""
+    refused: list[str]
+    """A line for each sound that cannot be used; the images of the others are made."""
+
+
+def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, images: int = 1) -> Imagined:
+    """Turn sounds into image files with a method.
 
     The default fit is reused, or made, after all inputs were read.
 
@@ -58,29 +68,41 @@ def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, im
         images: Images of each sound.
 
     Raises:
-        UserError: A line for every file that cannot be read, or for wrong use.
+        UserError: Not one file can be used (a line for each), or wrong use.
     """
     _check(files, images)
     targets = _targets(files, output, images)
-    written = []
+    written: list[Path] = []
 
     def keep(sound: int, number: int, image: np.ndarray) -> None:
         save_png(targets[sound][number], image)
         written.append(targets[sound][number])
 
-    _draw(files, request, ui, images, keep)
-    return written
+    run = _run(request, ui)
+    waves, refused = _waves(files, run)
+    if not waves:
+        raise UserError(refused)
+    _draw(waves, files, run, images, keep)
+    return Imagined(written, refused)
 
 
 def imagine_images(files: Sequence[Path], request: RunRequest, ui: UI, images: int = 1) -> list[list[Image.Image]]:
-    """Turn sounds into images with a method; return them, `images` for each sound. Raises as `imagine`."""
+    """Turn sounds into images with a method; return them, `images` for each sound.
+
+    Raises:
+        UserError: A line for every file that cannot be used, before anything is made; or wrong use.
+    """
     _check(files, images)
     made: dict[tuple[int, int], Image.Image] = {}
 
     def keep(sound: int, number: int, image: np.ndarray) -> None:
         made[sound, number] = Image.fromarray(image)
 
-    _draw(files, request, ui, images, keep)
+    run = _run(request, ui)
+    waves, refused = _waves(files, run)
+    if refused:
+        raise UserError(refused)
+    _draw(waves, files, run, images, keep)
     return [[made[sound, number] for number in range(images)] for sound in range(len(files))]
 
 
@@ -91,49 +113,63 @@ def _check(files: Sequence[Path], images: int) -> None:
         raise UserError(f"--images {images}: give at least 1")
 
 
-def _draw(
-    files: Sequence[Path], request: RunRequest, ui: UI, images: int, keep: Callable[[int, int, np.ndarray], None]
-) -> None:
-    """Call `keep(sound, number, image)` with every image as soon as it is made."""
+def _run(request: RunRequest, ui: UI) -> Run:
+    """Plan the run. Raises UserError for a method that needs more than a sound."""
     run = Run.of(request, ui)
-    plan, suite = run.plan, run.plan.suite
-    hidden = [sight for sight in plan.method.card.sees if sight not in ("audio", "label list")]
+    method = run.plan.method
+    hidden = [sight for sight in method.card.sees if sight not in ("audio", "label list")]
     if hidden:
         raise UserError(
-            f"method {plan.name!r} needs the {' and the '.join(hidden)} of a clip, not its sound: try audiotoken"
+            f"method {run.plan.name!r} needs the {' and the '.join(hidden)} of a clip, not its sound: try audiotoken"
         )
-    chosen = _clips(files, run)
+    return run
+
+
+def _waves(files: Sequence[Path], run: Run) -> tuple[dict[int, np.ndarray], list[str]]:
+    """Return the waveforms of the usable files by their places, and a line for each of the others."""
+    data = run.plan.suite.data
+    waves: dict[int, np.ndarray] = {}
+    refused: list[str] = []
+    for place, file in enumerate(files):
+        try:
+            waves[place], remark = read_audio(Path(file), data.rate, seconds=data.seconds)
+        except UserError as error:
+            refused += error.problems
+            continue
+        if remark:
+            run.ui.warn(f"{file} {remark}")
+        elif is_silent(waves[place]):
+            run.ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
+    return waves, refused
+
+
+@single_precision()
+def _draw(
+    waves: Mapping[int, np.ndarray],
+    files: Sequence[Path],
+    run: Run,
+    images: int,
+    keep: Callable[[int, int, np.ndarray], None],
+) -> None:
+    """Call `keep(place of the file, number, image)` with every image as soon as it is made."""
+    plan, places = run.plan, list(waves)
+    labels = run.test.labels
+    clips = tuple(Clip(f"input-{k:05d}", wave, None, labels[:1], "test") for k, wave in enumerate(waves.values()))
+    chosen = ClipSet("your sounds", clips, labels)
     fit(run)
     method = run.make(chosen)
     if method.fits:
         with calling(plan.method, "load()"):
             method.load()
-    generation = suite.generation
-    with ui.task("imagining", len(chosen) * images, "pictures") as advance:
+    generation = plan.suite.generation
+    with run.ui.task("imagining", len(chosen) * images, "pictures") as advance:
         for start in range(0, len(chosen), generation.batch_size):
             some = chosen[start : start + generation.batch_size]
+            here = places[start : start + generation.batch_size]
             for number in range(images):
                 # the seed follows the file's name, not its place in the list
-                names = [Path(file).name for file in files[start : start + len(some)]]
-                seeds = [image_seed(generation.seed, request.seed, name, number) for name in names]
-                for place, image in enumerate(make_images(method, some, seeds)):
-                    keep(start + place, number, image)
+                names = [Path(files[place]).name for place in here]
+                seeds = [image_seed(generation.seed, plan.request.seed, name, number) for name in names]
+                for place, image in zip(here, make_images(method, some, seeds), strict=True):
+                    keep(place, number, image)
                 advance(len(some))
-
-
-def _clips(files: Sequence[Path], run: Run) -> ClipSet:
-    """The sounds as clips without frames. Raises UserError, a line for every file that cannot be read."""
-    waves, problems = [], []
-    for file in files:
-        try:
-            waves.append(load_audio(Path(file), run.plan.suite.data.rate))
-        except UserError as error:
-            problems += error.problems
-    if problems:
-        raise UserError(problems)
-    for file, wave in zip(files, waves, strict=True):
-        if is_silent(wave):
-            run.ui.warn(f"{file} is silent (all samples zero): its picture shows what the method makes of nothing")
-    labels = run.test.labels
-    clips = tuple(Clip(f"input-{k:05d}", wave, None, labels[:1], "test") for k, wave in enumerate(waves))
-    return ClipSet("your sounds", clips, labels)

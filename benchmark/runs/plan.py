@@ -90,13 +90,24 @@ class Plan:
         )
 
     @classmethod
-    def from_folder(cls, path: Path, ui: UI, device: str = "auto") -> Plan:
+    def from_folder(cls, path: Path, ui: UI, device: str = "auto", *, trust_method: bool = False) -> Plan:
         """Return the plan that made the run in `path`, with the clips that it was made on.
 
+        Args:
+            path: The run's folder.
+            ui: Progress and warnings.
+            device: Where the networks run.
+            trust_method: Whether a Python file that the folder names as its method may be executed.
+
         Raises:
-            UserError: The folder is not that of a run, or some of its clips are gone.
+            UserError: The folder is not that of a run, names a file that is not trusted, or some of its clips are gone.
         """
         request, facts = RunRequest.load(path, device)
+        if ".py:" in str(request.method) and "sees" not in facts and not trust_method:
+            raise UserError(
+                f"{path} names the method {request.method!r}, a file that would be executed: look at it first, and if "
+                "you trust it, add --trust-method"
+            )
         if "sees" in facts:
             request = replace(request, method=external_method(facts["method"], facts["sees"]))
         if "clips" not in facts:  # an older run, which noted nothing of its clips
@@ -313,6 +324,8 @@ def _manifest(path: Path, skip_bad: bool, ui: UI) -> Manifest:
         manifest = load_manifest(Path(path), skip_bad=skip_bad, progress=progress)
     for problem in manifest.skipped:
         ui.warn(f"left out: line {problem.line}, {problem.id!r}: {problem.reason}")
+    for remark in manifest.remarks:
+        ui.warn(remark)
     return manifest
 
 

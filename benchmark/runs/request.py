@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from benchmark.method import Method
 
 FILE = "plan.json"
+_KINDS = {"suite": str, "method": str, "seed": int, "limit": int | None, "settings": dict, "skip_bad": bool}
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,18 @@ class RunRequest:
         try:
             facts = read_json(Path(folder) / FILE)
             asked = {name: facts[name] for name in ("suite", "method", "seed", "limit", "settings", "skip_bad")}
+            if wrong := [name for name, kinds in _KINDS.items() if not isinstance(asked[name], kinds)]:
+                raise ValueError(f"{wrong[0]} is {asked[wrong[0]]!r}")
             data = None if facts["data"] is None else Path(facts["data"])
             clips = facts.get("clips")
             used = UsedClips(None if clips is None else tuple(clips), facts.get("fitted_on"))
             _check(facts)
+            runs = Path(folder).resolve().parents[2]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{folder} is not a run: it has no readable {FILE}; name a folder of `bench run`, or one of pictures"
             ) from error
-        request = cls(**asked, data=data, device=device, runs=Path(folder).resolve().parents[2], used=used)
+        request = cls(**asked, data=data, device=device, runs=runs, used=used)
         return request, facts
 
 

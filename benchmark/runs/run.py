@@ -11,7 +11,9 @@ from benchmark.method import Method, RunContext
 from benchmark.registries import BACKBONES, DATASETS
 from benchmark.runs.method_calls import calling
 from benchmark.runs.plan import Plan
+from benchmark.utils.device import single_precision
 from benchmark.utils.env import cache_dir
+from benchmark.utils.errors import listed
 
 if TYPE_CHECKING:
     from benchmark.backbone import Backbone
@@ -75,10 +77,22 @@ class Run:
         return DATASETS.get(plan.base.data.source).clips(plan.base, "train", cache_dir(), self.ui)
 
     @cached_property
+    @single_precision()
     def backbone(self) -> Backbone:
         """The suite's frozen pipeline, on the run's device."""
         return BACKBONES.get(self.plan.suite.backbone.source)(self.plan.suite, self.plan.device)
 
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What the backbone makes of a user's own labels, a line each: those that it cannot tell apart."""
+        if self.plan.manifest is None:
+            return []
+        return [
+            f"labels that the text encoder cannot tell apart: {' = '.join(map(repr, listed(labels, 20)))}"
+            for labels in self.backbone.alike(self.test.labels)
+        ]
+
+    @single_precision()
     def make(self, clips: ClipSet, *, to_fit: bool = False) -> Method:
         """Return the method, set up to look at `clips`; `to_fit` with the suite that it is fitted on."""
         plan = self.plan

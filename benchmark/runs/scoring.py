@@ -172,7 +172,7 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     silent: list[str] = []
 
     def sound(clip: Clip) -> np.ndarray:
-        wave = clip.waveform(suite.data.rate)
+        wave = clip.waveform(suite.data.rate, suite.data.seconds)
         if is_silent(wave):
             silent.append(clip.id)
         return suite.fit_sound(wave)

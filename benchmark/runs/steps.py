@@ -20,7 +20,7 @@ from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
 from benchmark.runs.to_record import to_record
 from benchmark.utils import distributed
-from benchmark.utils.device import peak_memory
+from benchmark.utils.device import peak_memory, single_precision
 from benchmark.utils.errors import BenchError, RunError, UserError
 from benchmark.utils.files import digest
 from benchmark.utils.progress import UI
@@ -41,6 +41,7 @@ def run(job: Run) -> RunRecord:
     return score(job)
 
 
+@single_precision()
 def fit(job: Run) -> Path | None:
     """Fit the method on the training split, unless that is done; return the fit's folder (None: nothing to fit)."""
     plan = job.plan
@@ -53,6 +54,8 @@ def fit(job: Run) -> Path | None:
                 _add_checksums(folder, "fit", identity, _fit_files(plan), job.ui)
             return folder.path
         preflight.check(job, ("fit",))
+        for line in job.remarks:
+            job.ui.warn(line)
         if distributed.is_first():
             damage = folder.resume("fit", identity)
             _say_damage(folder, "fit", damage, job.ui)
@@ -147,6 +150,7 @@ def _held(folder: Folder, ui: UI) -> Iterator[None]:
         yield
 
 
+@single_precision()
 def generate(job: Run) -> Path:
     """Make the images of every test clip (and fit first, if need be); return their folder.
 
@@ -182,6 +186,8 @@ def generate(job: Run) -> Path:
             folder.note("generate", collect(device=plan.device))
             plan.save()
         distributed.wait()
+        for line in job.remarks:
+            job.ui.warn(line)
         method = job.make(test)
         if method.fits:
             with calling(plan.method, "load()"):
@@ -203,7 +209,8 @@ def generate(job: Run) -> Path:
                 "peak_memory_bytes": max(one[2] for one in effort),
                 "encoders": encoders,
             }
-            payload = {**facts, **({"failures": failures} if failures else {})}
+            more = {"failures": failures, "remarks": job.remarks}
+            payload = facts | {key: value for key, value in more.items() if value}
             folder.mark_done("generate", identity, payload, [path for path in paths.values() if path.exists()])
         distributed.wait()
     return folder.images
@@ -292,6 +299,7 @@ def make_images(method: Method, clips: Sequence[Clip], seeds: Sequence[int]) -> 
     return made
 
 
+@single_precision()
 def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Image | np.ndarray]], out: Path) -> None:
     """Write `out/<clip id>.png` of the test clips with `images(clips, seeds)`, in the run's batches and seeds.
 
@@ -307,6 +315,7 @@ def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Im
             advance(len(clips))
 
 
+@single_precision()
 def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
     """Score the run's images and write its record; `metrics` are added to the suite's, and stay in the record.
 

@@ -38,6 +38,8 @@ def to_record(job: Run, scores: Scores) -> RunRecord:
         score=plan.folder.made_with("score"),
     )
     warnings += _several_commits(made)
+    warnings += plan.manifest.remarks if plan.manifest else ()
+    warnings += generated.get("remarks", [])
     warnings += fitted.get("remarks", [])
     for line in warnings:
         job.ui.warn(line)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
+from collections.abc import Iterator
 
 from benchmark.utils.distributed import own_device
 from benchmark.utils.errors import UserError
@@ -48,6 +50,23 @@ def device_type(device: str) -> str:
         'cuda'
     """
     return device.partition(":")[0]
+
+
+@contextlib.contextmanager
+def single_precision() -> Iterator[None]:
+    """Build and run networks in single precision unless they say otherwise, as a context or a decorator.
+
+    A notebook may have called `torch.set_default_dtype`, which would change every weight, and hence every image and
+    score. Its setting is put back at the end.
+    """
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def peak_memory(device: str) -> int:

@@ -136,6 +136,33 @@ def read_json(path: Path, most: int = 64_000_000) -> Any:
         raise ValueError("nested too deep") from None
 
 
+def special_file(path: Path) -> str | None:
+    """Return "a pipe", "a device" or "a socket" for a path that is one, as reading it may never end; else None."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return None
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def read_ordinary(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        OSError: The file cannot be read, or is a pipe, a device or a socket.
+    """
+    refuse_special(path)
+    return Path(path).read_bytes()
+
+
+def refuse_special(path: Path) -> None:
+    """Raise OSError for a pipe, a device or a socket."""
+    if kind := special_file(path):
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -154,6 +181,7 @@ def digest(value: Any) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 (hex) of a file's bytes."""
+    """Return the sha256 (hex) of a file's bytes. Raises OSError as `read_ordinary`."""
+    refuse_special(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,10 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
@@ -21,6 +24,16 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     `if __name__ == "__main__"` and a notebook can start them. A process that loses its parent ends by itself.
     """
     return ProcessPoolExecutor(workers, mp_context=_Context(), initializer=_follow_the_parent)
+
+
+def watched_pool(workers: int) -> ProcessPool:
+    """Return a pool as `process_pool` does, whose jobs may have a time limit each, and whose processes may die.
+
+    A job that reaches its limit, or ends its process, fails alone: the process is replaced.
+    """
+    from pebble import ProcessPool
+
+    return ProcessPool(workers, context=_Context(), initializer=_follow_the_parent)
 
 
 class _Process(SpawnProcess):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from diffusers.utils import logging
 from torch import Tensor
 
 from audiotoken import convert, training
-from audiotoken.checkpoint import save_embedder
+from audiotoken.checkpoint import load_lora, save_embedder
 from audiotoken.embedder import Embedder
 from audiotoken.lora import (
     FILE,
@@ -358,3 +359,62 @@ def test_a_lora_by_name(fit: Path, unet: Any, tmp_path: Path, capsys: pytest.Cap
     assert convert.main([*command, "--lora", str(tmp_path / "lora.bin")]) == 0
     stored = safetensors.torch.load_file(tmp_path / "made" / FILE)
     assert sorted(float(value.sum()) for value in stored.values()) == sorted(float(v.sum()) for v in state.values())
+
+
+# ------------------------------------------------------------------------------------------------ alpha in the header
+
+
+def with_header(source: Path, target: Path, **stated: Any) -> Path:
+    """A copy of a LoRA whose header states a configuration, as diffusers writes it."""
+    text = json.dumps({f"unet.{key}": value for key, value in stated.items()})
+    safetensors.torch.save_file(
+        safetensors.torch.load_file(source), target, {"format": "pt", "lora_adapter_metadata": text}
+    )
+    return target
+
+
+@pytest.mark.parametrize(
+    ("stated", "scale"),
+    [
+        ({"r": 4, "lora_alpha": 16}, 4.0),
+        ({"r": 4, "lora_alpha": 4}, 1.0),
+        ({"r": 4, "lora_alpha": 3}, 0.75),
+        ({"r": 4, "lora_alpha": 16, "use_rslora": True}, 8.0),
+    ],
+)
+def test_alpha_in_the_header_counts_as_in_diffusers(
+    backbone: Backbone, unet: Any, tmp_path: Path, stated: dict[str, Any], scale: float
+) -> None:
+    save_lora(tmp_path / "plain.safetensors", stirred(unet))
+    targets = {"target_modules": ["to_q", "to_k", "to_v", "to_out.0"]}
+    path = with_header(tmp_path / "plain.safetensors", tmp_path / "alpha.safetensors", **stated, **targets)
+    theirs = with_own_unet(backbone)
+    theirs.pipeline.load_lora_weights(tmp_path, weight_name=path.name)
+    load_lora_into(path, unet)
+    before, expected, found = predicted(backbone.unet), predicted(theirs.unet), predicted(unet)
+    assert (expected - before).abs().max() > 0.1
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    plain = load_lora(tmp_path / "plain.safetensors", backbone.unet)
+    for name, (_, up) in load_lora(path, backbone.unet).items():
+        torch.testing.assert_close(up, scale * plain[name][1])
+    save_lora(tmp_path / "again.safetensors", unet)
+    again = with_own_unet(backbone).unet
+    load_lora_into(tmp_path / "again.safetensors", again)
+    assert predicted(again).equal(found), "a copy keeps the scale"
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ({"r": 8, "lora_alpha": 16}, "states rank 8"),
+        ({"r": 4, "lora_alpha": "16"}, "states lora_alpha '16'"),
+        ({"r": 4, "lora_alpha": float("nan")}, "states lora_alpha nan"),
+        ({"r": 4, "lora_alpha": 16, "alpha_pattern": {"to_q": 2}}, "sets alpha_pattern"),
+        ({"r": 4, "lora_alpha": 16, "use_dora": True}, "sets use_dora"),
+    ],
+)
+def test_a_header_that_cannot_be_followed_is_refused(unet: Any, tmp_path: Path, stated: Any, words: str) -> None:
+    save_lora(tmp_path / "plain.safetensors", stirred(unet))
+    path = with_header(tmp_path / "plain.safetensors", tmp_path / "a.safetensors", **stated)
+    with pytest.raises(UserError, match=words):
+        load_lora_into(path, unet)

@@ -105,7 +105,7 @@ class FakePlan:
         return cls(request, request.method)
 
     @classmethod
-    def from_folder(cls, path: Path, ui: Any, device: str) -> FakePlan:
+    def from_folder(cls, path: Path, ui: Any, device: str, *, trust_method: bool) -> FakePlan:
         return cls(RunRequest(method=path.parent.name, runs=path.parents[2], device=device), path.parent.name)
 
 
@@ -412,9 +412,9 @@ def test_score_takes_a_folder_or_what_names_one(bench, runner):
 def test_imagine_prints_the_files(bench, monkeypatch):
     asked: dict[str, Any] = {}
 
-    def imagine(files: Any, output: Path, request: RunRequest, ui: Any, images: int) -> list[Path]:
+    def imagine(files: Any, output: Path, request: RunRequest, ui: Any, images: int) -> tuple[list[Path], list[str]]:
         asked.update(vars(request), images=images, files=files)
-        return [output / f"{file.stem}.png" for file in files]
+        return [output / f"{file.stem}.png" for file in files], []
 
     module = types.ModuleType("benchmark.runs.imagine")
     module.__dict__["imagine"] = imagine

@@ -7,8 +7,10 @@ import time
 
 
 def tenfold(job: int) -> int:
-    """Ten times the job, slowly at first; negative jobs end the process."""
-    if job < 0:
+    """Ten times the job, slowly at first; -1 ends the process, and -2 takes for ever."""
+    if job == -1:
         os._exit(1)
+    while job == -2:
+        time.sleep(1)
     time.sleep(0.1 if job == 0 else 0)
     return 10 * job

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -23,7 +24,7 @@ from worlds import bench
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.data.prepare import pipeline as module
-from benchmark.data.prepare.extract import Job, extract_clip
+from benchmark.data.prepare.extract import Job, ended, extract_clip
 from benchmark.data.prepare.frames import ClipBest
 from benchmark.data.prepare.pipeline import Layout, prepare
 from benchmark.data.prepare.tar_writer import ShardWriter
@@ -84,7 +85,7 @@ def folder(files: Path) -> Path:
 
 
 def make(files: Path, out: Path, ui: Any = None, **more: Any) -> dict[str, Any]:
-    options: dict[str, Any] = {"workers": 1, "layout": Layout(shard_clips=3), **more}
+    options: dict[str, Any] = {"workers": 0, "layout": Layout(shard_clips=3), **more}
     return prepare(files / "videos", out, files / "vggsound.csv", ui=ui or Silent(), **options)
 
 
@@ -446,10 +447,22 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(
     assert both[0] == both[1]
 
 
-def test_results_come_in_order_and_a_crash_ends_one_job_alone() -> None:
-    jobs = [0, 1, 2, -1, 3, 4]
-    expected = [0, 10, 20, "died at -1", 30, 40]
-    assert list(in_order(tenfold, jobs, 2, lambda job: f"died at {job}")) == expected  # type: ignore[arg-type]
+def test_results_come_in_order_and_a_crash_or_a_hang_ends_one_job_alone() -> None:
+    jobs = [0, 1, -2, 2, -1, 3, 4, -1]
+    expected = [0, 10, "hang at -2", 20, "crash at -1", 30, 40, "crash at -1"]
+    made = in_order(tenfold, jobs, 2, lambda job, how: f"{how} at {job}", limit=5)  # type: ignore[arg-type,return-value]
+    assert list(made) == expected
+    assert list(in_order(tenfold, [0, -2, -1], 1, lambda job, how: -job, limit=5)) == [0, 2, 1]
+
+
+def test_work_that_is_given_up_ends_its_processes() -> None:
+    """Ctrl-C must not wait for a decoder that hangs."""
+    results = in_order(tenfold, [1, -2, -2, -2], 2, lambda job, how: job)
+    assert next(results) == 10
+    began = time.monotonic()
+    results.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 30
+    assert not [child for child in multiprocessing.active_children() if child.is_alive()]
 
 
 class Reddest:
@@ -617,3 +630,13 @@ def test_what_cannot_stream(stream: Any) -> None:
     loose = ClipSet("loose", (Clip("a", tone(400), None, (DOG,), "train"),), (DOG,))
     with pytest.raises(ValueError, match="only prepared data can be streamed"):
         Stream(loose, suite(), StreamPlace(0))
+
+
+def test_a_pipe_is_a_bad_file_and_a_hang_is_reported_by_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "v.mp4")
+    job = Job("k", tmp_path / "v.mp4", None, 1)
+    assert extract_clip(job).reasons == (
+        "video 'v.mp4' is a pipe, not a file: remove it",
+        "audio 'v.mp4' is a pipe, not a file: correct the path",
+    )
+    assert ended(job, "hang").reasons == ("video 'v.mp4' makes the decoder hang: replace it",)

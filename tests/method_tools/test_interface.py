@@ -43,7 +43,7 @@ def test_all_of_it_comes_in_by_the_front_door() -> None:
 
 def test_what_is_said_is_what_the_code_says() -> None:
     rows = {(topic.what.__name__, row.name): row for topic in ALL for row in members(topic)}
-    assert rows["Clip", "waveform(rate: int = 16000)"].type == "ndarray"
+    assert rows["Clip", "waveform(rate: int = 16000, seconds: float | None = None)"].type == "ndarray"
     assert rows["RunContext", "samples_every"].type == "int | None = None"
     assert rows["FitReport", "figures"].type == "dict[str, Any] = {}"
     assert rows["Method", "fits"].type == "bool = False"

@@ -352,7 +352,7 @@ def changed(place: str, value: Any) -> dict[str, Any]:
 def test_what_no_run_can_give_is_refused_by_name_and_value(place, value, words):
     with pytest.raises(UserError) as caught:
         RunRecord.from_json(json.dumps(changed(place, value)), "results/mini/x.json")
-    (line,) = caught.value.problems
+    line, *_ = caught.value.problems
     assert line.startswith("results/mini/x.json: ") and words in line and len(line) < 300
 
 

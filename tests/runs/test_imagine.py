@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from worlds import bench
 from benchmark.media.audio import load_audio, write_wav
 from benchmark.media.images import load_image
 from benchmark.mini.data import make_sound
+from benchmark.runs.imagine import imagine_images
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
+from benchmark.utils.errors import UserError
+from benchmark.utils.progress import Silent
 
 # Its picture shows the sound itself: what arrived at the method can be read from it.
 ECHO = """
@@ -129,23 +133,49 @@ def test_wrong_use_writes_nothing(echo: str, sound: np.ndarray, arguments: list[
     assert sorted(Path().rglob("*")) == before
 
 
-def test_bad_files_are_listed_at_once_before_anything_is_made(
-    sound: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    write_wav(Path("good.wav"), sound)
+BAD = ["nowhere.wav", "text.mp3", "empty.ogg", "short.wav", "nan.wav", "loud.wav", "pipe.wav", "."]
+
+
+@pytest.fixture
+def bad(sound: np.ndarray) -> list[str]:
+    """Files that cannot be used, each for a reason of its own."""
     Path("text.mp3").write_text("no sound")
     Path("empty.ogg").touch()
     soundfile.write("short.wav", sound[:100], 16_000)
     soundfile.write("nan.wav", np.full(8000, np.nan), 16_000, subtype="FLOAT")
-    files = ["good.wav", "nowhere.wav", "text.mp3", "empty.ogg", "short.wav", "nan.wav", "."]
+    soundfile.write("loud.wav", np.where(np.arange(sound.size) == 9, 1e20, sound), 16_000, subtype="FLOAT")
+    os.mkfifo("pipe.wav")
+    return BAD
+
+
+def test_bad_files_alone_are_listed_at_once_before_anything_is_made(
+    bad: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     before = sorted(Path().rglob("*"))
-    result = bench("imagine", *files, "-o", "out")
+    result = bench("imagine", *bad, "-o", "out")
     lines = result.err.splitlines()
-    assert result.code == 2 and result.out == "" and len(lines) == 6
-    for line, name in zip(lines, files[1:], strict=True):
+    assert result.code == 2 and result.out == "" and len(lines) == len(bad)
+    for line, name in zip(lines, bad, strict=True):
         assert line.startswith("bench: ") and f"'{name}'" in line
     assert sorted(Path().rglob("*")) == before
+
+
+def test_the_pictures_of_the_good_files_are_made_all_the_same(echo: str, bad: list[str], sound: np.ndarray) -> None:
+    names = ["one.wav", "two.wav"]
+    for name in names:
+        write_wav(Path(name), sound)
+    alone = bench("imagine", *names, "-o", "alone", "--method", echo)
+    assert alone.code == 0, alone.err
+    result = bench("imagine", *bad[:4], names[0], *bad[4:], names[1], "-o", "out", "--method", echo)
+    assert result.code == 1 and result.out.split() == ["out/one.png", "out/two.png"], result.err
+    said = [line for line in result.err.splitlines() if line.startswith("bench: ")]
+    assert len(said) == len(bad) and all(f"'{name}'" in line for line, name in zip(said, bad, strict=True))
+    assert "holds a sample of 1e+20" in result.err
+    for name in ("one.png", "two.png"):
+        assert (Path("out") / name).read_bytes() == (Path("alone") / name).read_bytes()
+    with pytest.raises(UserError, match="holds a sample of 1e\\+20"):
+        imagine_images([Path("one.wav"), Path("loud.wav")], RunRequest(method=echo), Silent())
 
 
 def test_silence_is_a_warning(echo: str) -> None:
@@ -169,7 +199,6 @@ def test_the_default_fit_is_used(sound: np.ndarray, tmp_path: Path, monkeypatch:
     from audiotoken.checkpoint import save_embedder
     from audiotoken.embedder import Embedder
     from benchmark.runs.seeds import image_seed
-    from benchmark.utils.progress import Silent
 
     monkeypatch.setenv("BENCH_RUNS", str(tmp_path / "runs"))
     job = Run.of(RunRequest(suite="mini", method="audiotoken"), Silent())

@@ -227,13 +227,13 @@ def test_what_was_lost_is_made_again(small: Path, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "runs")
     made = worlds.pictures(folder)
     (folder / "images" / "test-02.png").unlink()
-    rescored = bench("score", folder)
+    rescored = bench("score", folder, "--trust-method")
     assert rescored.code == 1 and "no finished images" in rescored.err.splitlines()[-1]
     assert bench(*command, runs=tmp_path / "runs").json == record
     assert worlds.pictures(folder) == made and not list(folder.glob("*.old-*"))
     for name in ("record.json", "scores.parquet"):
         (folder / name).unlink()
-        again = bench("score", folder, "--json")
+        again = bench("score", folder, "--trust-method", "--json")
         assert again.code == 0 and (folder / name).exists() and again.json["metrics"] == record["metrics"]
 
 
@@ -243,8 +243,10 @@ def test_a_run_can_be_scored_from_anywhere(small: Path, tmp_path: Path, monkeypa
     assert bench("run", "--method", "plain.py:Plain", "--data", "four.csv", "--runs", "here").code == 0
     folder = folder_of(tmp_path / "here")
     monkeypatch.chdir(tmp_path.parent)
-    assert bench("score", folder).code == 0
-    for broken in ("[]", "{}", "no json", '{"suite": "mini"}'):
+    assert bench("score", folder, "--trust-method").code == 0
+    plan = json.loads((folder / "plan.json").read_text())
+    wrong = [json.dumps(plan | {key: value}) for key, value in {"method": 1, "settings": [], "limit": "2"}.items()]
+    for broken in ("[]", "{}", "no json", '{"suite": "mini"}', "[" * 50_000, *wrong):
         (folder / "plan.json").write_text(broken)
         result = bench("score", folder)
         assert result.code == 2 and f"{folder} is not a run" in result.err and len(result.err.splitlines()) == 1

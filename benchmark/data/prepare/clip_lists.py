@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import digest, sha256_of
+from benchmark.utils.files import digest, read_ordinary, sha256_of
 
 SPLITS = ("train", "validation", "test")
 MODALITIES = ("A", "V", "AV")
@@ -240,7 +240,7 @@ def refuse(problems: Sequence[str]) -> None:
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield each line of the file that is neither blank nor a comment, with its number."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_ordinary(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"list {str(path)!r} does not exist: correct the path") from None
     except UnicodeDecodeError:

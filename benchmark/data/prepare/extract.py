@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.media.audio import CONTAINERS, RATE, AudioError, is_silent, load_audio
+from benchmark.media.audio import FFMPEG, RATE, AudioError, is_silent, read_audio
+from benchmark.utils.files import special_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -84,8 +85,10 @@ def extract_clip(job: Job) -> Extracted:
         reasons.append(f"video {job.video.name!r} {error}")
     source = job.sound or job.video
     try:
-        sound = load_audio(source)
-        if why := _bad_sound(sound, 0.0 if job.sound else declared):
+        sound, remark = read_audio(source, seconds=LONGEST_SECONDS)
+        if is_silent(sound):
+            reasons.append(f"audio {source.name!r} {remark or 'contains only silence: replace it'}")
+        elif why := _bad_length(sound.size / RATE, 0.0 if job.sound else declared):
             reasons.append(f"audio {source.name!r} {why}")
     except AudioError as error:
         reasons.append(f"audio {source.name!r} {error.reason}: {error.fix}")
@@ -95,9 +98,9 @@ def extract_clip(job: Job) -> Extracted:
     return Extracted(job.key, wav_bytes(sound), sound.size, frames)
 
 
-def crashed(job: Job) -> Extracted:
-    """Return the result for a clip whose files crash the process that reads them."""
-    return Extracted(job.key, reasons=(f"video {job.video.name!r} makes the decoder crash: replace it",))
+def ended(job: Job, how: str) -> Extracted:
+    """Return the result for a clip whose files end the process that reads them; `how` is the end of a sentence."""
+    return Extracted(job.key, reasons=(f"video {job.video.name!r} makes the decoder {how}: replace it",))
 
 
 def wav_bytes(waveform: np.ndarray) -> bytes:
@@ -114,12 +117,9 @@ class _Unusable(Exception):
     """Reason why a video cannot be used, as the end of a sentence."""
 
 
-def _bad_sound(sound: np.ndarray, declared: float) -> str | None:
-    seconds = sound.size / RATE
-    if is_silent(sound):
-        return "contains only silence: replace it"
+def _bad_length(seconds: float, declared: float) -> str | None:
     if seconds > LONGEST_SECONDS:
-        return f"lasts {seconds:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it"
+        return f"lasts over {LONGEST_SECONDS:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it"
     if seconds < declared - CUT_SECONDS:
         return f"ends after {seconds:.1f} of {declared:.1f} s: download it again"
     return None
@@ -133,9 +133,10 @@ def _frames(path: Path, count: int) -> tuple[float, tuple[Frame, ...]]:
     """
     import av
 
+    if kind := special_file(path):
+        raise _Unusable(f"is {kind}, not a file: remove it")
     try:
-        options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-        with av.open(f"file:{path}", options=options) as container:
+        with av.open(f"file:{path}", options=FFMPEG) as container:
             if not container.streams.video:
                 raise _Unusable("has no video stream: replace it")
             stream = container.streams.video[0]

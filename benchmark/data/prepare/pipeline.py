@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.data.prepare.clip_lists import SPLITS, Annotation, ClipList, Row, read_list, read_vggsounder
-from benchmark.data.prepare.extract import CLIP_SECONDS, QUALITY, SHORT_SIDE, Extracted, Job, crashed, extract_clip
+from benchmark.data.prepare.extract import CLIP_SECONDS, QUALITY, SHORT_SIDE, Extracted, Job, ended, extract_clip
 from benchmark.data.prepare.frames import Chooser
 from benchmark.data.prepare.media_files import Files, find_files
 from benchmark.data.prepare.tar_writer import writing
@@ -157,7 +157,7 @@ def prepare(
         list_path: The clip list.
         vggsounder: VGGSounder's annotations; they may change without new shards.
         choose: Creates the chooser of training frames, after everything else was checked; None for middle frames.
-        workers: Number of processes; None for one per core.
+        workers: Number of processes; None for one per core, 0 for none: a file that hangs then hangs this one.
         layout: Numbers of candidate frames and of clips per shard.
         ui: Progress and warnings.
 
@@ -188,7 +188,7 @@ def prepare(
         with ui.task("preparing", total, "clips") as advance:
             advance(total - made)
             jobs = (job for shard in todo for job in shard.jobs)
-            results = in_order(extract_clip, jobs, os.cpu_count() or 1 if workers is None else workers, crashed)
+            results = in_order(extract_clip, jobs, os.cpu_count() or 1 if workers is None else workers, ended)
             for shard in todo:
                 _write_shard(work, shard, results, advance)
         return _finish(work, ui)
