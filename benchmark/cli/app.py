@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, data, method, mini, run, show
+from benchmark.cli import board, data, method, mini, run, show, verify
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -36,6 +36,7 @@ app.command("imagine")(as_command(run.imagine))
 app.command("list")(as_command(show.list_))
 app.command("show")(as_command(show.show))
 app.command("publish")(as_command(board.publish))
+app.command("verify")(as_command(verify.verify))
 app.command("doctor")(as_command(show.doctor))
 app.command("fetch")(as_command(data.fetch))
 app.command("prepare")(as_command(data.prepare))

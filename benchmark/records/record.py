@@ -133,6 +133,15 @@ class ClipCounts(FrozenModel):
     """Ids of clips that the data set lists but could not deliver."""
 
 
+class ImagesRef(FrozenModel):
+    """The image files that were scored; `images.json` beside the record has the hash of each."""
+
+    count: Count
+    """Number of files."""
+    sha256: str
+    """`benchmark.records.images.reference` of their names and hashes."""
+
+
 class Cost(FrozenModel):
     """What the run cost on the machine of its provenance; null where it was not measured."""
 
@@ -171,6 +180,8 @@ class RunRecord(FrozenModel):
     """Mean by metric id and label, in the metric's unit; null where a class has no clip."""
     clips: ClipCounts
     """How many clips were asked for, failed, were silent, were missing."""
+    images: ImagesRef | None = None
+    """The images that were scored; in the file only where it is known."""
     cost: Cost = Cost()
     """Time, memory, parameters."""
     provenance: Provenance
@@ -192,6 +203,8 @@ class RunRecord(FrozenModel):
                 del value["details"]
         if not data["clips"]["failures"]:
             del data["clips"]["failures"]
+        if data["images"] is None:
+            del data["images"]
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
