@@ -29,7 +29,7 @@ def check(evidence: Evidence, suite: Suite | None, report: Report) -> None:
 
     Args:
         evidence: The files.
-        suite: The record's protocol; None if it is not known here.
+        suite: The record's protocol, or the suite that it is derived from; None if it is not known here.
         report: Takes what is found.
     """
     record, file = evidence.record, evidence.path.name
@@ -55,7 +55,7 @@ def check(evidence: Evidence, suite: Suite | None, report: Report) -> None:
     if evidence.scores is None:
         report.unchecked.append(f"values, intervals and classes: there is no {scores_path(evidence.path).name}")
     else:
-        _scores(evidence, evidence.scores, 0 if suite is None else suite.generation.seed, report)
+        _scores(evidence, evidence.scores, None if suite is None else suite.generation.seed, report)
 
 
 def _clips(record: RunRecord, file: str, report: Report) -> None:
@@ -117,18 +117,9 @@ def _hashes(evidence: Evidence, report: Report) -> None:
     )
 
 
-def _scores(evidence: Evidence, scores: DataFrame, seed: int, report: Report) -> None:
+def _scores(evidence: Evidence, scores: DataFrame, seed: int | None, report: Report) -> None:
     record, file, name = evidence.record, scores_path(evidence.path).name, evidence.path.name
-    ids = [str(one) for one in scores["clip"]]
-    if len(set(ids)) < len(ids):
-        repeated = next(one for place, one in enumerate(ids) if one in ids[:place])
-        report.add(file, "clip", f"{shown(repeated)} has several rows")
-    if len(ids) != record.clips.total:
-        report.add(name, "clips.total", f"is {record.clips.total}; {file} has {len(ids)} rows")
-    columns = [str(one) for one in scores.columns if one not in ("clip", "label")]
-    for column in columns:
-        if column not in record.metrics:
-            report.add(file, column, "is a column of which the record knows no metric")
+    columns = _lists(scores, record, (name, file), report)
     known = [column for column in columns if column in record.metrics]
     table = scores[known]
     if any(kind.kind != "f" for kind in table.dtypes):
@@ -139,7 +130,7 @@ def _scores(evidence: Evidence, scores: DataFrame, seed: int, report: Report) ->
     if np.isinf(values).any():
         report.add(file, "", "has scores that are not finite")
         return
-    intervals = bootstrap_intervals(values, seed=seed) if len(known) else []
+    intervals = bootstrap_intervals(values, seed=seed or 0) if len(known) else []
     labels = scores["label"].astype(str).to_numpy()
     for column, own, interval in zip(known, values.T, intervals, strict=True):
         value, where = record.metrics[column], f"metrics.{column}"
@@ -147,6 +138,8 @@ def _scores(evidence: Evidence, scores: DataFrame, seed: int, report: Report) ->
         scored = int(np.count_nonzero(~np.isnan(own)))
         said = f"{file} gives"
         parts: dict[str, Any] = {"value": mean(own) if scored else None, "low": low, "high": high, "n": scored}
+        if seed is None:
+            del parts["low"], parts["high"]
         for part, expected in parts.items():
             found = getattr(value, part)
             if not _close(found, expected):
@@ -157,6 +150,22 @@ def _scores(evidence: Evidence, scores: DataFrame, seed: int, report: Report) ->
             report.add(file, metric, "is missing, and the record has a mean of it by class")
         elif metric not in record.metrics:
             report.add(name, f"per_class.{metric}", "is of no metric of the record")
+
+
+def _lists(scores: DataFrame, record: RunRecord, files: tuple[str, str], report: Report) -> list[str]:
+    """Compare the rows and the columns with the record; the columns that hold scores."""
+    name, file = files
+    ids = [str(one) for one in scores["clip"]]
+    if len(set(ids)) < len(ids):
+        repeated = next(one for place, one in enumerate(ids) if one in ids[:place])
+        report.add(file, "clip", f"{shown(repeated)} has several rows")
+    if len(ids) != record.clips.total:
+        report.add(name, "clips.total", f"is {record.clips.total}; {file} has {len(ids)} rows")
+    columns = [str(one) for one in scores.columns if one not in ("clip", "label")]
+    for column in columns:
+        if column not in record.metrics:
+            report.add(file, column, "is a column of which the record knows no metric")
+    return columns
 
 
 def _classes(

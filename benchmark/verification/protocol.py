@@ -31,6 +31,12 @@ class Protocol(NamedTuple):
     """The test clips, as far as the record's limit; None where there are no images to score."""
 
 
+def base_of(record: RunRecord) -> Suite | None:
+    """Return the suite that a record's is, or is derived from; None if no suite of this version is called so."""
+    name = record.suite.name.partition("+")[0]
+    return load_suite(name) if name in suite_names() else None
+
+
 def find(evidence: Evidence, data: Path | None, report: Report, ui: UI) -> Protocol | None:
     """Return the record's suite and test clips as they are here.
 
@@ -41,12 +47,12 @@ def find(evidence: Evidence, data: Path | None, report: Report, ui: UI) -> Proto
         ui: Progress.
     """
     record, file = evidence.record, evidence.path.name
-    name, _, part = record.suite.name.partition("+")
-    if name not in suite_names():
+    base, part = base_of(record), record.suite.name.partition("+")[2]
+    if base is None:
         report.add(file, "suite.name", f"is {shown(record.suite.name)}: no suite of this version is called so")
         return None
     try:
-        found = _find(evidence, resolve(load_suite(name)), part, data, ui)
+        found = _find(evidence, resolve(base), part, data, ui)
     except UserError as error:
         report.unchecked += [f"clips: {line}" for line in error.problems]
         return None

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.records.record import run_identity
-from benchmark.suite import load_suite, suite_names
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
 from benchmark.verification import consistency
@@ -25,6 +24,7 @@ from benchmark.verification.bundle import (
 )
 from benchmark.verification.evidence import Evidence, gather
 from benchmark.verification.findings import Report, shown
+from benchmark.verification.protocol import base_of
 
 
 @dataclass(frozen=True)
@@ -135,23 +135,23 @@ def _complete(case: _Case) -> Iterator[str]:
 def _suite(case: _Case) -> Iterator[str]:
     for name, one in case.evidence():
         suite = one.record.suite
-        base, derived, _ = suite.name.partition("+")
-        if base not in suite_names():
+        base = base_of(one.record)
+        if base is None:
             yield f"runs/{name}: suite {shown(suite.name)} is not known to this version"
-        elif not derived and suite.fingerprint != (here := load_suite(base).fingerprint()):
+        elif suite.name == base.name and suite.fingerprint != (here := base.fingerprint()):
             yield f"runs/{name}: was made under {suite.name} {suite.fingerprint[:8]}; here it is {here[:8]}"
 
 
 def _consistent(case: _Case) -> Iterator[str]:
     for name, one in case.evidence():
-        base, derived, _ = one.record.suite.name.partition("+")
-        suite = load_suite(base) if base in suite_names() else None
+        suite, record = base_of(one.record), one.record
         report = Report(name)
         consistency.check(one, suite, report)
         for finding in report.findings:
             yield f"runs/{name}/{finding.line}"
-        if suite is not None and not derived and one.record.clips.total != suite.data.test and one.record.limit is None:
-            yield f"runs/{name}/record.json: clips.total is {one.record.clips.total}; the suite has {suite.data.test}"
+        whole = suite is not None and record.suite.name == suite.name and record.limit is None
+        if suite is not None and whole and record.clips.total != suite.data.test:
+            yield f"runs/{name}/record.json: clips.total is {record.clips.total}; the suite has {suite.data.test}"
 
 
 def _images(case: _Case) -> Iterator[str]:

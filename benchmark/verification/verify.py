@@ -62,7 +62,8 @@ def verify(path: Path, ui: UI, means: Means | None = None) -> Report:
         return report
     with _cache(means.cached):
         found = protocol.find(evidence, means.data, report, ui)
-        consistency.check(evidence, None if found is None else found.suite, report)
+        suite = protocol.base_of(evidence.record) if found is None else found.suite
+        consistency.check(evidence, suite, report)
         _plan(evidence, report)
         files = image_files(evidence, found, report)
         if found is None:
