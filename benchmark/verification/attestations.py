@@ -9,14 +9,14 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from benchmark.records.provenance import collect
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import replacing, sha256_of, write_atomic
 from benchmark.utils.models import FrozenModel
-from benchmark.verification.bundle import MANIFEST, NAME, Bundle, Name, Sha256, add_to_zip, read_model
+from benchmark.verification.bundle import MANIFEST, NAME, Bundle, Name, Sha256, add_to_zip, opened, read_model
 
 NAMESPACE = "audio2image-bench"
 SECONDS = 30
@@ -61,9 +61,41 @@ class Vouched:
         return f"{self.what} by {', '.join(self.by)}{sign}"
 
 
-def now() -> str:
-    """Return the time: UTC, ISO 8601."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def check_name(option: str, name: str) -> None:
+    """Raise UserError unless `name` can be that of somebody who submits or vouches."""
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"{option} {name!r}: give a name of letters, digits, spaces and . @ + - _, at most 64")
+
+
+def attestation_of(bundle: Path, what: Level, by: str, result: Mapping[str, str]) -> Attestation:
+    """Return an attestation about the runs of a bundle, made here and now.
+
+    Args:
+        bundle: The bundle.
+        what: What was done.
+        by: Who did it.
+        result: What came out, by run.
+    """
+    made = collect()
+    with opened(bundle, images=False) as one:
+        records = {run: sha256_of(one.run(run) / "record.json") for run in one.manifest().runs}
+    packages = " ".join(f"{name}=={version}" for name, version in made.packages.items())
+    return Attestation(
+        what=what,
+        by=by,
+        date=made.date,
+        result={run: result.get(run, "") for run in records},
+        records=records,
+        surroundings={
+            "version": made.package_version or "",
+            "commit": made.commit or "",
+            "python": made.python,
+            "platform": made.platform,
+            "cpu": made.cpu,
+            "threads": str(made.threads),
+            "packages": packages,
+        },
+    )
 
 
 def attest(bundle: Path, attestation: Attestation, key: Path | None = None) -> str:
@@ -103,6 +135,15 @@ def add(bundle: Path, files: Mapping[str, bytes]) -> None:
                 raise UserError(f"{bundle} has {taken[0]} already: remove it first")
             for name, data in files.items():
                 add_to_zip(archive, name, data)
+
+
+def sign_manifest(bundle: Path, key: Path) -> None:
+    """Sign a bundle's manifest, which has the hash of all of its files."""
+    with opened(bundle, images=False) as one, tempfile.TemporaryDirectory(prefix="bench-sign-") as folder:
+        file = Path(folder) / MANIFEST
+        shutil.copyfile(one.root / MANIFEST, file)
+        signature = sign(file, key).read_bytes()
+    add(bundle, {f"{MANIFEST}.sig": signature})
 
 
 def sign(file: Path, key: Path) -> Path:

@@ -152,7 +152,7 @@ def _walk(root: Path) -> frozenset[str]:
     names: list[str] = []
     problems: list[str] = []
     total = 0
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root):  # links are listed, and not followed
         for entry in (*folders, *files):
             path = Path(folder) / entry
             name = path.relative_to(root).as_posix()

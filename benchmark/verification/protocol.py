@@ -79,7 +79,7 @@ def _find(evidence: Evidence, base: Suite, part: str, data: Path | None, ui: UI)
         return Protocol(base.with_clips("test", ids), clips)
     if not part:
         return Protocol(base, None if evidence.images is None else _all_clips(base, ui))
-    source = data or _own_manifest(evidence)
+    source = data or own_manifest(evidence)
     if source is None:
         raise UserError(f"{shown(evidence.record.suite.name)} is a manifest's: give it with --data FILE.csv")
     manifest = load_manifest(source, skip_bad=bool(evidence.record.clips.skipped))
@@ -103,7 +103,7 @@ def _listed_clips(evidence: Evidence) -> list[str]:
     return [] if evidence.scores is None else [str(one) for one in evidence.scores["clip"]]
 
 
-def _own_manifest(evidence: Evidence) -> Path | None:
-    """The manifest that the run's folder names, if it is a file here: a run of one's own needs no option."""
+def own_manifest(evidence: Evidence) -> Path | None:
+    """Return the manifest that the run's folder names, if it is a file here: one's own run needs no option."""
     stated = evidence.plan.get("data")
     return Path(stated) if isinstance(stated, str) and "\0" not in stated and Path(stated).is_file() else None

@@ -13,6 +13,7 @@ from benchmark.records.record import run_identity
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
 from benchmark.verification import consistency
+from benchmark.verification.attestations import is_signed
 from benchmark.verification.bundle import (
     MANIFEST,
     Bundle,
@@ -250,7 +251,10 @@ RULES: dict[str, tuple[str, Callable[[_Case], Iterator[str]]]] = {
 CONTAINER = ("container", "no path leads out of it, no links or special files, sizes within bounds")
 
 
-def check_bundle(path: Path, images: bool = True) -> Iterator[Result]:
+SIGNATURE = ("signature", "the manifest is signed by its submitter")
+
+
+def check_bundle(path: Path, images: bool = True, allowed: Path | None = None) -> Iterator[Result]:
     """Yield what each rule found, in order.
 
     Later rules say nothing of what earlier ones could not read.
@@ -258,6 +262,7 @@ def check_bundle(path: Path, images: bool = True) -> Iterator[Result]:
     Args:
         path: The bundle, a folder or a zip.
         images: Whether the images of a zip are unpacked and compared.
+        allowed: A file of allowed signers, by one of whom the bundle must be signed; None asks for no signature.
 
     Raises:
         UserError: There is nothing at `path`.
@@ -266,8 +271,19 @@ def check_bundle(path: Path, images: bool = True) -> Iterator[Result]:
         with opened(path, images) as bundle:
             yield Result(*CONTAINER, [])
             yield from examine(bundle)
+            if allowed is not None:
+                yield _signature(bundle, allowed)
     except BundleError as error:
         yield Result(*CONTAINER, error.problems)
+
+
+def _signature(bundle: Bundle, allowed: Path) -> Result:
+    try:
+        by = bundle.manifest().by
+        good = is_signed(bundle.root / MANIFEST, by, allowed)
+    except UserError as error:
+        return Result(*SIGNATURE, error.problems)
+    return Result(*SIGNATURE, [] if good else [f"{MANIFEST} has no good signature of {by}"])
 
 
 def examine(bundle: Bundle) -> Iterator[Result]:

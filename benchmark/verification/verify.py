@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ from benchmark.utils.device import find_device
 from benchmark.utils.env import cache_dir, environment
 from benchmark.utils.errors import BenchError
 from benchmark.verification import consistency, protocol
+from benchmark.verification.bundle import BundleError, is_bundle, opened
 from benchmark.verification.evidence import Evidence, gather
-from benchmark.verification.findings import Report
+from benchmark.verification.findings import Finding, Report
 from benchmark.verification.rescoring import image_files, rescore
+from benchmark.verification.rules import examine
 
 if TYPE_CHECKING:
     from benchmark.records.provenance import Provenance
@@ -79,6 +81,41 @@ def verify(path: Path, ui: UI, means: Means | None = None) -> Report:
             rescore(evidence, scoring.ScoreJob(found.suite, found.clips, files, device, ui), report)
         except BenchError as error:
             report.unchecked += [f"images: they cannot be scored here: {line}" for line in str(error).splitlines()]
+    return report
+
+
+def verify_all(path: Path, ui: UI, means: Means | None = None) -> dict[str, Report]:
+    """Check a record, a run's folder, or all runs of a bundle; a bundle that breaks a rule is not looked at further.
+
+    Args:
+        path: Where it is.
+        ui: Progress.
+        means: What to work with.
+
+    Returns:
+        The reports, by the run's name in the bundle.
+
+    Raises:
+        UserError: There is nothing to check, or an argument is wrong.
+    """
+    if not is_bundle(path):
+        return {path.name: verify(path, ui, means)}
+    try:
+        with opened(path) as bundle:
+            for result in examine(bundle):
+                if result.problems:
+                    return {path.name: _refused(path, result.rule, result.problems)}
+            reports = {run: verify(bundle.run(run), ui, means) for run in bundle.manifest().runs}
+    except BundleError as error:
+        return {path.name: _refused(path, "container", error.problems)}
+    for run, report in reports.items():
+        report.target = f"{path}: {run}"
+    return reports
+
+
+def _refused(path: Path, rule: str, problems: Sequence[str]) -> Report:
+    report = Report(str(path))
+    report.findings += [Finding(path.name, f"rule {rule!r}", f"is broken: {line}") for line in problems]
     return report
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import worlds
-from worlds import NOISE, method_file
+from worlds import NOISE, bench, method_file
+
+from benchmark.records.record import RunRecord
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,21 @@ def sent(finished: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "sent"
     shutil.copytree(finished, folder, ignore=shutil.ignore_patterns(".lock"))
     return folder
+
+
+@pytest.fixture
+def clean(sent: Path) -> Path:
+    """The same as if it had been made from a clean checkout, whatever state this one is in."""
+    record = RunRecord.load(sent / "record.json")
+    made = record.provenance.model_copy(update={"commit": "c" * 40, "dirty": False})
+    record.model_copy(update={"provenance": made}).save(sent / "record.json")
+    shutil.rmtree(sent / "steps")
+    return sent
+
+
+@pytest.fixture
+def bundle(clean: Path, tmp_path: Path) -> Path:
+    """A bundle of it, a folder, with images."""
+    result = bench("submit", clean, "-o", tmp_path / "bundle", "--by", "Lab A", "--images")
+    assert result.code == 0, result.err
+    return tmp_path / "bundle"
