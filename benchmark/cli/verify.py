@@ -136,7 +136,7 @@ def submit(
 ) -> None:
     """Write a bundle of runs that can be sent: records, scores, hashes of the pictures, where the method's code is."""
     from benchmark.verification.attestations import sign_manifest
-    from benchmark.verification.bundle import write_bundle
+    from benchmark.verification.submit import write_bundle
 
     manifest = write_bundle(runs, output_, by=by, images=images)
     if sign is not None:

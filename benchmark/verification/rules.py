@@ -280,9 +280,9 @@ def check_bundle(path: Path, images: bool = True, allowed: Path | None = None) -
 def _signature(bundle: Bundle, allowed: Path) -> Result:
     try:
         by = bundle.manifest().by
-        good = is_signed(bundle.root / MANIFEST, by, allowed)
     except UserError as error:
         return Result(*SIGNATURE, error.problems)
+    good = is_signed(bundle.root / MANIFEST, by, allowed)
     return Result(*SIGNATURE, [] if good else [f"{MANIFEST} has no good signature of {by}"])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas
 import pytest
 from PIL import Image
-from worlds import bench
+from worlds import bench, method_file
 
 from benchmark.records.images import images_path, read_images, reference, write_images
 from benchmark.records.record import RunRecord
@@ -270,6 +270,44 @@ def test_a_verification_imports_nothing_that_the_folder_names(sent: Path, clips:
     plan = json.loads((sent / "plan.json").read_text())
     (sent / "plan.json").write_text(json.dumps({**plan, "method": f"{trap}:Plain"}))
     assert check(sent, clips).holds and not (tmp_path / "sprung").exists()
+
+
+FAILING = """
+from benchmark import RunError
+if any(clip.id == "test-01" for clip in clips):
+    raise RunError("no picture of this one")
+return [Image.new("RGB", (64, 64), (9, 120, len(clip.id))) for clip in clips]
+"""
+
+
+def test_no_false_alarm_for_runs_of_other_kinds(finished: Path, clips: Path, tmp_path: Path) -> None:
+    """Frames themselves, a clip that failed, only some clips, pictures made elsewhere with two a clip."""
+    runs = tmp_path / "runs"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for path in (finished / "images").glob("*.png"):
+        shutil.copy(path, elsewhere / f"{path.stem}_0.png")
+        Image.new("RGB", (80, 60), (200, 10, 90)).save(elsewhere / f"{path.stem}_1.png")
+    failing = method_file(tmp_path, FAILING, name="failing")
+    few = method_file(tmp_path, FAILING, name="few")
+    for code, arguments in (
+        (0, ("run", "--method", "reference")),
+        (1, ("run", "--method", failing)),
+        (0, ("run", "--method", few, "--limit", 1)),
+        (0, ("score", elsewhere, "--name", "elsewhere")),
+    ):
+        made = bench(*arguments, "--data", clips, runs=runs)
+        assert made.code == code, made.err
+    found = sorted(path.parent for path in runs.glob("*/*/*/record.json"))
+    assert len(found) == 4
+    for folder in found:
+        report = check(folder, clips)
+        assert report.holds and report.rescored and report.exact, [one.line for one in report.findings]
+    (failed,) = (path for path in found if path.parent.name == "failing")
+    record = json.loads((failed / "record.json").read_text())
+    record["clips"] |= {"failed": 2, "failures": {**record["clips"]["failures"], "test-02": "too hard"}}
+    (failed / "record.json").write_text(json.dumps(record))
+    assert "clips.failures.test-02" in {one.where for one in check(failed, clips).findings}
 
 
 def test_special_files_are_not_opened(sent: Path, clips: Path) -> None:
