@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show
+from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show, verify
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -40,6 +40,10 @@ app.command("list")(as_command(show.list_))
 app.command("show")(as_command(show.show))
 app.command("runs")(as_command(runs.runs))
 app.command("publish")(as_command(board.publish))
+app.command("verify")(as_command(verify.verify))
+app.command("reproduce")(as_command(verify.reproduce))
+app.command("submit")(as_command(verify.submit))
+app.command("check")(as_command(verify.check))
 app.command("doctor")(as_command(show.doctor))
 app.command("fetch")(as_command(data.fetch))
 app.command("prepare")(as_command(data.prepare))

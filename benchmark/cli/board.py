@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -11,6 +12,7 @@ import typer
 from benchmark.cli import output
 from benchmark.cli.exit_codes import say
 from benchmark.cli.options import AsJson, BoardOptions, Format, check_metrics
+from benchmark.cli.verify import Signers
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
@@ -31,6 +33,11 @@ def table(
     all_metrics: Annotated[
         bool, typer.Option("--all-metrics", metavar="", help="A column for every metric of the suite.")
     ] = False,
+    from_: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="PLACE", help="Also another group's bundle, or folder of results; repeatable."),
+    ] = None,
+    allowed_signers: Signers = None,
     literature: Annotated[
         bool,
         typer.Option(
@@ -38,8 +45,10 @@ def table(
         ),
     ] = False,
 ) -> None:
-    """The board of a suite: the packaged records and your own runs."""
+    """The board of a suite: the packaged records and your own runs; with --from those of other groups beside them."""
     check_metrics(metric)
+    if allowed_signers is not None and not from_:
+        raise UserError("--allowed-signers is for the bundles of --from: give one, or leave it out")
     if metric and all_metrics:
         raise UserError("--metric and --all-metrics contradict each other: give one of them")
     how = options.chosen_format
@@ -51,8 +60,15 @@ def table(
     store, ui = Store(options.runs), Console()
     which = _which(options.suite, data, store, ui)
     columns = metric or (which.base.metrics if all_metrics else which.base.headline)
-    unfinished = [f"Not finished: {line}." for line in unfinished_runs(store, which.folder)]
-    board = build_board(which.records, columns, suite=which.name, fingerprint=which.fingerprint, notes=unfinished)
+    notes = [f"Not finished: {line}." for line in unfinished_runs(store, which.folder)]
+    with contextlib.ExitStack() as stack:
+        records = which.records
+        if from_:
+            from benchmark.verification.groups import merge
+
+            records, left_out = merge(records, from_, which.name, which.fingerprint, allowed_signers, stack)
+            notes += left_out
+        board = build_board(records, columns, suite=which.name, fingerprint=which.fingerprint, notes=notes)
     if not board.rows:
         for name in store.suites():
             if name.startswith(f"{which.name}+"):

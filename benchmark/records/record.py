@@ -198,6 +198,15 @@ class ClipCounts(FrozenModel):
         return self
 
 
+class ImagesRef(FrozenModel):
+    """The image files that were scored; `images.json` beside the record has the hash of each."""
+
+    count: Count
+    """Number of files."""
+    sha256: str
+    """`benchmark.records.images.reference` of their names and hashes."""
+
+
 class Cost(FrozenModel):
     """What the run cost on the machine of its provenance; null where it was not measured."""
 
@@ -236,6 +245,8 @@ class RunRecord(FrozenModel):
     """Mean by metric id and label, in the metric's unit; null where a class has no clip."""
     clips: ClipCounts
     """How many clips were asked for, failed, were silent, were missing."""
+    images: ImagesRef | None = None
+    """The images that were scored; in the file only where it is known."""
     cost: Cost = Cost()
     """Time, memory, parameters."""
     provenance: RunProvenance
@@ -269,6 +280,8 @@ class RunRecord(FrozenModel):
             del data["clips"]["failures"]
         if data["method"]["source"] is None:
             del data["method"]["source"]
+        if data["images"] is None:
+            del data["images"]
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod

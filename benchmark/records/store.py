@@ -1,7 +1,7 @@
 """Where runs live on disk: visible folders, system locks, finished steps that are reused only if they match.
 
 <root>/<suite>/<method>/seed<k>[-limit<n>][-<8 hex of changed settings>]/
-    record.json  scores.parquet  images/<clip id>.png  steps/<step>.json
+    record.json  scores.parquet  images.json  images/<clip id>.png  steps/<step>.json
 <root>/<suite>/<fit>-<8 hex of the fit's identity>/
 """
 
@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from benchmark.records.images import SUFFIX, images_path
 from benchmark.records.provenance import Provenance
 from benchmark.records.record import RunRecord
 from benchmark.utils import sealed
@@ -28,7 +29,8 @@ from benchmark.utils.env import PACKAGE, needing_home
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, read_json, save_atomic, write_atomic
 
-Where = Literal["packaged", "runs"]
+Where = str
+"""Where a record is: "packaged", "runs", or among another group's, with who vouches for it."""
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -47,7 +49,7 @@ class Reuse(StrEnum):
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record, the file it was read from, and whether that file ships with the package or lies among the runs."""
+    """A record, the file it was read from, and where that is."""
 
     record: RunRecord
     path: Path
@@ -419,7 +421,8 @@ def packaged_records(suite: str) -> Found:
     results = packaged_results()
     if results is None:
         return Found([], [])
-    found = _read_all((path for folder in _folders(results, suite) for path in folder.glob("*-seed*.json")), "packaged")
+    paths = (path for folder in _folders(results, suite) for path in folder.glob("*-seed*.json"))
+    found = _read_all((path for path in paths if not path.name.endswith(SUFFIX)), "packaged")
     renamed = {one.path: problem for one in found.records if (problem := _renamed(one))}
     return Found([one for one in found.records if one.path not in renamed], [*found.problems, *renamed.values()])
 
@@ -445,7 +448,7 @@ def seed_in_words(seed: int | None) -> str:
 
 
 def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
-    """Copy a run's record, and its per-clip scores if there are any, to ``results/<suite>/<method>-seed<k>.*``.
+    """Copy a run's record to ``results/<suite>/<method>-seed<k>.*``, with the scores per clip and the images' hashes.
 
     Returns the files written; none if the very same record is there already. Raises UserError, a line a problem,
     unless the record is complete, without a limit, and every step was made from a clean checkout; and if another
@@ -468,7 +471,11 @@ def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
         name = run_name(record.seed, changed=record.method.settings)
     place = suite_folder(record.suite.name, record.suite.fingerprint)
     target = Path(results) / _safe(place) / f"{_safe(record.method.name)}-{name}.json"
-    copies = [(run.record_path, target), (run.scores_path, target.with_suffix(".parquet"))]
+    copies = [
+        (run.record_path, target),
+        (run.scores_path, target.with_suffix(".parquet")),
+        (images_path(run.record_path), images_path(target)),
+    ]
     copies = [(source, copy) for source, copy in copies if source.is_file()]
     changed = [(s, c) for s, c in copies if not c.is_file() or c.read_bytes() != s.read_bytes()]
     taken = [copy for _, copy in changed if copy.exists()]

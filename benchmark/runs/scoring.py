@@ -67,6 +67,14 @@ class Scores:
     failures: dict[str, str]
     """Clips whose image, frame or sound could not be read, with the reason; they are left out of every metric."""
 
+    def per_class(self, labels: Sequence[str]) -> dict[str, dict[str, float | None]]:
+        """Return the mean by metric and label as a record has it: None for a label without a score."""
+        return {
+            name: {label: result.per_class.get(index) for index, label in enumerate(labels)}
+            for name, result in self.results.items()
+            if result.per_class
+        }
+
 
 def bind(suite: Suite) -> Bound:
     """Return the hashes of the scorers that fill the suite's roles, without loading any network."""
@@ -118,7 +126,7 @@ def compute_metrics(job: ScoreJob, wanted: Sequence[str], bound: Bound, embeddin
         }
     return Scores(
         results=results,
-        scorers={name: _used(name, bound) for name in results},
+        scorers={name: used(name, bound) for name in results},
         per_clip=_per_clip_table(job.clips, results),
         silent=silent,
         failures=failures,
@@ -291,8 +299,8 @@ def _spread(per_clip: np.ndarray | None, kept: Sequence[int], count: int) -> np.
     return spread
 
 
-def _used(name: str, bound: Mapping[str, str]) -> Bound:
-    """The scorers that fill the roles which a metric needs."""
+def used(name: str, bound: Mapping[str, str]) -> Bound:
+    """Return the scorers that fill the roles which a metric needs."""
     metric = definitions.get(name)
     if metric.extractor is not None:
         keys = [f"features.{metric.extractor}"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.media.images import ImageError, load_image, save_png, to_uint8
+from benchmark.records.images import hash_images, images_path, reference, write_images
 from benchmark.records.provenance import collect
 from benchmark.records.record import RunRecord, write_scores
 from benchmark.records.store import Folder, RunFolder
@@ -18,7 +19,7 @@ from benchmark.runs.method_calls import MethodError, calling
 from benchmark.runs.plan import SCORE_VERSION
 from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
-from benchmark.runs.to_record import to_record
+from benchmark.runs.to_record import facts_of, to_record
 from benchmark.utils import distributed
 from benchmark.utils.device import peak_memory, single_precision
 from benchmark.utils.errors import BenchError, RunError, UserError
@@ -352,12 +353,15 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
             embedding = scoring.embed(task, wanted, bound)
             if distributed.is_first():
                 scores = scoring.compute_metrics(task, wanted, bound, embedding)
-                record = to_record(job, scores)
+                hashes = hash_images(task.images.values())
+                record = to_record(job, scores, reference(hashes))
+                write_images(images_path(folder.record_path), hashes)
                 write_scores(folder.scores_path, scores.per_clip)
                 record.save(folder.record_path)
                 if record.status == "complete":
-                    made_of = {"images": folder.checksum("generate"), "metrics": wanted}
-                    folder.mark_done("score", identity, made_of, [folder.record_path, folder.scores_path])
+                    made_of = {"images": folder.checksum("generate"), "metrics": wanted, "record": facts_of(record)}
+                    made = [folder.record_path, folder.scores_path, images_path(folder.record_path)]
+                    folder.mark_done("score", identity, made_of, made)
             distributed.wait()
         elif distributed.is_first():
             _add_checksums(folder, "score", identity, [folder.record_path, folder.scores_path], job.ui)

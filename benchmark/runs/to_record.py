@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from benchmark.records.provenance import RunProvenance
-from benchmark.records.record import ClipCounts, Cost, MethodRef, RunRecord, SuiteRef
+from benchmark.records.record import ClipCounts, Cost, ImagesRef, MethodRef, RunRecord, SuiteRef
 from benchmark.runs.scoring import metric_value
 from benchmark.utils.device import peak_memory
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from benchmark.runs.scoring import Scores
 
 
-def to_record(job: Run, scores: Scores) -> RunRecord:
+def to_record(job: Run, scores: Scores, images: ImagesRef) -> RunRecord:
     """Return the record of a scored run; its warnings are also given to the UI."""
     plan, test = job.plan, job.test
     fitted = plan.fit_folder.payload("fit") if plan.fit_folder else {}
@@ -57,14 +58,11 @@ def to_record(job: Run, scores: Scores) -> RunRecord:
         seed=plan.seed,
         limit=plan.limit,
         metrics={name: metric_value(result, scores.scorers[name]) for name, result in scores.results.items()},
-        per_class={
-            name: {label: result.per_class.get(index) for index, label in enumerate(test.labels)}
-            for name, result in scores.results.items()
-            if result.per_class
-        },
+        per_class=scores.per_class(test.labels),
         clips=ClipCounts(
             total=len(test), failed=len(failures), failures=failures, silent=len(scores.silent), skipped=skipped
         ),
+        images=images,
         cost=Cost(
             fit_seconds=fitted.get("seconds"),
             fit_steps=fitted.get("steps"),
@@ -86,6 +84,15 @@ def _several_commits(made: RunProvenance) -> list[str]:
         return []
     steps = [f"{step} {', '.join(commit[:8] for commit in found)}" for step, found in commits.items() if found]
     return [f"the steps were made at different commits: {'; '.join(steps)}"]
+
+
+def facts_of(record: RunRecord) -> dict[str, Any]:
+    """Return what a record says besides its numbers.
+
+    Score's marker keeps it, as most of it (cost, machine, warnings) is what no second scoring can find.
+    """
+    facts: dict[str, Any] = json.loads(record.to_json())
+    return {key: value for key, value in facts.items() if key not in ("metrics", "per_class")}
 
 
 def _skipped(manifest: Manifest) -> list[str]:

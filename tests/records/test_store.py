@@ -462,6 +462,17 @@ def test_publish_copies_the_record_and_its_scores(tmp_path):
     assert written[1].read_bytes() == b"other scores"
 
 
+def test_publish_copies_the_hashes_of_the_images_and_no_board_takes_them_for_a_record(tmp_path, monkeypatch):
+    run = make_run(Store(tmp_path / "runs").run("mini", "audiotoken", 0), synthetic())
+    (run.path / "images.json").write_text("{}")
+    written = publish(run, tmp_path / "results")
+    assert written[2] == tmp_path / "results" / "mini" / "audiotoken-seed0.images.json"
+    assert written[2].read_text() == "{}"
+    monkeypatch.setattr("benchmark.records.store.packaged_results", lambda: tmp_path / "results")
+    found = packaged_records("mini")
+    assert len(found.records) == 1 and found.problems == []
+
+
 def test_published_names_tell_settings_apart_also_in_renamed_folders(tmp_path):
     store = Store(tmp_path / "runs")
     changed = make_run(store.run("mini", "audiotoken", 0, changed={"rate": 1}), synthetic())
