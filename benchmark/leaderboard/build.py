@@ -23,7 +23,7 @@ from typing import Any
 from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
 from benchmark.leaderboard.clip_scores import ClipScores, Contradiction, clip_scores, mean_over_runs, side_by_side
 from benchmark.leaderboard.significance import Way, judge_all
-from benchmark.records.record import MetricValue, RunRecord, run_identity
+from benchmark.records.record import MetricValue, RunRecord, identity_of
 from benchmark.records.store import StoredRecord
 from benchmark.utils.collector import no_collection
 from benchmark.utils.errors import UserError
@@ -140,7 +140,7 @@ def _without_duplicates(
     for stored in records:
         r = stored.record
         # Computed, not read: a copied or edited record must not count twice.
-        run = run_identity(r.suite.fingerprint, r.method.name, r.method.settings, r.seed, r.limit, r.method.source)
+        run = identity_of(r)
         by_run[run].append(stored)
 
     def preference(stored: StoredRecord) -> tuple[bool, int, bool, str, str]:

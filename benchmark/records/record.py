@@ -320,11 +320,9 @@ class RunRecord(FrozenModel):
             record = cls.model_validate_json(text, strict=True)
         except ValidationError as error:
             raise UserError(listed([f"{source}: {_fault(one)}" for one in error.errors()])) from error
-        method = record.method
-        asked = (record.suite.fingerprint, method.name, method.settings, record.seed, record.limit, method.source)
-        if record.identity != run_identity(*asked):
+        if record.identity != (own := identity_of(record)):
             raise UserError(
-                f"{source}: identity {record.identity[:8]!r} is not that of its contents, {run_identity(*asked)[:8]!r} "
+                f"{source}: identity {record.identity[:8]!r} is not that of its contents, {own[:8]!r} "
                 "(edited by hand?): run it again"
             )
         return record
@@ -377,6 +375,12 @@ class RunRecord(FrozenModel):
         head = "".join(f"<th>{text}</th>" for text in ("metric", "value", "95 % interval", "chance", "n", ""))
         title = f"{who} on {self.suite.name} {self.suite.version} ({self.suite.fingerprint[:8]}): {self.status}"
         return f"<table><caption>{html.escape(visible(title))}</caption><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def identity_of(record: RunRecord) -> str:
+    """Return `run_identity` of what a record says: computed, as an edited one must not pass for another run."""
+    who = record.method
+    return run_identity(record.suite.fingerprint, who.name, who.settings, record.seed, record.limit, who.source)
 
 
 SCORE_COLUMNS = ("clip", "label")

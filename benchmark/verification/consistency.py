@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.records.images import images_path, reference
-from benchmark.records.record import MetricValue, RunRecord, run_identity, scores_path
+from benchmark.records.record import MetricValue, RunRecord, identity_of, scores_path
 from benchmark.runs.to_record import facts_of
 from benchmark.verification.evidence import Evidence
 from benchmark.verification.findings import Report, shown
@@ -39,9 +39,7 @@ def check(evidence: Evidence, suite: Suite | None, report: Report) -> None:
         )
     else:
         report.compare(file, "", facts_of(record), evidence.written, "when it was scored it was")
-    settings = record.method.settings
-    expected = run_identity(record.suite.fingerprint, record.method.name, settings, record.seed, record.limit)
-    if record.identity != expected:
+    if record.identity != identity_of(record):
         message = "is not that of the suite, method, settings, seed and limit: one of them was changed, or this"
         report.add(file, "identity", message)
     _clips(record, file, report)

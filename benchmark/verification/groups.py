@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.records.images import SUFFIX
-from benchmark.records.record import RunRecord, run_identity
+from benchmark.records.record import RunRecord, identity_of
 from benchmark.records.store import StoredRecord
 from benchmark.utils.errors import UserError
 from benchmark.verification.attestations import vouched
@@ -47,7 +47,7 @@ def merge(
         UserError: A place does not exist.
     """
     merged = Merged(list(own), [])
-    seen = {_run(stored.record): f"{stored.where} ({stored.path.name})" for stored in own}
+    seen = {identity_of(stored.record): f"{stored.where} ({stored.path.name})" for stored in own}
     for place in places:
         found, notes = _of(place, suite, allowed, stack)
         merged.notes.extend(notes)
@@ -60,17 +60,12 @@ def merge(
             if record.suite.fingerprint != fingerprint:
                 other = shown(record.suite.fingerprint[:8])
                 merged.notes.append(f"Left out: {name} was made under another protocol ({other}).")
-            elif (run := _run(record)) in seen:
+            elif (run := identity_of(record)) in seen:
                 merged.notes.append(f"Left out: {name} claims a run that is there already: {seen[run]}.")
             else:
                 seen[run] = f"{stored.where} ({place.name})"
                 merged.records.append(stored)
     return merged
-
-
-def _run(record: RunRecord) -> str:
-    # computed, not read: an edited record must not pass for another run
-    return run_identity(record.suite.fingerprint, record.method.name, record.method.settings, record.seed, record.limit)
 
 
 def _of(place: Path, suite: str, allowed: Path | None, stack: contextlib.ExitStack) -> Merged:

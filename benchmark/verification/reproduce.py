@@ -133,9 +133,9 @@ def reproduce(path: Path, ui: UI, again: Again) -> Reproduction:
         if job.plan.identity != evidence.record.identity:
             raise UserError(f"{path}: what it asks for is another run here: its settings or its identity were changed")
         record = steps.run(job)
-        here, theirs = record.provenance.score[-1], evidence.record.provenance
-        found = Reproduction(report, surroundings=_surroundings(theirs.score[-1], here))
-        report.exact = all(same_surroundings(made, here) for step in theirs.steps.values() for made in step)
+        ours, theirs = record.provenance.score[-1], evidence.record.provenance
+        found = Reproduction(report, surroundings=_surroundings(theirs.score[-1], ours))
+        report.exact = all(same_surroundings(made, ours) for step in theirs.steps.values() for made in step)
         report.rescored = True
         _compare_images(evidence, job.plan.folder.path / "images.json", found)
         _compare_values(evidence.record, record, found)

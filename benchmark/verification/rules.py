@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.records.record import run_identity
+from benchmark.records.record import identity_of
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
 from benchmark.verification import consistency
@@ -223,8 +223,7 @@ def _provenance(case: _Case) -> Iterator[str]:
 def _once(case: _Case) -> Iterator[str]:
     seen: dict[str, str] = {}
     for name, one in case.evidence():
-        r = one.record
-        run = run_identity(r.suite.fingerprint, r.method.name, r.method.settings, r.seed, r.limit)
+        run = identity_of(one.record)
         if run in seen:
             yield f"runs/{name}: claims the same run as runs/{seen[run]}"
         seen.setdefault(run, name)
