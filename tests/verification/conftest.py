@@ -38,7 +38,11 @@ def sent(finished: Path, tmp_path: Path) -> Path:
 def clean(sent: Path) -> Path:
     """The same as if it had been made from a clean checkout, whatever state this one is in."""
     record = RunRecord.load(sent / "record.json")
-    made = record.provenance.model_copy(update={"commit": "c" * 40, "dirty": False})
+    clean = {"commit": "c" * 40, "dirty": False}
+    steps = {
+        step: tuple(one.model_copy(update=clean) for one in made) for step, made in record.provenance.steps.items()
+    }
+    made = record.provenance.model_copy(update=steps)
     record.model_copy(update={"provenance": made}).save(sent / "record.json")
     shutil.rmtree(sent / "steps")
     return sent

@@ -49,7 +49,7 @@ def edit(path: Path, **changes: Any) -> None:
         *outer, last = key.split("__")
         place = data
         for part in outer:
-            place = place[part]
+            place = place[int(part) if isinstance(place, list) else part]
         place[last] = value
     path.write_text(json.dumps(data))
 
@@ -80,7 +80,7 @@ def test_what_submit_would_refuse(sent: Path, clean: Path, bundle: Path, tmp_pat
     again = bench("submit", clean, "-o", bundle, "--by", "Lab A")
     assert again.code == 2 and "exists" in again.err
     assert "--by" in bench("submit", clean, "-o", tmp_path / "x", "--by", "\x1b[2J").err
-    edit(sent / "record.json", provenance__dirty=True)
+    edit(sent / "record.json", provenance__score__0__dirty=True)
     dirty = bench("submit", sent, "-o", tmp_path / "x", "--by", "Lab A")
     assert dirty.code == 2 and "rule provenance" in dirty.err and not (tmp_path / "x").exists()
     (sent / "images.json").unlink()
@@ -119,8 +119,8 @@ BREAKS: list[tuple[str, bool, Callable[[Path], Any]]] = [
     ("method", True, lambda b: next((run_of(b) / "method").iterdir()).write_text("class Other: pass")),
     ("method", True, lambda b: edit(run_of(b) / "method.json", name="sd-text")),
     ("method", True, lambda b: edit(run_of(b) / "method.json", kind="package")),
-    ("provenance", True, lambda b: edit(run_of(b) / "record.json", provenance__dirty=True)),
-    ("provenance", True, lambda b: edit(run_of(b) / "record.json", provenance__date="yesterday")),
+    ("provenance", True, lambda b: edit(run_of(b) / "record.json", provenance__score__0__dirty=True)),
+    ("provenance", True, lambda b: edit(run_of(b) / "record.json", provenance__score__0__date="yesterday")),
     ("once", True, second_run),
 ]
 
