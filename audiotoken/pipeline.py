@@ -476,7 +476,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             if is_silent(wave):
                 warnings.warn(
                     f"audio {name} is silent (all samples zero): its image shows the embedder's response to silence",
-                    stacklevel=4,
+                    stacklevel=5,
                 )
             samples = round(self.config.sampling_rate * self.config.seconds)
             waves.append(fit_length(wave, samples, self.config.length))

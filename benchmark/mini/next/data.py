@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -166,6 +167,8 @@ def world_digest(kind: str) -> str:
     text = hashlib.sha256(Path(world.__file__).read_bytes())
     for path in sorted((home / ("pictures" if kind == "pictures" else "sounds")).glob("*.py")):
         text.update(path.read_bytes())
+    for made_by in (_scene, make_sound, make_clean, make_picture, _make_chunk):
+        text.update(inspect.getsource(made_by).encode())
     libraries = ("numpy", "pillow") if kind == "pictures" else ("numpy", "scipy")
     text.update(" ".join(version(library) for library in libraries).encode())
     return text.hexdigest()
