@@ -158,7 +158,7 @@ def test_an_image_of_ones_own_is_no_result(cheap: Finished) -> None:
     Image.new("RGB", (64, 64)).save(cheap.folder / "images" / "test-00.png")
     cheap.one_line("test-00.png")
     Image.new("RGB", (64, 64)).save(cheap.folder / "images" / "test-00.png")
-    alone = bench("score", cheap.folder)
+    alone = bench("score", cheap.folder, "--trust-method")
     assert alone.code == 1 and "no finished images" in alone.err
 
 
@@ -275,7 +275,7 @@ def test_a_read_only_finished_run_is_used(cheap: Finished, locked: Callable[[Pat
     locked(cheap.runs)
     result = cheap.again()
     assert result.code == 0 and result.json == cheap.record and cheap.everything() == cheap.files
-    assert bench("score", cheap.folder, "--json").json == cheap.record
+    assert bench("score", cheap.folder, "--trust-method", "--json").json == cheap.record
 
 
 def test_a_colleagues_read_only_fit_is_used(fitted: Finished, locked: Callable[[Path], None], base: Path) -> None:
