@@ -138,3 +138,15 @@ return [np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8
 def pictures(folder: Path) -> Mapping[str, bytes]:
     """The finished pictures of a run by name."""
     return {path.name: path.read_bytes() for path in sorted((folder / "images").glob("*.png"))}
+
+
+PRINT_PEAK = """
+import resource, sys
+from pathlib import Path
+status = Path("/proc/self/status")
+if status.exists():  # of Linux' maxrss a child begins with its parent's
+    print(next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1e3)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
+"""
+"""Code that prints the peak of a process's memory in MB."""

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+import worlds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -186,10 +187,9 @@ def test_pipes_devices_and_sockets_are_refused_at_once(tmp_path: Path) -> None:
 def spent(path: Path, arguments: str = "seconds=10") -> tuple[float, str]:
     """Peak memory in MB of a process that loads the sound, and what came of it."""
     code = (
-        "import resource, sys; from pathlib import Path; from benchmark.media.audio import AudioError, load_audio\n"
+        "import sys; from pathlib import Path; from benchmark.media.audio import AudioError, load_audio\n"
         f"try: print(load_audio(Path(sys.argv[1]), {arguments}).size)\n"
-        "except AudioError as error: print(error)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3))"
+        "except AudioError as error: print(error)\n" + worlds.PRINT_PEAK
     )
     command = [sys.executable, "-c", code, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

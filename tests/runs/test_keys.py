@@ -387,7 +387,7 @@ def test_other_code_under_one_name_has_a_row_and_a_folder_of_its_own(base: Path,
     shown = bench("table", "--suite", suite, "--format", "md", runs=runs).out
     assert all(f"plain (code sha256={one[:12]})" in shown for one in sha256)
     (old,) = [path.parent for path in runs.rglob("seed0*/record.json") if sha256[0] in path.read_text()]
-    stale = bench("score", old)
+    stale = bench("score", old, "--trust-method")
     assert stale.code == 2 and "was made by other code than" in stale.err and str(old) in stale.err
 
 
