@@ -265,7 +265,8 @@ class RunRecord(FrozenModel):
                 raise ValueError(f"per_class has {metric!r}, which is not among the metrics")
             if (bad := out_of_bounds(self.metrics[metric].unit, means.values())) is not None:
                 label = next(label for label, mean in means.items() if mean == bad)
-                raise ValueError(f"{metric} of class {label!r} is {bad:g}, impossible in {self.metrics[metric].unit!r}")
+                unit = self.metrics[metric].unit
+                raise ValueError(f"per_class: {metric} of class {label!r} is {bad:g}, impossible in {unit!r}")
         return self
 
     def to_json(self) -> str:
@@ -322,8 +323,8 @@ class RunRecord(FrozenModel):
             raise UserError(listed([f"{source}: {_fault(one)}" for one in error.errors()])) from error
         if record.identity != (own := identity_of(record)):
             raise UserError(
-                f"{source}: identity {record.identity[:8]!r} is not that of its contents, {own[:8]!r} "
-                "(edited by hand?): run it again"
+                f"{source}: identity {record.identity[:8]!r} is not that of its contents, {own[:8]!r}: suite, method, "
+                "settings, seed or limit was edited? run it again"
             )
         return record
 

@@ -130,6 +130,11 @@ def reproduce(path: Path, ui: UI, again: Again) -> Reproduction:
         here, wanted = job.plan.suite.fingerprint(), evidence.record.suite.fingerprint
         if here != wanted:
             raise UserError(f"{path} was made under another protocol ({wanted[:8]}) than is here ({here[:8]})")
+        if job.plan.source != evidence.record.method.source:
+            raise UserError(
+                f"{path}: {shown(job.plan.method_name)} is other code than the record's: "
+                "a method is its code, so that would be another run"
+            )
         if job.plan.identity != evidence.record.identity:
             raise UserError(f"{path}: what it asks for is another run here: its settings or its identity were changed")
         record = steps.run(job)

@@ -496,7 +496,7 @@ def test_publish_refuses_what_does_not_belong_on_the_board(tmp_path):
         r"no commit says .* \(generate, score\)": synthetic(provenance={"generate": [outside], "score": [outside]}),
         r"an older version made this, .* \(generate\)": synthetic(provenance={"score": [MADE]}),
         r"an older version made this, .* \(fit\)": synthetic(**fitted),
-        "edited by hand": synthetic().model_copy(update={"identity": "0" * 64}),
+        "was edited": synthetic().model_copy(update={"identity": "0" * 64}),
     }
     for number, (message, record) in enumerate(cases.items()):
         run = make_run(RunFolder(tmp_path / str(number)), record)

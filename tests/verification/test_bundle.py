@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from worlds import bench
 
-from benchmark.records.record import RunRecord
+from benchmark.records.record import RunRecord, identity_of
 from benchmark.utils.files import sha256_of
 from benchmark.verification import bundle as room
 from benchmark.verification.rules import CONTAINER, RULES
@@ -109,10 +109,10 @@ BREAKS: list[tuple[str, bool, Callable[[Path], Any]]] = [
     ("record", True, lambda b: (run_of(b) / "scores.parquet").write_text("no parquet")),
     ("record", True, lambda b: (run_of(b) / "images.json").write_text('{"../x.png": "0"}')),
     ("complete", True, lambda b: edit(run_of(b) / "record.json", status="incomplete")),
-    ("complete", True, lambda b: edit(run_of(b) / "record.json", limit=6)),
+    ("record", True, lambda b: edit(run_of(b) / "record.json", limit=6)),
     ("suite", True, lambda b: edit(run_of(b) / "record.json", suite__name="nobody-knows")),
     ("consistent", True, lambda b: edit(run_of(b) / "record.json", metrics__ais__value=99.5, metrics__ais__high=100.0)),
-    ("consistent", True, lambda b: edit(run_of(b) / "record.json", identity="0" * 64)),
+    ("record", True, lambda b: edit(run_of(b) / "record.json", identity="0" * 64)),
     ("consistent", True, lambda b: edit(run_of(b) / "record.json", images__sha256="0" * 64)),
     ("images", True, lambda b: next((run_of(b) / "images").iterdir()).write_bytes(b"another")),
     ("images", True, lambda b: next((run_of(b) / "images").iterdir()).unlink()),
@@ -245,6 +245,11 @@ def test_nothing_is_attested_that_does_not_hold(bundle: Path, clips: Path) -> No
     assert bench("verify", run_of(bundle), "--attest", "B").code == 2
 
 
+def saved(record: RunRecord, path: Path) -> None:
+    """Save a record as the run that it says it is."""
+    record.model_copy(update={"identity": identity_of(record)}).save(path)
+
+
 def test_other_protocols_and_second_claims_are_refused_with_a_line(bundle: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copycat"
     shutil.copytree(bundle, copy)
@@ -255,10 +260,10 @@ def test_other_protocols_and_second_claims_are_refused_with_a_line(bundle: Path,
     results = tmp_path / "theirs"
     record = RunRecord.load(run_of(bundle) / "record.json")
     suite = record.suite.model_copy(update={"fingerprint": "f" * 64})
-    record.model_copy(update={"suite": suite}).save(results / "mini+six-ffffffff" / "plain-seed0.json")
+    saved(record.model_copy(update={"suite": suite}), results / "mini+six-ffffffff" / "plain-seed0.json")
     (row,), text = board(bundle, results, runs=tmp_path / "none")
     assert "made under another protocol (ffffffff)" in text
-    record.model_copy(update={"seed": 7}).save(results / "mini+six-00000000" / "plain-seed7.json")
+    saved(record.model_copy(update={"seed": 7}), results / "mini+six-00000000" / "plain-seed7.json")
     (row,), _ = board(bundle, results, runs=tmp_path / "none")
     assert row["seeds"] == [0, 7] and row["where"] == "self-reported by Lab A + self-reported in theirs"
     missing = bench("table", "--from", tmp_path / "nowhere", runs=tmp_path / "none")
