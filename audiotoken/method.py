@@ -256,7 +256,7 @@ class AudioToken(TokenMethod):
 
 
 class AudioTokenCL(AudioToken):
-    """AudioToken with the classification loss (paper, section 3)."""
+    """AudioToken with the classification loss, the paper's CL."""
 
     card: ClassVar[MethodCard] = AudioToken.card.model_copy(
         update={

@@ -31,9 +31,7 @@ def runs(
         Console().say(f"removed {path}, {freed / 1e6:.1f} MB")
     found = listing.list_runs(store)
     if as_json:
-        output.print_json(
-            [{**vars(one), "path": str(one.path)} for one in found],
-        )
+        output.print_json([{**vars(one), "path": str(one.path)} for one in found])
         return
     if not found:
         Console().say(f"no run in {store.root}: `bench run --method NAME` makes one")

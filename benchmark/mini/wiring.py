@@ -69,8 +69,7 @@ def checked(suite: Suite, name: str) -> Path:
     """
     path = WEIGHTS / (name if "." in name else f"{name}.safetensors")
     if not path.is_file():
-        how = "" if "." in name else f", or make it with `bench mini pretrain {name}`"
-        raise RunError(f"{path.name} is not in the package: reinstall it{how}")
+        raise RunError(f"{path.name} is not in the package: reinstall it")
     wanted = (suite.weights | suite.encoders | suite.files).get(name, "none")
     if (found := sha256_of(path)) != wanted:
         raise RunError(

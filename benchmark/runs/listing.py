@@ -22,6 +22,7 @@ class Listed:
     path: Path
     """Its folder."""
     kind: Kind
+    """Which of the two."""
     suite: str
     """Name of the suite's folder."""
     method: str
@@ -55,8 +56,7 @@ def remove(store: Store, path: Path) -> int:
         raise UserError(f"{path} is a link to another place: remove it by hand")
     size = _size(path)
     with Folder(path).lock():
-        pass  # nobody works in it
-    shutil.rmtree(path)
+        shutil.rmtree(path)
     return size
 
 

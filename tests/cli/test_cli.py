@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boards
 import pytest
 
 import benchmark
@@ -50,20 +51,7 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-MADE = {
-    "package_version": None,
-    "commit": "c" * 40,
-    "dirty": False,
-    "origin": None,
-    "python": "3.12.0",
-    "platform": "Linux",
-    "cpu": "x",
-    "packages": {},
-    "device": "cpu",
-    "device_name": None,
-    "threads": 1,
-    "date": "2024-01-01T00:00:00Z",
-}
+MADE = {**boards.MADE, "commit": "c" * 40, "dirty": False}
 
 
 def make_record(suite: Any, method: str, seed: int | None, limit: int | None, **changes: Any) -> RunRecord:

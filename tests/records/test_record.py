@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import boards
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -19,20 +20,7 @@ from benchmark.records.record import MetricValue, RunRecord, read_scores, run_id
 from benchmark.utils.errors import UserError
 
 FIXTURES = Path(__file__).parent / "fixtures"
-MADE = {
-    "package_version": None,
-    "commit": "c" * 40,
-    "dirty": False,
-    "origin": None,
-    "python": "3.12.0",
-    "platform": "Linux",
-    "cpu": "x",
-    "packages": {},
-    "device": "cpu",
-    "device_name": None,
-    "threads": 1,
-    "date": "2024-01-01T00:00:00Z",
-}
+MADE = {**boards.MADE, "commit": "c" * 40, "dirty": False}
 
 
 def synthetic(**changes: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import boards
 import pytest
 
 from benchmark.records import store as module
@@ -30,20 +31,7 @@ from benchmark.utils.env import PACKAGE, cache_dir
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest
 
-MADE = {
-    "package_version": None,
-    "commit": "c" * 40,
-    "dirty": False,
-    "origin": None,
-    "python": "3.12.0",
-    "platform": "Linux",
-    "cpu": "x",
-    "packages": {},
-    "device": "cpu",
-    "device_name": None,
-    "threads": 1,
-    "date": "2024-01-01T00:00:00Z",
-}
+MADE = {**boards.MADE, "commit": "c" * 40, "dirty": False}
 
 
 def synthetic(suite: str = "mini", seed: int | None = 0, **changes: Any) -> RunRecord:

@@ -17,6 +17,7 @@ from benchmark.mini.next.data import WorldClips
 from benchmark.mini.next.world import Value
 from benchmark.mini.pretrain.loop import Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop, bf16, pixels
+from benchmark.text_encoder import encode_with_token
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import save_atomic, sha256_of
 
@@ -24,6 +25,7 @@ Fused = tuple[str, Mapping[str, Value]]
 """A caption that is given as one vector: a label, and what is named beside it."""
 
 PLACEHOLDER_ID = -1
+"""Id of the placeholder, which is in no vocabulary."""
 DRAFT = "backbone-draft"
 
 
@@ -35,7 +37,7 @@ def fused_prompt(tokenizer: Any) -> torch.Tensor:
     return torch.cat([ids[:place], torch.tensor([PLACEHOLDER_ID]), ids[place:-1]])
 
 
-def fuse(tokenizer: Any, text_encoder: Any, captions_: Sequence[Any]) -> torch.Tensor:
+def fuse(tokenizer: Any, text_encoder: Any, said: Sequence[Any]) -> torch.Tensor:
     """Return one vector a caption, (B, TEXT_WIDTH).
 
     It is the mean input embedding of the label's tokens plus, for each thing that is named, the mean input embedding of
@@ -44,11 +46,11 @@ def fuse(tokenizer: Any, text_encoder: Any, captions_: Sequence[Any]) -> torch.T
     Args:
         tokenizer: A CLIPTokenizer.
         text_encoder: A CLIPTextModel.
-        captions_: Labels, each with what is named beside it.
+        said: Labels, each with what is named beside it.
     """
     table = text_encoder.get_input_embeddings().weight
-    weights = torch.zeros(len(captions_), len(table))
-    for row, (label, named) in enumerate(captions_):
+    weights = torch.zeros(len(said), len(table))
+    for row, (label, named) in enumerate(said):
         words = [(label, 1.0), *(pair for name, value in named.items() for pair in captions.blend(name, value))]
         for word, share in words:
             ids = _tokens(tokenizer, word)
@@ -183,31 +185,22 @@ class BackboneDraftTask(Task):
             said: Texts, or labels with what is named beside them.
             generator: Draws the noise on fused vectors; None: no noise.
         """
-        text_encoder, tokenizer = self.modules["text_encoder"], self.shop.tokenizer
-        rows = [row for row, caption in enumerate(said) if not isinstance(caption, str)]
-        texts = [caption if isinstance(caption, str) else "" for caption in said]
-        ids = self.shop.token_ids(texts)
-        if not rows:
-            return text_encoder(input_ids=ids).last_hidden_state
-        vectors = fuse(tokenizer, text_encoder, [said[row] for row in rows])
-        if generator is not None:
-            level = self.jitter * torch.rand(len(rows), 1, generator=generator)
-            spread = vectors.detach().std(dim=1, keepdim=True)
-            vectors = vectors + level * spread * torch.randn(vectors.shape, generator=generator)
-        ids[rows] = self.one_word
-        place = int((self.one_word == PLACEHOLDER_ID).nonzero())
-        table = text_encoder.get_input_embeddings()
-
-        def put(module: nn.Module, arguments: object, embedded: torch.Tensor) -> torch.Tensor:
-            embedded = embedded.clone()
-            embedded[rows, place] = vectors.to(embedded.dtype)
-            return embedded
-
-        hook = table.register_forward_hook(put)
-        try:
-            return text_encoder(input_ids=ids.masked_fill(ids == PLACEHOLDER_ID, 0)).last_hidden_state
-        finally:
-            hook.remove()
+        text_encoder = self.modules["text_encoder"]
+        worded = [row for row, caption in enumerate(said) if isinstance(caption, str)]
+        fused = [row for row, caption in enumerate(said) if not isinstance(caption, str)]
+        states = []
+        if worded:
+            ids = self.shop.token_ids([str(said[row]) for row in worded])
+            states.append(text_encoder(input_ids=ids).last_hidden_state)
+        if fused:
+            vectors = fuse(self.shop.tokenizer, text_encoder, [said[row] for row in fused])
+            if generator is not None:
+                level = self.jitter * torch.rand(len(fused), 1, generator=generator)
+                spread = vectors.detach().std(dim=1, keepdim=True)
+                vectors = vectors + level * spread * torch.randn(vectors.shape, generator=generator)
+            prompts = self.one_word.expand(len(fused), -1)
+            states.append(encode_with_token(text_encoder, prompts, vectors, PLACEHOLDER_ID))
+        return torch.cat(states)[torch.tensor(worded + fused).argsort()]
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the velocity-prediction loss of a batch with captions."""
