@@ -15,6 +15,7 @@ import statistics
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -184,6 +185,9 @@ def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
     return ", ".join(why if record.limit is None else [*why, f"limit {record.limit}"])
 
 
+READERS = 3
+"""Threads that read scores."""
+
 _Scores = dict[str, ClipScores]  # by metric
 
 
@@ -203,7 +207,9 @@ def _clip_scores(
         except UserError as error:
             return error
 
-    found = [(stored, read(stored)) for stored in records]
+    # Half of the time is spent outside Python, decoding.
+    with ThreadPoolExecutor(READERS) as readers:
+        found = list(zip(records, readers.map(read, records), strict=True))
     scores = {stored.path: one for stored, one in found if isinstance(one, dict)}
     faults = [(stored, one) for stored, one in found if isinstance(one, UserError)]
     refused = {
