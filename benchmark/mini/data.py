@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.mini import pictures, sounds, world
-from benchmark.mini.world import PICTURE_SIZE, SAMPLE_RATE, SECONDS, Value
+from benchmark.mini import world
+from benchmark.mini.pictures.draw import draw
+from benchmark.mini.sounds.scene import Scene, recorded, sample_scene
+from benchmark.mini.sounds.things import sound_of
+from benchmark.mini.world import LABELS, PICTURE_SIZE, SAMPLE_RATE, SECONDS, THING_OF, Facts, Value
 from benchmark.utils import sealed
 from benchmark.utils.env import environment
 from benchmark.utils.files import write_rows
@@ -47,19 +50,24 @@ class WorldClips:
         return self.count
 
     @cached_property
-    def attributes(self) -> list[dict[str, Value]]:
-        """The two attributes of each clip."""
-        return [attributes_of(self.split, index) for index in range(self.count)]
+    def facts(self) -> list[Facts]:
+        """What each clip is about."""
+        return [world.facts_of(self.split, index) for index in range(self.count)]
 
     @cached_property
     def classes(self) -> np.ndarray:
         """Index of each clip's label in `world.LABELS`: int, (n,)."""
-        return np.arange(self.count) % len(world.LABELS)
+        return np.array([LABELS.index(world.label_of(index)) for index in range(self.count)])
 
     @cached_property
     def sounds(self) -> np.ndarray:
         """Sounds as a memory map: int16, (n, samples), 16 kHz; full scale is 32768."""
         return self._array("sounds")
+
+    @cached_property
+    def clean(self) -> np.ndarray:
+        """The same clips without their scenes, as `sounds`."""
+        return self._array("clean")
 
     @cached_property
     def pictures(self) -> np.ndarray:
@@ -68,7 +76,7 @@ class WorldClips:
 
     def label(self, index: int) -> str:
         """Return the label of a clip."""
-        return world.LABELS[int(self.classes[index])]
+        return world.label_of(index)
 
     def _array(self, kind: str) -> np.ndarray:
         path = self.cache_dir / "world" / f"{kind}-{world_digest(kind)[:16]}" / f"{self.split}-{self.count}.npy"
@@ -86,25 +94,59 @@ class WorldClips:
                 self.progress(kind, done, self.count)
 
 
-def attributes_of(split: str, index: int) -> dict[str, Value]:
-    """Return the two attributes of clip `index` of `split`."""
-    return world.sample_attributes(world.label_of(index), world.seeds_of(split, index)[0])
+def scene_of(split: str, index: int) -> Scene:
+    """Return what surrounds the foreground of clip `index` of `split`."""
+    return _scene(world.label_of(index), world.seeds_of(split, index)[3])
 
 
-def make_sound(split: str, index: int) -> np.ndarray:
-    """Return the sound of clip `index` of `split`, a pure function of both: int16, (samples,)."""
-    wave = sounds.synthesize(world.label_of(index), attributes_of(split, index), world.seeds_of(split, index)[1])
+def _scene(label: str, rng: np.random.Generator) -> Scene:
+    return sample_scene(label, tuple(other for other in LABELS if other != label), rng)
+
+
+def metadata_of(split: str, index: int) -> dict[str, Value]:
+    """Return the metadata of a clip: its audible attributes, what else is seen, and the scene with its levels."""
+    facts = world.facts_of(split, index)
+    return {**facts.heard, **facts.seen, **scene_of(split, index).facts()}
+
+
+def make_sound(split: str, index: int, clean: bool = False) -> np.ndarray:
+    """Return the sound of clip `index` of `split`, a pure function of both: int16, (samples,).
+
+    Args:
+        split: Name of the split.
+        index: Number of the clip.
+        clean: The same foreground at the same level without its scene.
+    """
+    facts = world.facts_of(split, index)
+    _, sound, _, around = world.seeds_of(split, index)
+    scene = _scene(facts.label, around)
+    second = None
+    if scene.second and not clean:
+        if scene.second == world.SPEECH:
+            heard: dict[str, Value] = {"cue": world.CUES[int(around.integers(len(world.CUES)))], "speaker": ""}
+        else:
+            heard = {a.name: world.sample_value(a.name, around) for a in THING_OF[scene.second].attributes}
+        second = sound_of(scene.second, heard, around)
+    wave = recorded(scene, sound_of(facts.label, facts.heard, sound), second, around, clean)
     return np.rint(wave * 32768.0).clip(-32768, 32767).astype(np.int16)
+
+
+def make_clean(split: str, index: int) -> np.ndarray:
+    """Return the sound of a clip without its scene."""
+    return make_sound(split, index, clean=True)
 
 
 def make_picture(split: str, index: int) -> np.ndarray:
     """Return the frame of clip `index` of `split`, a pure function of both: uint8, (64, 64, 3)."""
-    return pictures.draw(world.label_of(index), attributes_of(split, index), world.seeds_of(split, index)[2])
+    facts = world.facts_of(split, index)
+    return draw(facts.label, facts.seen, world.seeds_of(split, index)[2])
 
 
-_MAKERS = {"sounds": make_sound, "pictures": make_picture}
+_SOUND = (int(SAMPLE_RATE * SECONDS),)
+_MAKERS = {"sounds": make_sound, "clean": make_clean, "pictures": make_picture}
 _SHAPES: dict[str, tuple[tuple[int, ...], type]] = {
-    "sounds": ((int(SAMPLE_RATE * SECONDS),), np.int16),
+    "sounds": (_SOUND, np.int16),
+    "clean": (_SOUND, np.int16),
     "pictures": ((PICTURE_SIZE, PICTURE_SIZE, 3), np.uint8),
 }
 
@@ -119,14 +161,15 @@ def world_digest(kind: str) -> str:
     """Return the hash of everything that determines the clips' sounds or pictures: source code and library versions.
 
     Args:
-        kind: "sounds" or "pictures".
+        kind: "sounds", "clean" or "pictures".
     """
-    text = hashlib.sha256()
-    for module in (world, sounds if kind == "sounds" else pictures):
-        text.update(Path(str(module.__file__)).read_bytes())
-    for made_by in (attributes_of, _MAKERS[kind], _make_chunk):
+    home = Path(world.__file__).parent
+    text = hashlib.sha256(Path(world.__file__).read_bytes())
+    for path in sorted((home / ("pictures" if kind == "pictures" else "sounds")).glob("*.py")):
+        text.update(path.read_bytes())
+    for made_by in (_scene, make_sound, make_clean, make_picture, _make_chunk):
         text.update(inspect.getsource(made_by).encode())
-    libraries = ("numpy", "scipy") if kind == "sounds" else ("numpy", "pillow")
+    libraries = ("numpy", "pillow") if kind == "pictures" else ("numpy", "scipy")
     text.update(" ".join(version(library) for library in libraries).encode())
     return text.hexdigest()
 

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.clips import Clip, ClipSet
-from benchmark.dataset import DataSet, Split
 from benchmark.mini import networks, world
-from benchmark.mini.data import WorldClips, clip_id, world_digest
+from benchmark.mini.dataset import MiniData
 from benchmark.utils.errors import RunError
-from benchmark.utils.files import digest, sha256_of
+from benchmark.utils.files import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from transformers import CLIPTokenizer
 
     from benchmark.backbone import Backbone
     from benchmark.suite import Suite
-    from benchmark.utils.progress import UI
     from metrics.encoders.joint import ImageBindEncoder, Wav2CLIPEncoder
     from metrics.scorers.audio import AudioClassifier, Wav2CLIPScorer
     from metrics.scorers.clip import CLIPScorer
 
 WEIGHTS = Path(__file__).parent / "weights"
-
-
-class MiniData(DataSet):
-    """The generated world, which is always complete and needs no preparation."""
-
-    def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
-        """Return the first clips of the world's split; the suite states their number."""
-        count: int = getattr(suite.data, split)
-        with ExitStack() as stack:
-            advance: dict[str, Callable[[int], None]] = {}
-            reached: dict[str, int] = {}
-
-            def progress(kind: str, done: int, total: int) -> None:
-                if kind not in advance:
-                    advance[kind] = stack.enter_context(ui.task(f"making {kind} of {split}", total, "clips"))
-                advance[kind](done - reached.get(kind, 0))
-                reached[kind] = done
-
-            made = WorldClips(split, count, cache, progress, ui.warn)
-            listed = tuple(
-                Clip(clip_id(split, i), made.sounds[i], made.pictures[i], (made.label(i),), split, made.attributes[i])
-                for i in range(count)
-            )
-        identity = digest({"world": [world_digest("sounds"), world_digest("pictures")], "split": split, "count": count})
-        return ClipSet(f"mini {split}", listed, world.LABELS, identity)
 
 
 DATA = MiniData()

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from benchmark.media.images import resize
-from benchmark.mini.next.captions import ORDER, statement
+from benchmark.mini.captions import ORDER, statement
 from benchmark.mini.pretrain.backbone import fuse
 from benchmark.runs import steps
 from benchmark.runs.external import run_of_images, take_in

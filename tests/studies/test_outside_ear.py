@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.mini.next.world import LABELS
+from benchmark.mini.world import LABELS
 from benchmark.studies import outside_ear
 from benchmark.studies.outside_ear import AUDIOSET, BANDS, FFT, YAMNet, listen, log_mel, main, mel_weights, named, place
 from benchmark.utils.errors import RunError

@@ -11,12 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.mini import networks
-from benchmark.mini.next import captions
-from benchmark.mini.next.data import WorldClips
-from benchmark.mini.next.world import Value
+from benchmark.mini import captions, networks
+from benchmark.mini.data import WorldClips
 from benchmark.mini.pretrain.loop import Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop, bf16, pixels
+from benchmark.mini.world import Value
 from benchmark.text_encoder import encode_with_token
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import save_atomic, sha256_of

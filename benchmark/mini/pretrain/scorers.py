@@ -10,12 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.mini import networks
-from benchmark.mini.next import captions
-from benchmark.mini.next.data import WorldClips
-from benchmark.mini.next.world import LABELS, describe
+from benchmark.mini import captions, networks
+from benchmark.mini.data import WorldClips
 from benchmark.mini.pretrain.loop import Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, SOUND_POOL, Workshop, bf16, pixels, waves
+from benchmark.mini.world import LABELS, describe
 
 
 class CLIPTask(Task):

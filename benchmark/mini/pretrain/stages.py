@@ -30,14 +30,13 @@ from typing import Any
 
 import torch
 
-from benchmark.mini import networks
-from benchmark.mini.next import captions
-from benchmark.mini.next.data import world_digest
-from benchmark.mini.next.world import LABELS
+from benchmark.mini import captions, networks
+from benchmark.mini.data import world_digest
 from benchmark.mini.pretrain.backbone import DRAFT, BackboneDraftTask, BackboneTask, VAETask
 from benchmark.mini.pretrain.loop import Schedule, Task, train
 from benchmark.mini.pretrain.scorers import CLIPTask, ImageBindTask, TagTask, Wav2CLIPEncoderTask, Wav2CLIPTask
 from benchmark.mini.pretrain.workshop import Workshop
+from benchmark.mini.world import LABELS
 from benchmark.utils.errors import unknown
 from benchmark.utils.files import sha256_of, write_atomic
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmark.mini import networks
-from benchmark.mini.next.data import WorldClips
+from benchmark.mini.data import WorldClips
 from benchmark.utils.errors import UserError
 
 POOL = 24_576

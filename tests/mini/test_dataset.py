@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.mini.next.data import make_picture, make_sound
-from benchmark.mini.next.dataset import MiniData
-from benchmark.mini.next.world import LABELS, SPEAKERS, SPEECH
+from benchmark.mini.data import make_picture, make_sound
+from benchmark.mini.dataset import MiniData
+from benchmark.mini.world import LABELS, SPEAKERS, SPEECH
 from benchmark.suite import ProbeSpec, load_suite
 from benchmark.utils.progress import Silent
 

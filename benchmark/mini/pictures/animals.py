@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.mini.next.pictures import scene
-from benchmark.mini.next.pictures.pen import INK, WHITE, Frame, Seen, darker, hsv, lighter, mirrored
+from benchmark.mini.pictures import scene
+from benchmark.mini.pictures.pen import INK, WHITE, Frame, Seen, darker, hsv, lighter, mirrored
 
 
 def bird(page: Frame, seen: Seen, rng: np.random.Generator) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft
 from scipy.signal import lfilter
 
-from benchmark.mini.next.world import SAMPLE_RATE, SECONDS, Value
+from benchmark.mini.world import SAMPLE_RATE, SECONDS, Value
 
 Signal = NDArray[np.float64]
 Numbers = Sequence[float] | Signal

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmark.mini.next.pictures.pen import Colour, Frame, Point, Seen, hsv, mix
+from benchmark.mini.pictures.pen import Colour, Frame, Point, Seen, hsv, mix
 
 HUES = {"red": 0.0, "yellow": 0.135, "blue": 0.605}
 

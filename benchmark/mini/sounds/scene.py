@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
-from benchmark.mini.next.sounds import blocks
-from benchmark.mini.next.sounds.blocks import SAMPLES, TIME, Rng, Signal
-from benchmark.mini.next.world import SAMPLE_RATE, SECONDS, Value
+from benchmark.mini.sounds import blocks
+from benchmark.mini.sounds.blocks import SAMPLES, TIME, Rng, Signal
+from benchmark.mini.world import SAMPLE_RATE, SECONDS, Value
 
 BEDS = ("wind", "hum", "crowd", "hiss")
 

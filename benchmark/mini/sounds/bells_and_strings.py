@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.mini.next.sounds import blocks
-from benchmark.mini.next.sounds.blocks import NYQUIST, SAMPLES, Attributes, Rng, Signal
-from benchmark.mini.next.world import SAMPLE_RATE
+from benchmark.mini.sounds import blocks
+from benchmark.mini.sounds.blocks import NYQUIST, SAMPLES, Attributes, Rng, Signal
+from benchmark.mini.world import SAMPLE_RATE
 
 SCALES = (
     (1.0, 9 / 8, 5 / 4, 3 / 2, 5 / 3),

@@ -6,8 +6,8 @@ from math import pi
 
 import numpy as np
 
-from benchmark.mini.next.pictures import scene
-from benchmark.mini.next.pictures.pen import INK, WHITE, Colour, Frame, Seen, darker, hsv, mix
+from benchmark.mini.pictures import scene
+from benchmark.mini.pictures.pen import INK, WHITE, Colour, Frame, Seen, darker, hsv, mix
 
 _HAIR: dict[str, Colour] = {
     "raven": (38, 34, 40),

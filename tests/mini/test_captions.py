@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmark.mini.next import captions, world
-from benchmark.mini.next.captions import blend, sample_caption, statement, tags_of
-from benchmark.mini.next.world import LABELS, SLOTS, SPEECH, Value, facts_of, label_of
+from benchmark.mini import captions, world
+from benchmark.mini.captions import blend, sample_caption, statement, tags_of
+from benchmark.mini.world import LABELS, SLOTS, SPEECH, Value, facts_of, label_of
 
 
 def test_captions_say_what_is_true() -> None:

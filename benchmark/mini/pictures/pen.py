@@ -15,7 +15,7 @@ from math import cos, pi, sin
 import numpy as np
 from PIL import ImageDraw
 
-from benchmark.mini.next.world import PICTURE_SIZE, Value
+from benchmark.mini.world import PICTURE_SIZE, Value
 
 OVERSAMPLING = 4
 THINNEST = 1.5 / PICTURE_SIZE

@@ -7,8 +7,8 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from benchmark.mini.next.pictures import scene
-from benchmark.mini.next.pictures.pen import GLASS, INK, STEEL, WHITE, Frame, Seen, darker
+from benchmark.mini.pictures import scene
+from benchmark.mini.pictures.pen import GLASS, INK, STEEL, WHITE, Frame, Seen, darker
 
 
 def _wheels(car: Frame, xs: Iterable[float], y: float, radius: float) -> None:

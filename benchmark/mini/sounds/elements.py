@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.mini.next.sounds import blocks
-from benchmark.mini.next.sounds.blocks import SAMPLES, TIME, Attributes, Rng, Signal
-from benchmark.mini.next.world import SAMPLE_RATE, SECONDS
+from benchmark.mini.sounds import blocks
+from benchmark.mini.sounds.blocks import SAMPLES, TIME, Attributes, Rng, Signal
+from benchmark.mini.world import SAMPLE_RATE, SECONDS
 
 
 class _Band(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmark.mini.next.sounds import animals, bells_and_strings, elements, machines, voices
-from benchmark.mini.next.sounds.blocks import Attributes, Rng, Signal
-from benchmark.mini.next.world import SPEECH
+from benchmark.mini.sounds import animals, bells_and_strings, elements, machines, voices
+from benchmark.mini.sounds.blocks import Attributes, Rng, Signal
+from benchmark.mini.world import SPEECH
 
 _MODELS: dict[str, Callable[[Attributes, Rng], Signal]] = {
     "church bell ringing": bells_and_strings.church_bell,

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.fft import irfft, rfft
 from scipy.signal import lfilter
 
-from benchmark.mini.next.sounds import blocks
-from benchmark.mini.next.sounds.blocks import TIME, Attributes, Rng, Signal
-from benchmark.mini.next.world import SAMPLE_RATE
+from benchmark.mini.sounds import blocks
+from benchmark.mini.sounds.blocks import TIME, Attributes, Rng, Signal
+from benchmark.mini.world import SAMPLE_RATE
 
 # Sirens and horns
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.dataset import DataSet, Split
-from benchmark.mini.next.data import WorldClips, clip_id, metadata_of, world_digest
-from benchmark.mini.next.world import LABELS
+from benchmark.mini.data import WorldClips, clip_id, metadata_of, world_digest
+from benchmark.mini.world import LABELS
 from benchmark.utils.files import digest
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class MiniData(DataSet):
                 advance[kind](done - reached.get(kind, 0))
                 reached[kind] = done
 
-            made = WorldClips(split, count, cache, progress)
+            made = WorldClips(split, count, cache, progress, ui.warn)
             listed = tuple(
                 Clip(
                     clip_id(split, i), made.sounds[i], made.pictures[i], (made.label(i),), split, metadata_of(split, i)

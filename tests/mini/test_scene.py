@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.mini.next.data import make_sound, metadata_of, scene_of
-from benchmark.mini.next.sounds.blocks import SAMPLES, TIME
-from benchmark.mini.next.sounds.scene import BEDS, CONTINUOUS, Scene, bed_of, gate, recorded, sample_scene
-from benchmark.mini.next.world import LABELS, SAMPLE_RATE, SECONDS
+from benchmark.mini.data import make_sound, metadata_of, scene_of
+from benchmark.mini.sounds.blocks import SAMPLES, TIME
+from benchmark.mini.sounds.scene import BEDS, CONTINUOUS, Scene, bed_of, gate, recorded, sample_scene
+from benchmark.mini.world import LABELS, SAMPLE_RATE, SECONDS
 
 PLAIN = Scene("", float("inf"), "", float("inf"), 0.0, SECONDS, 0.0, 0.0, SAMPLE_RATE / 2, 0.0, -6.0)
 TONE = np.sin(2 * np.pi * 1000 * TIME)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 from scipy.signal import lfilter
 
-from benchmark.mini.next.sounds import blocks
-from benchmark.mini.next.sounds.blocks import SAMPLES, TIME, Attributes, Rng, Signal
-from benchmark.mini.next.world import SAMPLE_RATE, SECONDS
+from benchmark.mini.sounds import blocks
+from benchmark.mini.sounds.blocks import SAMPLES, TIME, Attributes, Rng, Signal
+from benchmark.mini.world import SAMPLE_RATE, SECONDS
 
 
 @dataclass(frozen=True)

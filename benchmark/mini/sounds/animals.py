@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.fft import irfft, rfft
 
-from benchmark.mini.next.sounds import blocks
-from benchmark.mini.next.sounds.blocks import SAMPLES, TIME, Attributes, Numbers, Rng, Signal
-from benchmark.mini.next.world import SAMPLE_RATE, SECONDS
+from benchmark.mini.sounds import blocks
+from benchmark.mini.sounds.blocks import SAMPLES, TIME, Attributes, Numbers, Rng, Signal
+from benchmark.mini.world import SAMPLE_RATE, SECONDS
 
 _HOP = 128
 _FFT = 4 * _HOP

@@ -6,8 +6,8 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from benchmark.mini.next.pictures import scene
-from benchmark.mini.next.pictures.pen import WHITE, Frame, Seen, darker, hsv, lighter, mix
+from benchmark.mini.pictures import scene
+from benchmark.mini.pictures.pen import WHITE, Frame, Seen, darker, hsv, lighter, mix
 
 
 def rain(page: Frame, seen: Seen, rng: np.random.Generator) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmark.mini.next.pictures import animals, faces, objects, skies, vehicles
-from benchmark.mini.next.pictures.pen import OVERSAMPLING, Frame, Seen
-from benchmark.mini.next.world import PICTURE_SIZE, SPEECH
+from benchmark.mini.pictures import animals, faces, objects, skies, vehicles
+from benchmark.mini.pictures.pen import OVERSAMPLING, Frame, Seen
+from benchmark.mini.world import PICTURE_SIZE, SPEECH
 
 _DRAWERS: dict[str, Callable[[Frame, Seen, np.random.Generator], None]] = {
     "church bell ringing": objects.bell,
