@@ -83,7 +83,7 @@ def test_mini_is_the_world_it_names() -> None:
     assert (MINI.data.rate, MINI.data.seconds) == (world.SAMPLE_RATE, world.SECONDS)
     assert MINI.backbone.resolution == world.PICTURE_SIZE and MINI.backbone.resize in RESIZE_MODES
     for split in ("train", "validation", "test"):
-        assert split in world.SPLITS and getattr(MINI.data, split) % len(world.LABELS) == 0
+        assert split in world.SPLITS and getattr(MINI.data, split) % len(world.SLOTS) == 0
     assert MINI.data.test >= 512 and MINI.generation.prompt.count("{}") == 1
     assert MINI.data.source in DATASETS and MINI.backbone.source in BACKBONES
 

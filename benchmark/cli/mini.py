@@ -28,7 +28,7 @@ def pretrain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the networks of version 3 of the mini suite from nothing. Continues where it was stopped."""
+    """Make the networks of the mini suite from nothing. Continues where it was stopped."""
     from benchmark.mini.pretrain.stages import pretrain as make
 
     ui = Console()

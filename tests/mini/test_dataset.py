@@ -1,4 +1,4 @@
-"""The data set of version 3: clips with their metadata, and the questions that probes ask of them."""
+"""The data set: clips with their metadata, and the questions that probes ask of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures of version 3: every thing is drawn, every attribute is seen, faces show who speaks."""
+"""The pictures: every thing is drawn, every attribute is seen, faces show who speaks."""
 
 from __future__ import annotations
 

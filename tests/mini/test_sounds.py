@@ -1,4 +1,4 @@
-"""The sounds of version 3 alone, without their scenes: their form, and that the attributes can be measured in them."""
+"""The sounds alone, without their scenes: their form, and that the attributes can be measured in them."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from benchmark.media.audio import load_audio
 from benchmark.media.images import load_image, save_png
-from benchmark.mini.data import attributes_of, clip_id, make_picture, make_sound
-from benchmark.mini.world import LABELS
+from benchmark.mini.data import clip_id, make_picture, make_sound
+from benchmark.mini.world import LABELS, facts_of
 from benchmark.records.store import Store
 from benchmark.studies import gallery
 
@@ -21,7 +21,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of two methods whose pictures are of one colour: red = the clip's number, green = the method."""
     root = tmp_path_factory.mktemp("runs")
     for green, method, seed in ((0, "reference", None), (200, "audiotoken", 0)):
-        for index in range(0, 540, 18):
+        for index in range(0, 624, 26):
             colour = Image.new("RGB", (64, 64), (index % 256, green, index // 256))
             save_png(Store(root).run("mini", method, seed).images / f"{clip_id('test', index)}.png", colour)
         for index in range(1, 10):
@@ -47,7 +47,7 @@ def test_the_world_has_a_row_a_class():
 
 def test_sounds_are_the_clips_and_say_their_attributes(tmp_path):
     written = gallery.write_sounds(tmp_path)
-    assert len(written) == 6
+    assert len(written) == 9
     assert written[0].name.startswith("church-bell-ringing.size-")
     assert np.array_equal(np.rint(load_audio(written[0]) * 32768), make_sound("validation", 0))
 
@@ -70,8 +70,8 @@ def test_sizes_grow_from_left_to_right(runs, tmp_path):
     middles = gallery.TITLE_WIDTH + gallery.CELL // 2 + np.arange(10) * (gallery.CELL + gallery.GAP)
     shown = made[-(gallery.GAP * 2 + gallery.CELL // 2)][middles].astype(int)
     assert (shown[:, 1] == 200).all()
-    sizes = [attributes_of("test", int(red + 256 * blue))["size"] for red, _, blue in shown]
-    every = [attributes_of("test", index)["size"] for index in range(0, 540, 18)]
+    sizes = [facts_of("test", int(red + 256 * blue)).heard["size"] for red, _, blue in shown]
+    every = [facts_of("test", index).heard["size"] for index in range(0, 624, 26)]
     assert sizes == sorted(sizes) and (sizes[0], sizes[-1]) == (min(every), max(every))
 
 
