@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show, verify
+from benchmark.cli import board, cite, compare, data, method, mini, run, runs, share, show, verify
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -37,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "verify": verify.verify,
     "reproduce": verify.reproduce,
     "submit": verify.submit,
+    "push": share.push,
     "check": verify.check,
     "doctor": show.doctor,
     "fetch": data.fetch,

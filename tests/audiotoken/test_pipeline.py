@@ -201,7 +201,7 @@ def test_pictures_are_the_benchmarks_bit_by_bit(tmp_path: Path) -> None:
 
 def test_saved_and_loaded(pipeline: Any, sounds: list[np.ndarray], tmp_path: Path) -> None:
     pipeline.save_pretrained(tmp_path)
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".json", ".safetensors"}
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".json", ".py", ".safetensors"}
     again = AudioTokenPipeline.from_pretrained(tmp_path)
     assert (again.config.seconds, again.config.num_inference_steps) == (2.5, 2)
     assert np.array_equal(draw(again, sounds, 1, 2), draw(pipeline, sounds, 1, 2))
