@@ -98,12 +98,14 @@ def licences(shared: Shared) -> dict[str, str]:
     """Return the licence of every part that the folder holds, by the name of the part."""
     suite, method = shared.suite, shared.method
     found = {f"method {method.card.name}": method.card.licence}
-    for name in filter(None, (suite.backbone.source, method.network)):
-        if _packaged(suite):
-            found[f"{name} of {suite.base}"] = "Apache-2.0"
-        else:
+    for part, name in (("backbone", suite.backbone.source), (method.network, method.network)):
+        if name and _packaged(suite):
+            found[f"{part} of {suite.base}"] = "Apache-2.0"
+        elif name:
             one = catalog.network(name)
             found[one.title] = one.licence
+    if suite.data.manifest:
+        found["what was learned from the manifest's clips"] = "to be stated by whoever shares it"
     return found
 
 
@@ -133,7 +135,7 @@ def _header(shared: Shared) -> str:
         if metric.value is not None
     ]
     # One identifier holds only where everything in the folder has it.
-    free = _packaged(shared.suite) and shared.method.settings.trains
+    free = _packaged(shared.suite) and shared.method.settings.trains and not shared.suite.data.manifest
     licence: Mapping[str, Any] = (
         {"license": "apache-2.0"} if free else {"license": "other", "license_name": "several", "license_link": "README.md"}
     )
@@ -151,21 +153,24 @@ def _trained_on(shared: Shared) -> str:
     if not shared.method.settings.trains:
         return "Nothing was trained here: the settings name trained weights."
     what, data = shared.method.card.training_data, shared.suite.data
-    where = "a manifest of the user" if data.manifest else f"data set `{data.source}`, revision {data.revision}"
-    return f"{what[:1].upper()}{what[1:]}: {where}, {data.train:,} training clips. Text: none, but prompts and labels."
+    if data.manifest:
+        where = "here the rows of a manifest, or the suite's own clips where it has none to train on"
+    else:
+        where = f"data set `{data.source}`, revision {data.revision}, {data.train:,} training clips"
+    return f"{what[:1].upper()}{what[1:]}: {where}. The settings, with all defaults:"
 
 
 def _limits(shared: Shared) -> list[str]:
     suite, card = shared.suite, shared.method.card
     limits = [
-        f"It knows the kinds of sound of `{suite.base}`, and draws one of them, or a mixture, for any other sound. It never "
-        "says that it does not know.",
+        "It knows the kinds of sound that it was trained on, and draws one of them, or a mixture, for any other sound. It "
+        "never says that it does not know.",
         "A picture is no evidence of what was recorded: what is not heard (colours, places, faces) is made up.",
         "There is no safety checker. People, voices and brands need care and consent that no metric measures.",
         "Automatic scores say whether a picture fits; they do not say whether people find it good.",
     ]
     if _packaged(suite):
-        limits.append("The world is generated: pictures and sounds are toys, and results say nothing about real sounds.")
+        limits.append(f"The backbone of `{suite.base}` has seen a generated world only, and draws no photographs.")
     if card.notes:
         limits.append(f"{card.notes[:1].upper()}{card.notes[1:]}.")
     if shared.record.clips.failed:
@@ -174,7 +179,7 @@ def _limits(shared: Shared) -> list[str]:
 
 
 def _place(shared: Shared) -> str:
-    return f'folder = {shared.name!r}  # this folder, or the name of the repository that holds it: "you/{shared.name}"\n'
+    return f'folder = "{shared.name}"  # this folder, or the name of the repository that holds it: "you/{shared.name}"\n'
 
 
 def _call() -> str:

@@ -103,7 +103,9 @@ def test_the_card_has_the_records_numbers(pushed: tuple[Path, Path]) -> None:
     }
     assert {one.dataset_revision for one in found.values()} == {record.suite.fingerprint}
     assert found["ais"].metric_args["version"] == record.metrics["ais"].version
-    assert (data.license, data.library_name) == ("apache-2.0", "diffusers")
+    # whoever shares what was learned from clips of their own says under which licence
+    assert (data.license, data.library_name) == ("other", "diffusers")
+    assert "to be stated by whoever shares it" in (folder / "README.md").read_text()
     text = (folder / "README.md").read_text()
     assert f"| `ais` | ↑ % | {record.metrics['ais'].value:.4g} |" in text
     assert all(heading in text for heading in ("## Use", "## Training data", "## Results", "## Limits", "## Licence"))
