@@ -53,10 +53,10 @@ Audio = str | os.PathLike[str] | np.ndarray | Tensor
 OUTPUTS = ("pil", "np", "pt", "latent")
 HUB = ("cache_dir", "force_download", "proxies", "local_files_only", "token")
 BY_DIFFUSERS = "pipeline.py"
-"""File of a saved pipeline by which `DiffusionPipeline.from_pretrained(..., custom_pipeline="pipeline")` finds the class.
+"""File of a saved pipeline by which `DiffusionPipeline` finds its class, asked for `custom_pipeline="pipeline"`.
 
-diffusers knows no class outside itself, and imports no module that a repository names; this file, which is executed only
-with `trust_remote_code=True`, imports it.
+diffusers knows no class outside itself, and imports no module that a repository names; this file, which is executed
+only with `trust_remote_code=True`, imports it.
 """
 IMPORT = '''"""The class of this pipeline, for diffusers: custom_pipeline="pipeline", trust_remote_code=True."""
 
@@ -474,11 +474,11 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         self._awaits_lora = False
 
     def _refuse_without_lora(self) -> None:
-        # DiffusionPipeline.from_pretrained, unlike this class's, reads the parts alone: images would be others, silently.
+        # DiffusionPipeline.from_pretrained, unlike this class's, reads the parts alone: other images, silently.
         if self._awaits_lora:
             raise UserError(
-                f"the LoRA of this pipeline is not loaded: call load_lora_weights({str(self.name_or_path)!r}) first, or "
-                "load the pipeline with AudioTokenPipeline.from_pretrained"
+                f"the LoRA of this pipeline is not loaded: call load_lora_weights({str(self.name_or_path)!r}) first, "
+                "or load the pipeline with AudioTokenPipeline.from_pretrained"
             )
 
     def _save_lora(self, folder: Path) -> None:

@@ -29,9 +29,10 @@ def on_files(files: Files, config: Any) -> Files:
     for page in [*sources, *PAGES]:
         for _, target, _ in LINK.findall(_prose((ROOT / page).read_text(encoding="utf-8"))):
             path = _in_repository(page, target)
-            if path and not path.startswith("docs/") and path not in PAGES and (ROOT / path).is_file():
-                if files.get_file_from_path(place := f"repository/{path}") is None:
-                    files.append(File.generated(config, place, abs_src_path=str(ROOT / path)))
+            if path is None or path.startswith("docs/") or path in PAGES or not (ROOT / path).is_file():
+                continue
+            if files.get_file_from_path(place := f"repository/{path}") is None:
+                files.append(File.generated(config, place, abs_src_path=str(ROOT / path)))
     files.append(File.generated(config, COMMANDS, content=_commands()))
     return files
 

@@ -26,7 +26,7 @@ ORDER = [
     ["weights"],
     ["data", "mini", "fullscale"],
     ["runs"],
-    ["dry_run", "method_tools", "verification", "sharing", "doctor"],
+    ["dry_run", "method_tools", "verification", "sharing", "demo", "doctor"],
     ["studies", "api"],
     ["cli"],
 ]

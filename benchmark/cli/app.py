@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, runs, share, show, verify
+from benchmark.cli import board, cite, compare, data, demo, method, mini, run, runs, share, show, verify
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -30,6 +30,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "compare": compare.compare,
     "cite": cite.cite,
     "imagine": run.imagine,
+    "demo": demo.demo,
     "list": show.list_,
     "show": show.show,
     "runs": runs.runs,

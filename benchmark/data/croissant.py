@@ -1,4 +1,4 @@
-"""Description of exported clips in Croissant, the format in which data sets are found and loaded (mlcommons.org/croissant).
+"""Description of exported clips in Croissant, a format in which data sets are found and loaded.
 
 Written beside `manifest.csv` by `bench export`; libraries that know the format then read the clips by name.
 """
@@ -21,7 +21,7 @@ LICENCES = {
     "mini": "https://www.apache.org/licenses/LICENSE-2.0",
     "vggsound": "https://creativecommons.org/licenses/by/4.0/",
 }
-"""Licence by data set, where there is one for all clips. (Of VGGSound it is the list's: videos are their uploaders'.)"""
+"""Licence by data set, where there is one for all clips. Of VGGSound it is the list's; videos are their uploaders'."""
 
 MEANINGS = {
     "id": "Name of the clip.",
@@ -109,8 +109,8 @@ def write_croissant(folder: Path, columns: Sequence[str], what: Exported) -> Pat
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": f"{what.suite}-{what.split}",
         "description": visible(
-            f"{what.clips} clips of split {what.split} of {whose}, as methods and scorers get them: mono, {what.rate} Hz, "
-            f"{what.seconds:g} s, 16 bits."
+            f"{what.clips} clips of split {what.split} of {whose}, as methods and scorers get them: mono, "
+            f"{what.rate} Hz, {what.seconds:g} s, 16 bits."
         ),
         "version": f"{what.version}.0.0",
         **({"citeAs": f"audio2image-bench: suite {what.suite}, version {what.version}"} if what.source else {}),
@@ -147,7 +147,7 @@ def _file_set(name: str, kind: str, pattern: str) -> dict[str, Any]:
 def _fields(columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return the manifest's columns; in the place of the frames' paths, the frames.
 
-    Sounds are named by their path: the format's library reads no wav, and a field of theirs would stop it at all others.
+    Sounds are named by their path: the format's library reads no wav, and such a field would stop it at all others.
     """
     fields = [_field(name, MEANINGS[name], "sc:Text", _column(name)) for name in columns if name != "image"]
     if "image" in columns:

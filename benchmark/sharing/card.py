@@ -137,7 +137,9 @@ def _header(shared: Shared) -> str:
     # One identifier holds only where everything in the folder has it.
     free = _packaged(shared.suite) and shared.method.settings.trains and not shared.suite.data.manifest
     licence: Mapping[str, Any] = (
-        {"license": "apache-2.0"} if free else {"license": "other", "license_name": "several", "license_link": "README.md"}
+        {"license": "apache-2.0"}
+        if free
+        else {"license": "other", "license_name": "several", "license_link": "README.md"}
     )
     data = ModelCardData(
         **licence,
@@ -163,7 +165,7 @@ def _trained_on(shared: Shared) -> str:
 def _limits(shared: Shared) -> list[str]:
     suite, card = shared.suite, shared.method.card
     limits = [
-        "It knows the kinds of sound that it was trained on, and draws one of them, or a mixture, for any other sound. It "
+        "It knows the kinds of sound that it was trained on, and draws one of them, or a mixture, for any other. It "
         "never says that it does not know.",
         "A picture is no evidence of what was recorded: what is not heard (colours, places, faces) is made up.",
         "There is no safety checker. People, voices and brands need care and consent that no metric measures.",
@@ -179,7 +181,9 @@ def _limits(shared: Shared) -> list[str]:
 
 
 def _place(shared: Shared) -> str:
-    return f'folder = "{shared.name}"  # this folder, or the name of the repository that holds it: "you/{shared.name}"\n'
+    return (
+        f'folder = "{shared.name}"  # this folder, or the name of the repository that holds it: "you/{shared.name}"\n'
+    )
 
 
 def _call() -> str:

@@ -61,8 +61,8 @@ def push(run: Path, to: Path, ui: UI, *, device: str = "auto", trust_method: boo
     fit = plan.fit_folder
     if fit is not None and not fit.step_done("fit", plan.fit_identity or ""):
         raise UserError(
-            f"the fit that {run} was made with is not in {fit.path}, or is damaged: the same `bench run` makes it again "
-            "(on another kind of device than this one, name it with --device)"
+            f"the fit that {run} was made with is not in {fit.path}, or is damaged: the same `bench run` makes it "
+            "again (on another kind of device than this one, name it with --device)"
         )
     method = job.make(job.test)
     with calling(plan.method, "to_pipeline()"):
@@ -71,7 +71,7 @@ def push(run: Path, to: Path, ui: UI, *, device: str = "auto", trust_method: boo
         pipeline = method.to_pipeline()
     if pipeline is None:
         raise UserError(
-            f"method {plan.name!r} is no pipeline of diffusers: `bench submit {run}` shares its record and images instead"
+            f"method {plan.name!r} is no pipeline of diffusers: `bench submit {run}` shares its record and images"
         )
     with _appearing(to) as folder, ui.task(f"writing {to}", 1, "pipelines") as advance:
         pipeline.save_pretrained(folder, safe_serialization=True)
@@ -105,7 +105,9 @@ def _check_target(to: Path) -> None:
         raise UserError(f"--to {to} exists and is not empty: name another folder, or remove it")
     name = to.resolve().name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
-        raise UserError(f"--to {to}: {name!r} cannot name a model: use letters without accents, digits, '.', '-' and '_'")
+        raise UserError(
+            f"--to {to}: {name!r} cannot name a model: use letters without accents, digits, '.', '-' and '_'"
+        )
 
 
 @contextlib.contextmanager

@@ -44,7 +44,12 @@ def examples(folder: Path) -> list[str]:
 def execute(code: str, folder: Path, home: Path, *, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run an example beside the folder, as a person would: a fresh process with a sound, and no cache."""
     (home / "empty").mkdir(exist_ok=True)
-    environment = {**os.environ, "HF_HOME": str(home / "empty"), "HF_HUB_OFFLINE": "1", "BENCH_RUNS": str(home / "none")}
+    environment = {
+        **os.environ,
+        "HF_HOME": str(home / "empty"),
+        "HF_HUB_OFFLINE": "1",
+        "BENCH_RUNS": str(home / "none"),
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300
     )
@@ -70,7 +75,7 @@ def test_the_cards_examples_load_it_in_a_fresh_process(pushed: tuple[Path, Path]
 
 
 def test_nothing_but_the_one_small_file_can_be_executed(pushed: tuple[Path, Path], tmp_path: Path) -> None:
-    run, folder = pushed
+    _, folder = pushed
     assert [path.name for path in folder.rglob("*.py")] == ["pipeline.py"]
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {".json", ".md", ".py", ".safetensors"}
     for path in folder.rglob("*.safetensors"):
