@@ -67,7 +67,7 @@ def _shown(one: Drawn, answer: Answer) -> dict[str, Any]:
         "id": one.near.id,
         "label": one.near.label,
         "similarity": one.near.similarity,
-        "copy": one.near.similarity >= COPY,
+        "is_copy": one.near.similarity >= COPY,
         "frame": _image(one.near.frame),
         "sound": _sound(one.near.sound, answer.rate),
     }
