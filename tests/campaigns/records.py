@@ -97,7 +97,7 @@ def _rows(board: Board) -> dict[str, Any]:
     """What the board says of each method itself: not its rank among others."""
     rows = {}
     for row in board.rows:
-        cells = {one: (cell.value, cell.low, cell.high, cell.n) for one, cell in row.cells.items()}
+        cells = {one: (cell.value, cell.low, cell.high) for one, cell in row.cells.items()}
         rows[row.label] = {**cells, "seeds": row.shown_seeds}
     return rows
 
@@ -113,7 +113,7 @@ def _judge(board: Board, problems: list[str], alone: Any, shown: Any, kind: str)
         return ("refused", "") if problems or board.notes else ("silent", "no row and no word")
     for name, row in rows.items():
         for one in COLUMNS:
-            value, low, high, n = row.get(one, (None,) * 4)
+            value, low, high = row.get(one, (None,) * 3)
             if any(number is not None and not _possible(one, number) for number in (value, low, high)):
                 return "changed", f"{name!r} shows {one} = {value} [{low}, {high}]"
             if value is not None and kind != "scores" and one != "fid" and value not in (None, shown[one][0]):
@@ -161,7 +161,7 @@ def _bytes(folder: Path, record: Any, rng: random.Random) -> None:
     path.write_bytes(damaged(path.read_bytes(), rng))
 
 
-def _scores(folder: Path, record: Any, rng: random.Random) -> None:
+def _scores(folder: Path, record: Any, rng: random.Random) -> None:  # noqa: PLR0912  # one branch a kind of damage
     """A Parquet file that can be read, and is not what the record's values are means of."""
     path = folder / "scores.parquet"
     table = pd.read_parquet(path)

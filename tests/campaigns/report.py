@@ -57,15 +57,8 @@ class Report:
         rows = [["", *outcomes], *([kind, *(str(self.counts[kind, o]) for o in outcomes)] for kind in kinds)]
         rows.append(["all", *(str(sum(self.counts[kind, o] for kind in kinds)) for o in outcomes)])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-            )
-            for row in rows
-        ]
+        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        verdict = f"{len(self.faults)} faults" if self.faults else "the goal is met" if self.good else "too few cases"
         seconds = time.monotonic() - self.began
-        lines += ["", f"{self.name}: {self.total} of {self.asked} cases, seed {self.seed}, {seconds:.0f} s: "]
-        lines[-1] += (
-            "the goal is met" if self.good else f"{len(self.faults)} faults" if self.faults else "too few cases"
-        )
+        lines += ["", f"{self.name}: {self.total} of {self.asked} cases, seed {self.seed}, {seconds:.0f} s: {verdict}"]
         return "\n".join([*lines, *self.faults])

@@ -28,7 +28,9 @@ def test_a_fault_and_a_missing_case_miss_the_goal() -> None:
     report.add("values", "changed", "case 1")
     assert not report.good and "1 faults" in report.table()
     data = json.loads(report.to_json())
-    assert data["outcomes"] == {"values": {"changed": 1, "refused": 1}} and data["faults"] == ["values: changed: case 1"]
+    assert data["outcomes"] == {"values": {"changed": 1, "refused": 1}} and data["faults"] == [
+        "values: changed: case 1"
+    ]
 
 
 def test_a_board_that_believed_a_record_would_be_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
