@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -27,8 +28,9 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     campaign = importlib.import_module(f"campaigns.{given.campaign}")
     count = CAMPAIGNS[given.campaign] if given.count is None else given.count
-    with tempfile.TemporaryDirectory(prefix="campaign-") as place:
-        report = campaign.run(Path(place).resolve(), count, given.seed)
+    report = importlib.import_module("campaigns.report").Report(given.campaign, given.seed, count)
+    with tempfile.TemporaryDirectory(prefix="campaign-") as place, contextlib.suppress(KeyboardInterrupt):
+        campaign.run(Path(place).resolve(), report)  # interrupted, it says how far it came
     print(report.to_json() if given.json else report.table())
     return 0 if report.good else 1
 

@@ -46,9 +46,9 @@ DAMAGES: dict[str, Callable[[Path, random.Random], None]] = {
 }
 
 
-def run(place: Path, count: int, seed: int) -> Report:
+def run(place: Path, report: Report) -> None:
     """Make `count` damages: of the arrays of the worlds and the memory of hashes, then of all that a run stores."""
-    report = Report("caches", seed, count)
+    count, seed = report.asked, report.seed
     for kind, damage, number in _direct(place / "direct", seed):
         if report.total < count // 5:
             report.add(kind, *_outcome(damage, f"case {number}"))
@@ -65,7 +65,6 @@ def run(place: Path, count: int, seed: int) -> Report:
         DAMAGES[how](sandbox.place / name, rng)
         _remove_what_hides(sandbox, kind_of(name))
         report.add(kind_of(name), *_judge(sandbox, expected, name, how))
-    return report
 
 
 def kind_of(name: str) -> str:

@@ -37,9 +37,9 @@ class Kind(NamedTuple):
     others: tuple[type[Exception], ...] = ()
 
 
-def run(place: Path, count: int, seed: int, workers: int = WORKERS) -> Report:
+def run(place: Path, report: Report, workers: int = WORKERS) -> None:
     """Read `count` damaged files in processes that a time limit ends."""
-    report = Report("files", seed, count)
+    count, seed = report.asked, report.seed
     write_seeds(place)
     names = sorted(path.name for path in place.iterdir() if path.is_file())
     weights = [KINDS[name.partition(".")[0]].weight for name in names]
@@ -53,7 +53,6 @@ def run(place: Path, count: int, seed: int, workers: int = WORKERS) -> Report:
 
     for name, outcome, detail in in_order(read_one, jobs(), workers, ended, LIMIT_SECONDS):
         report.add(name, outcome, detail)
-    return report
 
 
 def read_one(job: tuple[str, int, int]) -> tuple[str, str, str]:

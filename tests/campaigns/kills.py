@@ -13,9 +13,9 @@ TWICE = 0.25
 """Share of the runs that are killed a second time, while they continue."""
 
 
-def run(place: Path, count: int, seed: int) -> Report:
+def run(place: Path, report: Report) -> None:
     """Kill `count` runs, and compare what they end as with one that nobody disturbed."""
-    report = Report("kills", seed, count)
+    count, seed = report.asked, report.seed
     data = few_clips(place / "data")
     whole = Sandbox(place / "whole", data)
     bench("--version", place=whole.place, environment={})  # the time of importing is nobody's
@@ -44,7 +44,6 @@ def run(place: Path, count: int, seed: int) -> Report:
             outcome = "identical"
         report.add(phase, outcome, detail)
         shutil.rmtree(sandbox.place)
-    return report
 
 
 def _phase(sandbox: Sandbox) -> str:

@@ -31,9 +31,9 @@ BAD = "bad"
 CLIPS = 24
 
 
-def run(place: Path, count: int, seed: int) -> Report:
+def run(place: Path, report: Report) -> None:
     """Put `count` damaged records beside good ones, one at a time, and make the board."""
-    report = Report("records", seed, count)
+    count, seed = report.asked, report.seed
     store = Store(place / "runs")
     for number, name in enumerate((*GOOD, BAD)):
         _write(store.root / "mini" / name / "seed0", name, number)
@@ -60,7 +60,6 @@ def run(place: Path, count: int, seed: int) -> Report:
         except Exception:
             outcome, detail = "traceback", f"{detail}: {traceback.format_exc(limit=-3)}"
         report.add(kind, outcome, detail)
-    return report
 
 
 def _write(folder: Path, name: str, number: int) -> None:

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from campaigns import caches, files, kills, mutations, records
 from campaigns.report import Report
 
 
 @pytest.mark.parametrize(("campaign", "count"), [(records, 60), (files, 150), (caches, 12), (kills, 2)])
 def test_a_campaign_finds_no_fault(campaign, count: int, tmp_path: Path) -> None:
-    report = campaign.run(tmp_path, count, seed=7)
+    report = Report(campaign.__name__, 7, count)
+    campaign.run(tmp_path, report)
     assert report.good, report.table()
     assert report.total == count
 
@@ -38,7 +38,9 @@ def test_a_board_that_believed_a_record_would_be_a_fault(tmp_path: Path, monkeyp
     from benchmark.leaderboard import clip_scores
 
     monkeypatch.setattr(clip_scores, "_compare", lambda *given: None)
-    assert not records.run(tmp_path, 60, seed=7).good
+    report = Report("records", 7, 60)
+    records.run(tmp_path, report)
+    assert not report.good
 
 
 def test_damage_is_the_same_for_a_seed() -> None:
