@@ -269,3 +269,14 @@ def test_a_plan_with_other_kinds_of_values_breaks_nothing(runs):
     good.write_text(json.dumps(plan))
     result = bench("table", "--format", "md", runs=runs)
     assert result.code == 0 and result.out.count("Not finished: ") == 1 and "begun seed0" in result.out
+
+
+@pytest.mark.parametrize("stored", [b'{"index_columns": "\x01"}', b"\xff", b"[]", b'{"index_columns": null}', b"{"])
+def test_damaged_notes_of_pandas_within_the_scores_are_one_line(tmp_path, stored):
+    record = scored(tmp_path, "a", {"ais": SCORES})
+    table = pq.read_table(scores_path(record)).replace_schema_metadata({b"pandas": stored})
+    pq.write_table(table, scores_path(record))
+    try:
+        assert len(clip_scores(record, ["ais"])["ais"].ids) == len(SCORES)
+    except UserError as error:
+        assert len(error.problems) == 1 and str(scores_path(record)) in str(error)
