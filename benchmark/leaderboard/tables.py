@@ -7,12 +7,14 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.utils.text import visible
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from rich.console import RenderableType
 
 DASH = "–"
@@ -193,16 +195,21 @@ def html_table(sheet: Sheet) -> str:
 
 def page(template: str, **values: Any) -> str:
     """A self-contained page (no network) from a template beside this file."""
+    return _environment().get_template(template).render(DASH=DASH, **values) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, each compiled once."""
     from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    return environment.get_template(template).render(DASH=DASH, **values) + "\n"
 
 
 # --------------------------------------------------------------------------------------------------------- terminal
