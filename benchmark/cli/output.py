@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.progress import Console, clock, rate
-from benchmark.utils.terminal import print_line, print_table, rendered
+from benchmark.utils.terminal import WIDE, print_line, print_table, rendered, wide
 from benchmark.utils.text import json_text, visible
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from benchmark.cli.options import BoardOptions
     from benchmark.records.record import RunRecord
 
 
@@ -107,6 +110,12 @@ def write(text: str, path: Path | None) -> None:
 
     write_atomic(path, text)
     Console().say(f"written to {path}")
+
+
+def write_folded(shown: Callable[[int | None], RenderableType], options: BoardOptions) -> None:
+    """Write what `shown` makes for a width: the one that was asked for, else the terminal's; a file has no edge."""
+    width = options.width or (WIDE if options.output else wide())
+    write(rendered(shown(width), plain=options.output is not None, width=width), options.output)
 
 
 @contextlib.contextmanager

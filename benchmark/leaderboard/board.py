@@ -157,11 +157,11 @@ class Fit:
 class Row:
     """A method with its settings.
 
-    `name` is what a reader asked to call it. `unranked` says why it may have no rank, `variant` names what tells its settings and code from those of its sibling
-    rows, and `differs` says that another copy of one of its runs holds other numbers (the notes say which). `source` is
-    the hash of the code of a method from a file. `competes` is false for what brackets the others: a method that is
-    told the answer, or is not given the clip's sound; it has no rank. `scores` holds, by metric, each clip's mean score
-    over the runs.
+    `name` is what a reader asked to call it. `unranked` says why it may have no rank, `variant` names what tells its
+    settings and code from those of its sibling rows, and `differs` says that another copy of one of its runs holds
+    other numbers (the notes say which). `source` is the hash of the code of a method from a file. `competes` is false
+    for what brackets the others: a method that is told the answer, or is not given the clip's sound; it has no rank.
+    `scores` holds, by metric, each clip's mean score over the runs.
     """
 
     method: str

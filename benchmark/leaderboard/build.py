@@ -338,9 +338,7 @@ def _told_apart_by(row: Row) -> Mapping[str, Any]:
     return row.settings if row.source is None else {**row.settings, "code sha256": row.source}
 
 
-def _column(
-    metric: str, title: str, records: Sequence[StoredRecord], bound: _Binding | None
-) -> Column:
+def _column(metric: str, title: str, records: Sequence[StoredRecord], bound: _Binding | None) -> Column:
     having = [stored.record for stored in records if metric in stored.record.metrics]
     if not having:
         return Column(metric, title)

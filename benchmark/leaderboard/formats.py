@@ -31,7 +31,18 @@ def to_csv(board: Board) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     renamed = any(row.name is not None for row in board.rows)
-    head = ["rank", "method", *(["name"] if renamed else []), "settings", "suite", "suite_version", "fingerprint", "where", "seeds", "limit"]
+    head = [
+        "rank",
+        "method",
+        *(["name"] if renamed else []),
+        "settings",
+        "suite",
+        "suite_version",
+        "fingerprint",
+        "where",
+        "seeds",
+        "limit",
+    ]
     head += ["status", "unranked", "clips", "fit_steps", "fit_seconds", "trainable_parameters"]
     parts = ("", "_low", "_high", "_std", "_n", "_p_best")
     writer.writerow([*head, *(column.id + part for column in board.columns for part in parts)])

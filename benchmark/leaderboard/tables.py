@@ -27,8 +27,8 @@ class Sheet:
 
     `left` are the columns of short texts, which are set to the left and not folded; `prose` those of sentences, which
     are folded anywhere. The first `names` columns tell the rows apart. `rules` are the rows that a line is drawn above,
-    `dim` those that stand back. `notes` stand below the table, `name` is what it is about. LaTeX refers to it by `label`,
-    or by the name. Without rows only title and notes are written.
+    `dim` those that stand back. `notes` stand below the table, `name` is what it is about; LaTeX refers to it by
+    `label`, or by the name. Without rows only title and notes are written.
     """
 
     title: str
@@ -121,7 +121,7 @@ def latex(sheet: Sheet) -> str:
         lines += [r"\midrule"] if i in sheet.rules else []
         lines += _lines(cells)
     columns = "".join(PROSE_WIDTH if j in sheet.prose else "l" if j in sheet.left else "r" for j in places)
-    text = [
+    page = [
         r"% \usepackage{booktabs,adjustbox}",
         r"\begin{table}[t]",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
@@ -134,12 +134,12 @@ def latex(sheet: Sheet) -> str:
         r"\end{adjustbox}",
     ]
     if sheet.notes:
-        text.append(rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}")
-    return "\n".join([*text, r"\end{table}"]) + "\n"
+        page.append(rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}")
+    return "\n".join([*page, r"\end{table}"]) + "\n"
 
 
 def _lines(cells: Sequence[Sequence[str]], above: bool = False) -> list[str]:
-    """Lines of a LaTeX table for one row, as many as its highest cell has parts; `above` sets lower cells to the foot."""
+    """Lines of a LaTeX table for one row, as many as its highest cell has parts; `above` puts the gaps on top."""
     height = max(map(len, cells))
     blank = [[""] * (height - len(parts)) for parts in cells]
     full = [[*gap, *parts] if above else [*parts, *gap] for gap, parts in zip(blank, cells, strict=True)]
