@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -21,6 +22,7 @@ from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_line
 
 if TYPE_CHECKING:
+    from benchmark.leaderboard.board import Board
     from benchmark.records.store import Store, StoredRecord
     from benchmark.suite import Suite
 
@@ -102,6 +104,24 @@ def table(
             output.write_folded(lambda width: numbers.beside_rich(board, published, shown, width), options)
         else:
             output.write(numbers.beside(board, published, shown, how), options.output)
+
+
+def board_of(
+    suite: str, metrics: Sequence[str] | None, runs: Path | None, methods: Sequence[str], names: Mapping[str, str]
+) -> Board:
+    """Return the board of a suite with some rows, under some names; without metrics with its headline."""
+    from benchmark.leaderboard.build import build_board
+    from benchmark.records.store import Store
+
+    which = _which(suite, None, Store(runs), Console())
+    return build_board(
+        which.records,
+        metrics or which.base.headline,
+        suite=which.name,
+        fingerprint=which.fingerprint,
+        methods=methods,
+        names=names,
+    )
 
 
 def paper(options: BoardOptions) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.options import Format
-from benchmark.utils.errors import UserError, unknown
+from benchmark.cli.options import Format, check_metrics
+from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.board import Layout
@@ -73,18 +73,14 @@ class LayoutOptions:
         """Return the metrics among the columns; None where no columns were asked for.
 
         Raises:
-            UserError: A name is no column, or none is a metric.
+            UserError: A name is neither a metric nor another column, or none is a metric.
         """
         if self.columns is None:
             return None
         from benchmark.leaderboard.board import EXTRAS
-        from metrics import definitions
 
-        known = [one.id for one in definitions.definitions()]
-        asked = self._asked()
-        if wrong := [name for name in asked if name not in (*known, *EXTRAS)]:
-            raise UserError([line for name in wrong for line in unknown("column", name, [*known, *EXTRAS]).problems])
-        found = [name for name in asked if name not in EXTRAS]
+        found = [name for name in self._asked() if name not in EXTRAS]
+        check_metrics(found)
         if not found:
             raise UserError(f"--columns {self.columns}: name at least one metric (`bench list metrics`)")
         return found
