@@ -243,13 +243,9 @@ def requests(options: RunOptions, training: TrainingOptions | None = None) -> li
 
     if options.seed and options.seeds:
         raise UserError("--seed and --seeds contradict each other: give one of them")
-    sets = [settings]
-    if any("," in text for text in settings.values()) and options.method is not None:
-        from benchmark.runs.sweep import grid
-
-        sets = grid(options.method, settings)
 
     from benchmark.runs.request import RunRequest
+    from benchmark.runs.sweep import grid
 
     training = training or TrainingOptions()
     return [
@@ -266,7 +262,7 @@ def requests(options: RunOptions, training: TrainingOptions | None = None) -> li
             trackers=tuple(training.track or ()),
             samples_every=training.samples_every,
         )
-        for chosen in sets
+        for chosen in grid(options.method, settings)
         for seed in dict.fromkeys(options.seed or range(options.seeds or 1))
     ]
 

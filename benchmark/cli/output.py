@@ -26,7 +26,8 @@ def print_record(record: RunRecord) -> None:
     name += "" if record.limit is None else f", limit {record.limit}"
     suite = f"{record.suite.name} {record.suite.version} ({record.suite.fingerprint[:8]})"
     rows = []
-    for metric, value in sorted(record.metrics.items(), key=_suite_order(record)):
+    for metric in in_suite_order(record):
+        value = record.metrics[metric]
         arrow = "↑" if value.direction == "up" else "↓"
         if value.value is None:
             rows.append([f"{metric} {arrow}", "–", "", "", str(value.n), value.reason or ""])
@@ -54,13 +55,13 @@ def print_record(record: RunRecord) -> None:
         print_line(f"warning: {warning}")
 
 
-def _suite_order(record: RunRecord) -> Callable[[tuple[str, Any]], int]:
-    """A key that sorts metrics as their suite lists them, others behind."""
+def in_suite_order(record: RunRecord) -> list[str]:
+    """Return the ids of a record's metrics as their suite lists them, others behind."""
     from benchmark.suite import load_suite, suite_names
 
     base = record.suite.name.partition("+")[0]
     known = load_suite(base).metrics if base in suite_names() else ()
-    return lambda item: known.index(item[0]) if item[0] in known else len(known)
+    return sorted(record.metrics, key=lambda metric: known.index(metric) if metric in known else len(known))
 
 
 def _number(value: float, unit: str) -> str:
