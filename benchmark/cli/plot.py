@@ -38,8 +38,9 @@ def plot(
     from benchmark.leaderboard import plots
     from benchmark.utils.files import write_atomic
 
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in get_args(plots.Kind):
+    kinds = {f".{kind}": kind for kind in get_args(plots.Kind)}
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
         raise UserError(f"{path}: a figure is a .png, .svg or .pdf file: give --output one of these endings")
     board = board_of(suite, metrics, runs, method or (), names)
     if not board.filled:

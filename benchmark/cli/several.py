@@ -85,8 +85,9 @@ def _summary(jobs: Sequence[Run], records: Sequence[RunRecord | None]) -> None:
     """A line a run: what tells it from the others, its headline metrics, how it went, and where it is."""
     from benchmark.leaderboard.board import Column
 
-    settings = [job.plan.settings.model_dump(mode="json") for job in jobs]
-    told = {**{key: None for own in settings for key in own if any(own[key] != one.get(key) for one in settings)}}
+    settings = [job.plan.request.settings for job in jobs]
+    keys = dict.fromkeys(key for own in settings for key in own)
+    told = [key for key in keys if len({str(own.get(key)) for own in settings}) > 1]
     metrics = jobs[0].plan.suite.headline
     columns = []
     for metric in metrics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.leaderboard.board import Board, Column, Row
@@ -20,7 +20,7 @@ Kind = Literal["png", "svg", "pdf"]
 COMPETES, BRACKETS, CHANCE = "#0072B2", "#7A7A7A", "#D55E00"
 _UNITS = {"%": "%", "points": "points, 1 to 5"}
 _WORDS = {"up": "higher is better →", "down": "← lower is better", None: ""}
-_STYLE: Mapping[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
     "font.size": 8,
     "axes.spines.top": False,
@@ -57,7 +57,7 @@ def draw(board: Board, kind: Kind) -> bytes:
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
     out = io.BytesIO()
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "backend": "agg"}):
+    with matplotlib.rc_context(dict[Any, Any](matplotlib.rcParamsDefault) | _STYLE):
         _figure(board).savefig(out, format=kind, dpi=300, metadata=metadata[kind])
     return out.getvalue()
 
