@@ -63,7 +63,9 @@ def worst_clips(record: RunRecord, path: Path, metric: str, count: int) -> list[
         (sign * float(score), str(clip), str(label), float(score)) for (clip, label), score in means.items()
     )
     folder = RunFolder(path.parent)
-    files = sorted(folder.images.glob("*.png"))
+    ids = set(table["clip"])
+    # "<clip>_1.png" is the second image of a clip, unless another clip is called so.
+    files = [one for one in sorted(folder.images.glob("*_*.png")) if one.stem not in ids]
     found = []
     for _, clip, label, score in scored[:count]:
         first = next(iter(folder.image_paths([clip]).values()))

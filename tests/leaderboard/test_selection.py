@@ -71,7 +71,7 @@ def test_a_method_of_several_rows_is_chosen_whole_or_by_row():
         board(records, methods=["aa"])
     named = board(records, names={"a": "Ours"})
     assert [row.label for row in named.rows] == ["Ours (lr=0.2)", "Ours (lr=0.1)", "b"]
-    assert [row.label for row in board(records, names={"a (lr=0.2)": "Ours"}).rows][0] == "Ours"
+    assert board(records, names={"a (lr=0.2)": "Ours"}).rows[0].label == "Ours"
     with pytest.raises(UserError, match="two rows would be called 'b'"):
         board(records, names={"a (lr=0.2)": "b"})
     assert board([], methods=["a"], names={"a": "b"}).empty
