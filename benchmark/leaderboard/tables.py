@@ -97,6 +97,7 @@ def escape_markdown(text: str) -> str:
 # ------------------------------------------------------------------------------------------------------------ latex
 
 PROSE_WIDTH = r"p{0.34\linewidth}"
+LONG_HEADING = 14
 
 
 def latex(sheet: Sheet) -> str:
@@ -110,7 +111,8 @@ def latex(sheet: Sheet) -> str:
         return rf"\par\noindent\textbf{{{escape_latex(sheet.title)}}}\\ {notes}\par" + "\n"
     places = range(len(sheet.header))
     numbers = set(places) - sheet.left - sheet.prose
-    head = [_HEADING.split(text) if j in numbers else [text] for j, text in enumerate(sheet.header)]
+    long = {j for j in numbers if len(sheet.header[j]) > LONG_HEADING}
+    head = [_HEADING.split(text) if j in long else [text] for j, text in enumerate(sheet.header)]
     lines = [*_lines([[escape_latex(part) for part in parts] for parts in head], above=True), r"\midrule"]
     for i, row in enumerate(sheet.rows):
         cells = []
