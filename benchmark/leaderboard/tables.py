@@ -124,8 +124,7 @@ def latex(sheet: Sheet) -> str:
         lines += _lines(cells)
     columns = "".join(PROSE_WIDTH if j in sheet.prose else "l" if j in sheet.left else "r" for j in places)
     page = [
-        r"% \usepackage{booktabs,adjustbox}",
-        r"\begin{table}[t]",
+        r"\begin{table}[t] % \usepackage{booktabs,adjustbox}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{escape_latex(sheet.title)}}}",
         rf"\label{{{sheet.label or 'tab:' + re.sub(r'[^A-Za-z0-9-]', '-', sheet.name)}}}",
