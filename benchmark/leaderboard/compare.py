@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from benchmark.leaderboard.selection import rows_called
 from benchmark.leaderboard.significance import LEVEL, Contrast, compare
 from benchmark.leaderboard.tables import DASH, Sheet
 from benchmark.utils.errors import UserError
-from benchmark.utils.text import csv_cell
+from benchmark.utils.text import csv_cell, json_text
 
 _HOW = {
     "clips": "paired permutation test over {n} clips",
@@ -172,6 +171,6 @@ RENDERERS: dict[str, Callable[[Comparison], str]] = {
     "csv": _csv,
     "latex": lambda found: tables.latex(found.sheet()),
     "html": lambda found: tables.html_table(found.sheet()) + "\n",
-    "json": lambda found: json.dumps(found.to_dicts(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    "json": lambda found: json_text(found.to_dicts()),
 }
 """Format -> text of a comparison."""

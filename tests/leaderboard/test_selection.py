@@ -134,3 +134,5 @@ def test_a_comparison_as_csv_runs_no_formula():
     made = board([stored("=1+1", 90.0), stored("b", 20.0)])
     text = COMPARED["csv"](compare_rows(made, *made.rows))
     assert "'=1+1" in text and ",=1+1" not in text
+    steered = board([stored("a\x9b31m", 90.0), stored("b", 20.0)])
+    assert "\x9b" not in COMPARED["json"](compare_rows(steered, *steered.rows))
