@@ -57,11 +57,10 @@ def worst_clips(record: RunRecord, path: Path, metric: str, count: int) -> list[
         if metric in record.metrics:
             raise UserError(f"{metric} is a number of the whole set, no clip has a score: choose {', '.join(known)}")
         raise unknown("metric of this run", metric, known)
-    means = table.groupby(["clip", "label"], sort=False)[metric].mean().dropna()
+    means = table.groupby(["clip", "label"], sort=False, as_index=False)[metric].mean().dropna()
     sign = 1 if record.metrics[metric].direction == "up" else -1
-    scored = sorted(
-        (sign * float(score), str(clip), str(label), float(score)) for (clip, label), score in means.items()
-    )
+    rows = zip(means["clip"], means["label"], means[metric], strict=True)
+    scored = sorted((sign * float(score), str(clip), str(label), float(score)) for clip, label, score in rows)
     folder = RunFolder(path.parent)
     ids = set(table["clip"])
     # "<clip>_1.png" is the second image of a clip, unless another clip is called so.
