@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmark.utils.device import single_precision
+from benchmark.utils.device import arithmetic
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.progress import quiet_libraries
 from benchmark.utils.text import visible
@@ -24,7 +24,7 @@ METHODS = ("audiotoken", "audiotoken-cl", "audiotoken-lora")
 """Methods whose fit consists of an embedder over BEATs (the last one with a LoRA beside it) and nothing else."""
 
 
-@single_precision()
+@arithmetic()
 def from_suite(
     embedder: Path, suite: str | None = None, official_dropout: bool | None = None, lora: Path | None = None
 ) -> AudioTokenPipeline:
@@ -72,7 +72,7 @@ def from_suite(
     return _with_lora(made, file, lora)
 
 
-@single_precision()
+@arithmetic()
 def from_released(
     embedder: Path,
     beats: Path,

@@ -43,7 +43,7 @@ from audiotoken.lora import FILE as LORA
 from audiotoken.lora import load_lora_into, lora_layers, remove_lora, save_lora, sharing_copy
 from benchmark import text_encoder as text
 from benchmark.media.audio import MAX_CHANNELS, AudioError, fit_length, is_silent, load_audio
-from benchmark.utils.device import single_precision
+from benchmark.utils.device import arithmetic
 from benchmark.utils.errors import RunError, UserError, unknown
 from benchmark.utils.files import refuse_special, write_atomic
 from metrics.encoders.beats import AUDIOTOKEN_LAYERS, BEATs, BEATsConfig, load_beats
@@ -263,7 +263,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             module.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
-    @single_precision()
+    @arithmetic()
     def __call__(
         self,
         audio: Audio | Sequence[Audio],
@@ -357,7 +357,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         return output if return_dict else (output.images, output.nsfw_content_detected)
 
     @torch.no_grad()
-    @single_precision()
+    @arithmetic()
     def encode_audio(self, audio: Audio | Sequence[Audio], sampling_rate: int | None = None) -> Tensor:
         """Return the audio tokens, (B, width of the text encoder).
 
@@ -420,7 +420,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         write_atomic(folder / self.config_name, json.dumps(index, indent=2, sort_keys=True) + "\n")
 
     @classmethod
-    @single_precision()
+    @arithmetic()
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
         """Load a pipeline written by `save_pretrained` or `save_embedder`.
 

@@ -6,6 +6,8 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from benchmark.media.audio import fit_length
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import UserError, unknown
@@ -171,6 +173,9 @@ class Suite(FrozenModel):
     """Sampling of images."""
     scorers: Roles
     """Networks that score."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads that torch computes with in every step of a run: the sum of many numbers is rounded by how they are
+    shared out. None: as many as torch takes by itself."""
     probes: dict[str, ProbeSpec] | None = None
     """Questions of the metrics that a probe answers, by metric id."""
     weights: dict[str, str]

@@ -100,10 +100,10 @@ def test_every_module_that_is_called_exists() -> None:
 def test_every_verb_of_the_contributors_page_exists() -> None:
     import typer
 
-    from benchmark.cli.app import app
+    from benchmark.cli.app import application
 
     verbs = set(re.findall(r"(?:`|/)bench ([a-z][\w-]*)", read(PAGES[0])))
-    assert len(verbs) > 5 and verbs <= set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert len(verbs) > 5 and verbs <= set(typer.main.get_command(application()).commands)  # type: ignore[attr-defined]
 
 
 def test_hosted_ci_calls_the_script_and_nothing_else() -> None:

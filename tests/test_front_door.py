@@ -134,8 +134,8 @@ def test_old_names_lead_to_the_new_ones_with_a_warning(old):
 def test_an_old_command_still_runs():
     command = [sys.executable, "-m", "benchmark.mini.ceiling", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and "python -m benchmark.studies.oracle_prompt" in done.stdout
-    assert "has moved to `benchmark.studies.oracle_prompt`" in done.stderr
+    assert done.returncode == 0 and "python -m benchmark.studies.ceilings" in done.stdout
+    assert "has moved to `benchmark.studies.ceilings`" in done.stderr
 
 
 def test_an_outside_method_of_the_last_version_still_works(tmp_path):

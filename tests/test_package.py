@@ -290,9 +290,9 @@ def test_both_lines_make_the_same_environment():
 def test_every_command_on_a_page_exists(page):
     import typer
 
-    from benchmark.cli.app import app
+    from benchmark.cli.app import application
 
-    known = typer.main.get_command(app).commands
+    known = typer.main.get_command(application()).commands
     text = (ROOT / page).read_text(encoding="utf-8")
     code = re.findall(r"```bash\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
     for command in re.findall(r"(?:^|/|\s)bench (.+)", "\n".join(fence or span for fence, span in code)):

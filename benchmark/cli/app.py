@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -20,44 +20,77 @@ from benchmark.utils import distributed
 from benchmark.utils.progress import quiet_libraries
 from benchmark.utils.text import visible
 
-app = typer.Typer(
-    name="bench",
-    help="A benchmark of audio-to-image generation. Try: bench run --method audiotoken",
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("run")(as_command(run.run))
-app.command("fit")(as_command(run.fit, without={"limit"}))
-app.command("generate")(as_command(run.generate))
-app.command("score")(as_command(run.score))
-app.command("table")(as_command(board.table))
-app.command("paper")(as_command(board.paper))
-app.command("plot")(as_command(plot.plot))
-app.command("compare")(as_command(compare.compare))
-app.command("cite")(as_command(cite.cite))
-app.command("imagine")(as_command(run.imagine))
-app.command("list")(as_command(show.list_))
-app.command("show")(as_command(show.show))
-app.command("runs")(as_command(runs.runs))
-app.command("publish")(as_command(board.publish))
-app.command("verify")(as_command(verify.verify))
-app.command("reproduce")(as_command(verify.reproduce))
-app.command("submit")(as_command(verify.submit))
-app.command("check")(as_command(verify.check))
-app.command("doctor")(as_command(show.doctor))
-app.command("fetch")(as_command(data.fetch))
-app.command("prepare")(as_command(data.prepare))
-app.command("export")(as_command(data.export))
-app.command("new-method")(as_command(method.new_method))
-app.command("validate")(as_command(method.validate))
+VERBS: dict[str, Callable[..., None]] = {
+    "run": run.run,
+    "fit": run.fit,
+    "generate": run.generate,
+    "score": run.score,
+    "table": board.table,
+    "paper": board.paper,
+    "plot": plot.plot,
+    "compare": compare.compare,
+    "cite": cite.cite,
+    "imagine": run.imagine,
+    "list": show.list_,
+    "show": show.show,
+    "runs": runs.runs,
+    "publish": board.publish,
+    "verify": verify.verify,
+    "reproduce": verify.reproduce,
+    "submit": verify.submit,
+    "check": verify.check,
+    "doctor": show.doctor,
+    "fetch": data.fetch,
+    "prepare": data.prepare,
+    "export": data.export,
+    "new-method": method.new_method,
+    "validate": method.validate,
+}
+"""The verbs, as the help lists them."""
 
-mini_app = typer.Typer()
-mini_app.command("pretrain")(as_command(mini.pretrain))
-app.add_typer(mini_app, name="mini")
+MINI_VERBS: dict[str, Callable[..., None]] = {"pretrain": mini.pretrain}
+"""The verbs below `bench mini`."""
+
+WITHOUT = {"fit": {"limit"}}
+"""Options that a verb does not take of those that it shares with others."""
 
 
-@app.callback(invoke_without_command=True)
+def application(verb: str | None = None) -> typer.Typer:
+    """Return the command line.
+
+    Args:
+        verb: The one verb that is going to be used: the others are listed by name, and take no options. To lay out the
+            options of all of them takes longer than to print the help. None: all can be used.
+    """
+    app = typer.Typer(
+        name="bench",
+        help="A benchmark of audio-to-image generation. Try: bench run --method audiotoken",
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name, function in VERBS.items():
+        wanted = verb in (None, name)
+        app.command(name)(as_command(function, WITHOUT.get(name, ())) if wanted else _listed(function))
+    below = typer.Typer()
+    below.callback(invoke_without_command=True)(_mini)
+    for name, function in MINI_VERBS.items():
+        below.command(name)(as_command(function) if verb in (None, "mini") else _listed(function))
+    app.add_typer(below, name="mini")
+    return app
+
+
+def _listed(verb: Callable[..., None]) -> Callable[[], None]:
+    """Return a function without parameters that has the verb's help."""
+
+    def nothing() -> None:
+        raise AssertionError("a verb that is only listed was called")
+
+    nothing.__doc__ = verb.__doc__
+    return nothing
+
+
 def _root(
     context: typer.Context,
     debug: Debug = False,
@@ -71,7 +104,6 @@ def _root(
     _help_alone(context)
 
 
-@mini_app.callback(invoke_without_command=True)
 def _mini(context: typer.Context) -> None:
     """The workshop of the embedded suite."""
     _help_alone(context)
@@ -97,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not distributed.is_first():
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
-        code = typer.main.get_command(app).main(arguments, prog_name="bench", standalone_mode=False)
+        verb = next((argument for argument in arguments if not argument.startswith("-")), "")
+        code = typer.main.get_command(application(verb)).main(arguments, prog_name="bench", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:
         if debug and not isinstance(error, SystemExit):

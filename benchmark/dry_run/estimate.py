@@ -29,7 +29,7 @@ from benchmark.runs.plan import Plan
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
 from benchmark.utils import distributed
-from benchmark.utils.device import peak_memory, single_precision
+from benchmark.utils.device import arithmetic, peak_memory
 from benchmark.utils.env import environment
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.progress import UI, Advance, clock, rate
@@ -106,7 +106,7 @@ class Report:
         return {**asdict(self), "parts": parts, "estimate": self.estimate}
 
 
-@single_precision()
+@arithmetic()
 def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int = STEPS) -> Report:
     """Execute a miniature of a run, and scale its times to the full run.
 

@@ -15,6 +15,7 @@ import statistics
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,8 +25,10 @@ from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
 from benchmark.leaderboard.clip_scores import ClipScores, Contradiction, clip_scores, mean_over_runs, side_by_side
 from benchmark.leaderboard.selection import chosen
 from benchmark.leaderboard.significance import Way, judge_all
+from benchmark.records.provenance import same_surroundings
 from benchmark.records.record import MetricValue, RunRecord, identity_of
 from benchmark.records.store import StoredRecord
+from benchmark.records.tolerances import tolerances
 from benchmark.utils.collector import no_collection
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json
@@ -66,7 +69,7 @@ def build_board(
     scores, damaged, refused = _clip_scores(same, metrics)
     same = [r for r in same if r.path not in refused]
     bindings = {metric: _binding(same, metric) for metric in metrics}
-    kept, differing = _without_duplicates(same, bindings)
+    kept, differing, reproduced = _without_duplicates(same, bindings)
 
     groups: dict[tuple[str, str, int, str, str], list[StoredRecord]] = defaultdict(list)
     for stored in kept:
@@ -84,7 +87,8 @@ def build_board(
     spoken_of = {row.method for row in rows} if methods else {one.record.method.name for one in own}
     about = [one for one in own if one.record.method.name in spoken_of]
     remarks = [*notes, *_other_protocols(about, fingerprint)]
-    remarks += [line for lines in (differing, damaged, refused) for one in about if (line := lines.get(one.path))]
+    beside = (differing, reproduced, damaged, refused)
+    remarks += [line for lines in beside for one in about if (line := lines.get(one.path))]
     return Board(
         suite=suite,
         version=same[-1].record.suite.version if same else None,
@@ -143,10 +147,11 @@ def _other_protocols(records: Sequence[StoredRecord], fingerprint: str | None) -
 
 def _without_duplicates(
     records: Sequence[StoredRecord], bindings: Mapping[str, _Binding | None]
-) -> tuple[list[StoredRecord], dict[Path, str]]:
+) -> tuple[list[StoredRecord], dict[Path, str], dict[Path, str]]:
     """Each run once: complete before incomplete, then the most values that fit the board, then packaged before runs.
 
-    Also a line for each record that was kept although another copy holds different numbers, by its path.
+    Also, by the path of the record that was kept, a line for each of which another copy holds different numbers, and
+    one for each of which a copy was made in other surroundings and lies within the tolerances.
     """
     by_run: dict[str, list[StoredRecord]] = defaultdict(list)
     for stored in records:
@@ -164,29 +169,51 @@ def _without_duplicates(
         complete = record.status == "complete" and not record.clips.failed
         return complete, fitting, stored.where == "packaged", record.provenance.date, str(stored.path)
 
-    kept, differing = [], {}
+    kept, differing, reproduced = [], {}, {}
     for copies in by_run.values():
         best = max(copies, key=preference)
         kept.append(best)
         for other in copies:
-            if other is not best and (metric := _difference(best.record, other.record, bindings)):
-                ours, theirs = best.record.metrics[metric].value, other.record.metrics[metric].value
-                differing[best.path] = (
-                    f"* {_name(best.record)} has copies with other results: {metric} is {ours:.6g} in the one shown "
-                    f"({best.where}) and {theirs:.6g} in {other.path.parent.name}/{other.path.name} ({other.where})."
+            apart = {} if other is best else _differences(best.record, other.record, bindings)
+            if not apart:
+                continue
+            alike = _same_surroundings(best.record, other.record)
+            allowed = {metric: tolerances().of("reproduced", metric).value for metric in apart}
+            beyond = next((metric for metric in apart if alike or abs(apart[metric]) > allowed[metric]), None)
+            if beyond is None:
+                said = [f"{metric} {value:+.2g} of {allowed[metric]:g}" for metric, value in apart.items()]
+                reproduced[best.path] = (
+                    f"{_name(best.record)} ({best.where}) was reproduced ({other.where}) in other surroundings within "
+                    f"the tolerances: {', '.join(said)}."
                 )
+                continue
+            ours, theirs = best.record.metrics[beyond].value, other.record.metrics[beyond].value
+            differing[best.path] = (
+                f"* {_name(best.record)} has copies with other results: {beyond} is {ours:.6g} in the one shown "
+                f"({best.where}) and {theirs:.6g} in {other.path.parent.name}/{other.path.name} ({other.where})."
+            )
     kept.sort(key=lambda k: (-1 if k.record.seed is None else k.record.seed, k.where, str(k.path)))
-    return kept, dict(sorted(differing.items()))
+    return kept, dict(sorted(differing.items())), reproduced
 
 
-def _difference(one: RunRecord, other: RunRecord, metrics: Iterable[str]) -> str | None:
+def _differences(one: RunRecord, other: RunRecord, metrics: Iterable[str]) -> dict[str, float]:
+    """Return by how much the values of `other` lie above those of `one`, where they are not equal."""
+    found = {}
     for metric in metrics:
         a, b = one.metrics.get(metric), other.metrics.get(metric)
         if a is None or b is None or a.value is None or b.value is None or _bound(a) != _bound(b):
             continue
         if not math.isclose(a.value, b.value, rel_tol=1e-6, abs_tol=1e-9):
-            return metric
-    return None
+            found[metric] = b.value - a.value
+    return found
+
+
+def _same_surroundings(one: RunRecord, other: RunRecord) -> bool:
+    """Whether every step of both is known to have been made in the same surroundings, so that bits have to be equal."""
+    if not (one.provenance.generate and other.provenance.generate):
+        return False
+    made = [entry for run in (one, other) for entries in run.provenance.steps.values() for entry in entries]
+    return all(same_surroundings(made[0], entry) for entry in made[1:])
 
 
 def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
@@ -195,6 +222,9 @@ def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
     why = [record.status] if record.status != "complete" else ["failed clips"] if failed else []
     return ", ".join(why if record.limit is None else [*why, f"limit {record.limit}"])
 
+
+READERS = 3
+"""Threads that read scores."""
 
 _Scores = dict[str, ClipScores]  # by metric
 
@@ -215,7 +245,9 @@ def _clip_scores(
         except UserError as error:
             return error
 
-    found = [(stored, read(stored)) for stored in records]
+    # Half of the time is spent outside Python, decoding.
+    with ThreadPoolExecutor(READERS) as readers:
+        found = list(zip(records, readers.map(read, records), strict=True))
     scores = {stored.path: one for stored, one in found if isinstance(one, dict)}
     faults = [(stored, one) for stored, one in found if isinstance(one, UserError)]
     refused = {

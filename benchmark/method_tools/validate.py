@@ -33,7 +33,7 @@ from benchmark.method_tools.trial import (
 )
 from benchmark.mini.data import make_sound
 from benchmark.runs.method_calls import MethodError, calling
-from benchmark.utils.device import single_precision
+from benchmark.utils.device import arithmetic
 from benchmark.utils.errors import BenchError
 from benchmark.utils.files import canonical_json, sha256_of
 from benchmark.utils.progress import clock
@@ -66,7 +66,7 @@ class Check:
     reason: str
 
 
-@single_precision()
+@arithmetic()
 def validate(method: type[Method], name: str | None = None, backbone: Backbone | None = None) -> list[Check]:
     """Check a method against the contract.
 

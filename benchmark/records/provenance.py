@@ -69,6 +69,12 @@ class Provenance(BaseModel):
     """When these facts were gathered: UTC, ISO 8601."""
 
 
+def same_surroundings(one: Provenance, other: Provenance) -> bool:
+    """Return whether equal computations give equal bits: processor, threads, device and packages are the same."""
+    parts = ("python", "platform", "cpu", "packages", "device", "device_name", "threads")
+    return all(getattr(one, part) == getattr(other, part) for part in parts)
+
+
 class RunProvenance(BaseModel):
     """What each step of a run was made with, noted when it worked: usually one entry a step.
 

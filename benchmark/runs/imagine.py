@@ -14,8 +14,7 @@ from benchmark.media.images import save_png
 from benchmark.runs.method_calls import calling
 from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
-from benchmark.runs.steps import fit, make_images
-from benchmark.utils.device import single_precision
+from benchmark.runs.steps import fit, make_images, prescribed
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, im
     waves, refused = _waves(files, run)
     if not waves:
         raise UserError(refused)
-    _draw(waves, files, run, images, keep)
+    _draw(run, waves, files, images, keep)
     return Imagined(written, refused)
 
 
@@ -102,7 +101,7 @@ def imagine_images(files: Sequence[Path], request: RunRequest, ui: UI, images: i
     waves, refused = _waves(files, run)
     if refused:
         raise UserError(refused)
-    _draw(waves, files, run, images, keep)
+    _draw(run, waves, files, images, keep)
     return [[made[sound, number] for number in range(images)] for sound in range(len(files))]
 
 
@@ -143,11 +142,11 @@ def _waves(files: Sequence[Path], run: Run) -> tuple[dict[int, np.ndarray], list
     return waves, refused
 
 
-@single_precision()
+@prescribed
 def _draw(
+    run: Run,
     waves: Mapping[int, np.ndarray],
     files: Sequence[Path],
-    run: Run,
     images: int,
     keep: Callable[[int, int, np.ndarray], None],
 ) -> None:

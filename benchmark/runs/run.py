@@ -11,7 +11,7 @@ from benchmark.method import Method, RunContext
 from benchmark.registries import BACKBONES, DATASETS
 from benchmark.runs.method_calls import calling
 from benchmark.runs.plan import Plan
-from benchmark.utils.device import single_precision
+from benchmark.utils.device import arithmetic
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import listed
 
@@ -77,7 +77,7 @@ class Run:
         return DATASETS.get(plan.base.data.source).clips(plan.base, "train", cache_dir(), self.ui)
 
     @cached_property
-    @single_precision()
+    @arithmetic()
     def backbone(self) -> Backbone:
         """The suite's frozen pipeline, on the run's device."""
         return BACKBONES.get(self.plan.suite.backbone.source)(self.plan.suite, self.plan.device)
@@ -92,7 +92,7 @@ class Run:
             for labels in self.backbone.alike(self.test.labels)
         ]
 
-    @single_precision()
+    @arithmetic()
     def make(self, clips: ClipSet, *, to_fit: bool = False) -> Method:
         """Return the method, set up to look at `clips`; `to_fit` with the suite that it is fitted on."""
         plan = self.plan

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from benchmark.media.images import ImageError, load_image, save_png, to_uint8
 from benchmark.records.images import hash_images, images_path, reference, write_images
@@ -21,7 +22,7 @@ from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
 from benchmark.runs.to_record import facts_of, to_record
 from benchmark.utils import distributed
-from benchmark.utils.device import peak_memory, single_precision
+from benchmark.utils.device import arithmetic, peak_memory
 from benchmark.utils.errors import BenchError, RunError, UserError
 from benchmark.utils.files import digest
 from benchmark.utils.progress import UI
@@ -34,6 +35,20 @@ if TYPE_CHECKING:
     from benchmark.method import Method
     from benchmark.runs.plan import Plan
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def prescribed(step: Callable[Concatenate[Run, P], R]) -> Callable[Concatenate[Run, P], R]:
+    """Return a function of a run that computes with the precision and the threads of the run's suite."""
+
+    @functools.wraps(step)
+    def computed(job: Run, /, *args: P.args, **named: P.kwargs) -> R:
+        with arithmetic(job.plan.suite.threads):
+            return step(job, *args, **named)
+
+    return computed
+
 
 def run(job: Run) -> RunRecord:
     """Fit, generate and score, each only as far as it is not done yet."""
@@ -42,7 +57,7 @@ def run(job: Run) -> RunRecord:
     return score(job)
 
 
-@single_precision()
+@prescribed
 def fit(job: Run) -> Path | None:
     """Fit the method on the training split, unless that is done; return the fit's folder (None: nothing to fit)."""
     plan = job.plan
@@ -151,7 +166,7 @@ def _held(folder: Folder, ui: UI) -> Iterator[None]:
         yield
 
 
-@single_precision()
+@prescribed
 def generate(job: Run) -> Path:
     """Make the images of every test clip (and fit first, if need be); return their folder.
 
@@ -300,7 +315,7 @@ def make_images(method: Method, clips: Sequence[Clip], seeds: Sequence[int]) -> 
     return made
 
 
-@single_precision()
+@prescribed
 def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Image | np.ndarray]], out: Path) -> None:
     """Write `out/<clip id>.png` of the test clips with `images(clips, seeds)`, in the run's batches and seeds.
 
@@ -316,7 +331,7 @@ def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Im
             advance(len(clips))
 
 
-@single_precision()
+@prescribed
 def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
     """Score the run's images and write its record; `metrics` are added to the suite's, and stay in the record.
 

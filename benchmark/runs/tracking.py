@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb"}
 """Tracker -> the package it needs."""
 LOG_EVERY = 10
+FIRST_LOOK = 60.0
+"""Seconds of training after which the first pictures are shown, unless their steps were asked for; the next ones after
+twice the time, and so on."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -37,7 +41,8 @@ class Watch:
     """Used as a context while a method trains; `after` each step. Other processes than the first are blind.
 
     Losses go to the trackers of `run.trackers` every 10 steps. Every `run.samples_every` steps `draw` makes pictures of
-    the same clips, which are put side by side into `<run.folder>/samples/step-<n>.png`, and into the trackers.
+    the same clips, which are put side by side into `<run.folder>/samples/step-<n>.png`, and into the trackers. Without
+    that number they are made after one minute of training, two, four, and so on, so that a person sees it learn.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Watch:
     ) -> None:
         self.run, self.name, self.settings, self.draw = run, name, settings, draw
         self.trackers: list[Any] = []
+        self.began, self.next_look = time.monotonic(), FIRST_LOOK
 
     def __enter__(self) -> Watch:
         if self.run.trackers and distributed.is_first():
@@ -74,8 +80,14 @@ class Watch:
         if step % LOG_EVERY == 0:
             for tracker in self.trackers:
                 tracker.log(dict(figures), step=step)
-        if self.run.samples_every and step % self.run.samples_every == 0:
+        if self.run.samples_every:
+            if step % self.run.samples_every == 0:
+                self._show(step)
+        elif (seconds := time.monotonic() - self.began) >= self.next_look:
             self._show(step)
+            self.run.ui.say(f"what it draws after {seconds:.0f} s, {step} steps: {self._sheet(step)}")
+            while self.next_look <= seconds:
+                self.next_look *= 2
 
     def _show(self, step: int) -> None:
         import numpy as np

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -52,21 +53,37 @@ def device_type(device: str) -> str:
     return device.partition(":")[0]
 
 
-@contextlib.contextmanager
-def single_precision() -> Iterator[None]:
-    """Build and run networks in single precision unless they say otherwise, as a context or a decorator.
+THREADS = "BENCH_THREADS"
+"""Variable of the environment with a number of threads in place of a suite's."""
 
-    A notebook may have called `torch.set_default_dtype`, which would change every weight, and hence every image and
-    score. Its setting is put back at the end.
+
+@contextlib.contextmanager
+def arithmetic(threads: int | None = None) -> Iterator[None]:
+    """Compute with a number of CPU threads, and in single precision where nothing else is said.
+
+    A notebook may have called `torch.set_default_dtype` or `torch.set_num_threads`, which would change weights, images
+    and scores. Its settings are put back at the end.
+
+    Args:
+        threads: The number of threads, before which `BENCH_THREADS` goes; None: as many as torch takes by itself.
+
+    Raises:
+        UserError: `BENCH_THREADS` is no number from 1 on.
     """
     import torch
 
-    before = torch.get_default_dtype()
+    given = os.environ.get(THREADS)
+    if given and not (given.isdecimal() and int(given) >= 1):
+        raise UserError(f"{THREADS}={given!r}: give a number of threads from 1 on, or leave it out")
+    before, of_all = torch.get_default_dtype(), torch.get_num_threads()
     torch.set_default_dtype(torch.float32)
+    if threads is not None:
+        torch.set_num_threads(int(given or threads))
     try:
         yield
     finally:
         torch.set_default_dtype(before)
+        torch.set_num_threads(of_all)
 
 
 def peak_memory(device: str) -> int:

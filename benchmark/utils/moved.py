@@ -27,7 +27,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "baselines.gap": ("baselines.studies.modality_gap",),
     "baselines.judge": ("baselines.studies.second_judge",),
     "benchmark.fullscale.operations": ("benchmark.studies.flops",),
-    "benchmark.mini.ceiling": ("benchmark.studies.oracle_prompt",),
+    "benchmark.mini.ceiling": ("benchmark.studies.ceilings",),
     "benchmark.mini.gallery": ("benchmark.studies.gallery",),
     "benchmark.mini.profile": ("benchmark.studies.profile",),
 }

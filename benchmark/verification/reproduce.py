@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.records.images import read_images
+from benchmark.records.provenance import same_surroundings
+from benchmark.records.tolerances import tolerances
 from benchmark.registries import METHODS
 from benchmark.runs import steps
 from benchmark.runs.request import RunRequest
@@ -22,8 +24,6 @@ from benchmark.verification.evidence import Evidence, gather
 from benchmark.verification.findings import MISSING, Report, differences, shown
 from benchmark.verification.protocol import own_manifest
 from benchmark.verification.rules import examine
-from benchmark.verification.tolerances import tolerances
-from benchmark.verification.verify import same_surroundings
 
 if TYPE_CHECKING:
     from benchmark.records.provenance import Provenance

@@ -13,12 +13,12 @@ from benchmark.media.images import ImageError, load_image, pixel_digest, resize
 from benchmark.records.images import hash_images, images_path
 from benchmark.records.record import scores_path
 from benchmark.records.store import RunFolder
+from benchmark.records.tolerances import tolerances
 from benchmark.runs import scoring
 from benchmark.utils.files import digest
 from benchmark.verification.evidence import MAX_IMAGE, Evidence
 from benchmark.verification.findings import Report, shown
 from benchmark.verification.protocol import Protocol, images_per_clip
-from benchmark.verification.tolerances import tolerances
 from benchmark.weights.locate import checked
 from metrics.definitions import INCEPTION, get
 

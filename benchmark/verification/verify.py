@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.records.provenance import collect
+from benchmark.records.provenance import collect, same_surroundings
 from benchmark.runs import scoring
-from benchmark.utils.device import find_device
+from benchmark.utils.device import arithmetic, find_device
 from benchmark.utils.env import cache_dir, environment
 from benchmark.utils.errors import BenchError
 from benchmark.verification import consistency, protocol
@@ -23,7 +23,6 @@ from benchmark.verification.rescoring import image_files, rescore
 from benchmark.verification.rules import examine
 
 if TYPE_CHECKING:
-    from benchmark.records.provenance import Provenance
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
 
@@ -74,11 +73,10 @@ def verify(path: Path, ui: UI, means: Means | None = None) -> Report:
         _weights(evidence, found.suite, report)
         if not files or found.clips is None:
             return report
-        import torch  # noqa: F401  # its threads are among the surroundings
-
-        report.exact = same_surroundings(evidence.record.provenance.score[-1], collect(device=device))
         try:
-            rescore(evidence, scoring.ScoreJob(found.suite, found.clips, files, device, ui), report)
+            with arithmetic(found.suite.threads):
+                report.exact = same_surroundings(evidence.record.provenance.score[-1], collect(device=device))
+                rescore(evidence, scoring.ScoreJob(found.suite, found.clips, files, device, ui), report)
         except BenchError as error:
             report.unchecked += [f"images: they cannot be scored here: {line}" for line in str(error).splitlines()]
     return report
@@ -130,12 +128,6 @@ def _cache(used: bool) -> Iterator[None]:
         environment({"BENCH_CACHE": folder, "BENCH_WEIGHTS": weights}),
     ):
         yield
-
-
-def same_surroundings(one: Provenance, other: Provenance) -> bool:
-    """Return whether equal computations give equal bits: processor, threads, device and packages are the same."""
-    parts = ("python", "platform", "cpu", "packages", "device", "device_name", "threads")
-    return all(getattr(one, part) == getattr(other, part) for part in parts)
 
 
 def _plan(evidence: Evidence, report: Report) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from boards import metric, scored, stored
+from boards import MADE, metric, scored, stored
 
 from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.build import build_board
@@ -210,10 +210,28 @@ def test_an_equal_copy_counts_once_and_the_packaged_one_is_shown():
 
 
 def test_a_copy_with_other_numbers_is_marked():
-    board = board_of([stored("a", 61.0), stored("a", 60.0, where="packaged")])
+    board = board_of([stored("a", 65.0), stored("a", 60.0, where="packaged")])
     (row,) = board.rows
     assert (row.cells["ais"].value, row.shown_where) == (60.0, "packaged *")
-    assert any(note.startswith("* a seed 0 has copies") and "60" in note and "61" in note for note in board.notes)
+    assert any(note.startswith("* a seed 0 has copies") and "60" in note and "65" in note for note in board.notes)
+
+
+def test_a_copy_of_another_machine_within_the_tolerance_reproduces_the_run():
+    made = {"score": [MADE], "generate": [MADE]}
+    elsewhere = {"score": [MADE], "generate": [MADE | {"threads": 2}]}
+    board = board_of([stored("a", 61.0, provenance=elsewhere), stored("a", 60.0, where="packaged", provenance=made)])
+    (row,) = board.rows
+    assert (row.cells["ais"].value, row.shown_where) == (60.0, "packaged")
+    (note,) = (note for note in board.notes if "reproduced" in note)
+    assert note == (
+        "a seed 0 (packaged) was reproduced (runs) in other surroundings within the tolerances: ais +1 of 2."
+    )
+
+
+def test_in_the_same_surroundings_every_bit_counts():
+    made = {"score": [MADE], "generate": [MADE]}
+    board = board_of([stored("a", 60.01, provenance=made), stored("a", 60.0, where="packaged", provenance=made)])
+    assert board.rows[0].differs and not any("reproduced" in note for note in board.notes)
 
 
 def test_a_complete_copy_is_preferred_to_an_incomplete_one():

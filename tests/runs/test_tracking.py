@@ -14,12 +14,15 @@ import worlds
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from benchmark.runs import tracking
 from benchmark.runs.tracking import Watch, check_trackers
 from benchmark.utils.errors import UserError
 
 
 def watch(folder: Path, trackers: tuple[str, ...] = (), every: int | None = None) -> Watch:
-    run: Any = SimpleNamespace(folder=folder, seed=3, device="cpu", trackers=trackers, samples_every=every)
+    run: Any = SimpleNamespace(
+        folder=folder, seed=3, device="cpu", trackers=trackers, samples_every=every, ui=SimpleNamespace()
+    )
     shades: Iterator[int] = iter(range(0, 250, 10))
 
     def draw() -> list[Image.Image]:
@@ -44,10 +47,26 @@ def test_losses_and_pictures_reach_tensorboard(tmp_path: Path) -> None:
     assert sheet.shape == (6, 16, 3) and (sheet[0, 0, 1], sheet[0, 15, 1], sheet[0, 0, 0]) == (0, 200, 10)
 
 
-def test_nothing_is_drawn_or_written_unless_asked(tmp_path: Path) -> None:
+def test_nothing_is_drawn_or_written_in_the_first_minute_unless_asked(tmp_path: Path) -> None:
     with watch(tmp_path) as watching:
         watching.after(10, {"loss": 1.0})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_training_is_looked_at_after_one_minute_two_and_four(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0.0, *(20.0 * step for step in range(1, 31))])  # 20 s a step
+    monkeypatch.setattr(tracking.time, "monotonic", lambda: next(now))
+    said: list[str] = []
+    watching = watch(tmp_path)
+    watching.run.ui.say = said.append  # type: ignore[method-assign]
+    for step in range(1, 31):
+        watching.after(step, {"loss": 1.0})
+    assert [line.partition(": ")[0] for line in said] == [
+        f"what it draws after {seconds} s, {seconds // 20} steps" for seconds in (60, 120, 240, 480)
+    ]
+    assert all(Path(line.partition(": ")[2]).is_file() for line in said)
 
 
 def test_trackers_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from worlds import NOISE, bench, method_file
 
 from benchmark.records.record import RunRecord
+from benchmark.records.tolerances import tolerances
 from benchmark.verification.findings import Report
 from benchmark.verification.reproduce import Reproduction
-from benchmark.verification.tolerances import tolerances
 
 
 @pytest.fixture
