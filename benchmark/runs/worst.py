@@ -75,23 +75,27 @@ def worst_clips(record: RunRecord, path: Path, metric: str, count: int) -> list[
     return found
 
 
-CELL, GAP, ACROSS, TEXT = 160, 12, 5, 14
+CELL, GAP, ACROSS, TEXT = 160, 12, 5, 12
+LETTERS = 20  # what the width of a cell holds
 
 
 def contact_sheet(clips: Sequence[ScoredClip], title: str, digits: int = 1) -> Image:
-    """Draw the first image of each clip with its score and label, five in a row, under a title.
+    """Draw the first image of each clip with its score, label and id, five in a row, under a title.
 
     Raises:
         UserError: A clip has no image, as its record lies without them.
         ImageError: An image cannot be read.
     """
+    import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
     if lacking := [clip.clip for clip in clips if not clip.images]:
         raise UserError(
             f"no image of clip {lacking[0]!r} lies beside the record: name the folder of a run that has its images"
         )
-    font, large = ImageFont.load_default(TEXT), ImageFont.load_default(TEXT + 4)
+    # Pillow's own font has neither arrows nor other scripts than Latin.
+    file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    font, large = ImageFont.truetype(file, TEXT), ImageFont.truetype(file, TEXT + 3)
     across = min(ACROSS, len(clips))
     step, high = CELL + GAP, CELL + 3 * (TEXT + 4) + GAP
     heading = textwrap.wrap(visible(title), max(20, across * step // 10))
@@ -106,6 +110,7 @@ def contact_sheet(clips: Sequence[ScoredClip], title: str, digits: int = 1) -> I
         # Small pictures are shown pixel by pixel, large ones smoothly.
         how = Image.Resampling.NEAREST if image.width < CELL else Image.Resampling.LANCZOS
         canvas.paste(image.resize((CELL, CELL), how), (x, y))
-        lines = [f"{clip.score:.{digits}f}", *textwrap.wrap(visible(clip.label), 20)[:2]]
+        texts = (f"{clip.score:.{digits}f}", clip.label, clip.clip)
+        lines = (text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…" for text in map(visible, texts))
         pen.multiline_text((x, y + CELL + 2), "\n".join(lines), "black", font)
     return canvas
