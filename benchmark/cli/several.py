@@ -14,7 +14,7 @@ from benchmark.cli.board import records_of
 from benchmark.cli.exit_codes import explain, full_disk, say
 from benchmark.utils import distributed
 from benchmark.utils.progress import UI
-from benchmark.utils.terminal import print_line, print_table, rendered, wide
+from benchmark.utils.terminal import print_line, rendered, wide
 
 if TYPE_CHECKING:
     from benchmark.records.record import RunRecord
@@ -84,6 +84,7 @@ def report(jobs: Sequence[Run], records: Sequence[RunRecord | None], as_json: bo
 def _summary(jobs: Sequence[Run], records: Sequence[RunRecord | None]) -> None:
     """A line a run: what tells it from the others, its headline metrics, how it went, and where it is."""
     from benchmark.leaderboard.board import Column
+    from benchmark.leaderboard.tables import Sheet, rich_table
 
     settings = [job.plan.request.settings for job in jobs]
     keys = dict.fromkeys(key for own in settings for key in own)
@@ -99,11 +100,14 @@ def _summary(jobs: Sequence[Run], records: Sequence[RunRecord | None]) -> None:
         values = [column.show(of[column.id].value if column.id in of else None) for column in columns]
         seed = "fixed" if job.plan.seed is None else str(job.plan.seed)
         state = "failed" if record is None else record.status
-        rows.append([*(output.shown(own.get(key)) for key in told), seed, *values, state, str(job.plan.folder.path)])
-    header = [*told, "seed", *(column.header for column in columns), "", "folder"]
-    right = range(len(told) + 1 + len(columns))
-    print_table(header, rows, title=f"{len(jobs)} runs of {jobs[0].plan.name}", right=right)
-    print()
+        told_apart = [*(output.shown(own.get(key)) for key in told), seed, state]
+        rows.append((*told_apart, *values, str(job.plan.folder.path)))
+    header = (*told, "seed", "", *(column.header for column in columns), "folder")
+    names = len(told) + 2
+    left = frozenset({*range(names), len(header) - 1})
+    title = f"{len(jobs)} runs of {jobs[0].plan.name}"
+    sheet = Sheet(title, header, tuple(rows), left=left, names=names)
+    sys.stdout.write(rendered(rich_table(sheet, wide())) + "\n")
 
 
 def _board(job: Run, ui: UI) -> None:

@@ -373,7 +373,7 @@ def test_a_seed_that_fails_does_not_lose_the_others(bench, runner):
     code, out, err = bench("run", "--method", "audiotoken", "--seeds", 3)
     assert code == 1 and "seed1 failed" in err and "the loss is not a number" in err and "1 of 3 runs failed" in err
     summary = [line.split() for line in out.partition("3 runs of audiotoken")[2].splitlines() if "runs/mini/" in line]
-    assert [(line[0], line[-2]) for line in summary] == [("0", "complete"), ("1", "failed"), ("2", "complete")]
+    assert [line[:2] for line in summary] == [["0", "complete"], ["1", "failed"], ["2", "complete"]]
     (row,) = json.loads(bench("table", "--json")[1])
     assert row["seeds"] == [0, 2], "a failure is no number"
 

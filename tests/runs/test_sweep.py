@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BeforeValidator, Field, field_validator
+from worlds import bench, things
 
 from benchmark.method import Method, MethodSettings
 from benchmark.runs.sweep import grid
@@ -69,3 +70,44 @@ def test_bad_values_are_left_for_the_plan_and_gaps_are_refused():
 
 def test_nothing_is_looked_up_without_a_comma():
     assert grid("nobody", {"weight": "1"}) == [{"weight": "1"}] and grid("nobody", {}) == [{}]
+
+
+METHOD = '''
+from PIL import Image
+from pydantic import Field
+from benchmark.method import Method, MethodCard, MethodSettings
+
+
+class Level(MethodSettings):
+    """Settings."""
+
+    level: int = Field(100, ge=0, le=255)
+    """Grey level."""
+
+
+class Grey(Method):
+    """Costs nothing: a grey picture."""
+
+    card = MethodCard(name="grey", summary="for tests", sees=("audio",), licence="none", training_data="none")
+    Settings = Level
+
+    def setup(self, run):
+        super().setup(run)
+        if self.settings.level == 13:
+            raise ValueError("bad luck")
+
+    def generate(self, clips, seeds):
+        return [Image.new("RGB", (64, 64), (self.settings.level,) * 3) for clip in clips]
+'''
+
+
+def test_a_sweep_is_made_and_summarised(tmp_path, tmp_path_factory):
+    (tmp_path / "grey.py").write_text(METHOD)
+    asked = ["run", "--method", f"{tmp_path / 'grey.py'}:Grey", "--data", things(tmp_path_factory.getbasetemp())]
+    asked += ["--set", "level=50,13"]
+    first = bench(*asked, runs=tmp_path / "runs")
+    assert first.code == 1 and "bad luck" in first.err and "1 of 2 runs failed" in first.err, first.err
+    lines = [line.split() for line in first.out.partition("2 runs of grey")[2].splitlines() if str(tmp_path) in line]
+    assert [line[:3] for line in lines] == [["50", "0", "complete"], ["13", "0", "failed"]]
+    (row,) = bench("table", "--data", asked[4], "--json", runs=tmp_path / "runs").json
+    assert row["settings"]["level"] == 50, "a failure is no row"
