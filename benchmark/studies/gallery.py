@@ -166,7 +166,9 @@ def waveform(sound: np.ndarray) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     peak = max(float(np.abs(sound).max()), 1e-9)
     for x, part in enumerate(np.array_split(sound, CELL)):
-        low, high = (CELL / 2 * (1 - 0.9 * float(value) / peak) for value in (part.max(), part.min()))
+        low, high = (
+            CELL / 2 * (1 - 0.9 * float(value) / peak) for value in (part.max(initial=0.0), part.min(initial=0.0))
+        )
         pen.line([(x, low), (x, max(high, low + 1))], (0, 114, 178))
     return picture
 
