@@ -66,6 +66,7 @@ def build_board(
     own = sorted((r for r in records if r.record.suite.name == suite), key=lambda r: (r.where, str(r.path)))
     fingerprint = fingerprint or _most_common(r.record.suite.fingerprint for r in own)
     same = [r for r in own if r.record.suite.fingerprint == fingerprint]
+    remarks = list(notes)
     scores, damaged, refused = _clip_scores(same, metrics)
     same = [r for r in same if r.path not in refused]
     bindings = {metric: _binding(same, metric) for metric in metrics}
@@ -86,7 +87,7 @@ def build_board(
     legend = _reasons(rows, columns) + tested + _aside(rows)
     spoken_of = {row.method for row in rows} if methods else {one.record.method.name for one in own}
     about = [one for one in own if one.record.method.name in spoken_of]
-    remarks = [*notes, *_other_protocols(about, fingerprint)]
+    remarks += _other_protocols(about, fingerprint)
     beside = (differing, reproduced, damaged, refused)
     remarks += [line for lines in beside for one in about if (line := lines.get(one.path))]
     return Board(
