@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show, verify
+from benchmark.cli import board, cite, compare, data, human, method, mini, run, runs, show, verify
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -55,6 +55,11 @@ mini_app = typer.Typer()
 mini_app.command("pretrain")(as_command(mini.pretrain))
 app.add_typer(mini_app, name="mini")
 
+human_app = typer.Typer()
+human_app.command("build")(as_command(human.build))
+human_app.command("import")(as_command(human.import_))
+app.add_typer(human_app, name="human")
+
 
 @app.callback(invoke_without_command=True)
 def _root(
@@ -73,6 +78,12 @@ def _root(
 @mini_app.callback(invoke_without_command=True)
 def _mini(context: typer.Context) -> None:
     """The workshop of the embedded suite."""
+    _help_alone(context)
+
+
+@human_app.callback(invoke_without_command=True)
+def _human(context: typer.Context) -> None:
+    """Studies in which people judge images."""
     _help_alone(context)
 
 
