@@ -96,9 +96,9 @@ def mean(ratings: Crossed) -> Estimate:
 
 
 def _interval(value: float, variance: float, freedom: float) -> Estimate:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    reach = float(t.ppf((1 + LEVEL) / 2, max(freedom, 1.0))) * math.sqrt(variance)
+    reach = float(stdtrit(max(freedom, 1.0), (1 + LEVEL) / 2)) * math.sqrt(variance)
     return Estimate(value, value - reach, value + reach)
 
 
