@@ -53,7 +53,7 @@ SPREAD = 0.4, 0.7, 0.8
 
 
 def simulated(rng, connection, rounded):
-    """Ratings of some clips by some raters, and for all clips a score that says something, or nothing, of the ratings."""
+    """Ratings of some clips by some raters, and for all clips a score that says something of them, or not."""
     raters = SPREAD[0] * rng.standard_normal(RATERS)
     clips = rng.standard_normal(CLIPS)
     score = connection * clips + math.sqrt(1 - connection**2) * rng.standard_normal(CLIPS)
