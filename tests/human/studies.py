@@ -22,11 +22,8 @@ def study(
         for clip in range(clips)
         for place, name in enumerate(names)
     }
-    made = [
-        [*(Trial(item=f"x{clip * len(names) + (clip + sheet) % len(names):05d}") for clip in range(clips))]
-        + [Trial(item="x00000", expects=2)]
-        for sheet in range(sheets)
-    ]
+    shown = [[clip * len(names) + (clip + sheet) % len(names) for clip in range(clips)] for sheet in range(sheets)]
+    made = [[*(Trial(item=f"x{number:05d}") for number in sheet), Trial(item="x00000", expects=2)] for sheet in shown]
     return Study(
         question="relevance",
         suite="mini",
