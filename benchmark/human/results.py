@@ -64,7 +64,7 @@ class Results:
     opinions: tuple[Opinion, ...]
     """Of a study of relevance."""
     preferences: tuple[Preference, ...]
-    """Of a study of pairs: asked; of one of relevance: where one rater rated both pictures of a clip is not used."""
+    """Of a study of pairs."""
     strengths: Mapping[str, float]
     """Bradley-Terry strength by run; empty where not all were compared."""
     alpha: float | None
@@ -213,8 +213,6 @@ def _score(
 ) -> tuple[str | None, ClipScores | None]:
     """The automatic score of a run's clips that stands by the ratings."""
     if stored is None:
-        if metric is not None:
-            return None, None
         return None, None
     suite = load_suite(study.suite.partition("+")[0])
     wanted = [metric] if metric else [one for one in suite.headline if one != METRIC]

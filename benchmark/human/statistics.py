@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,7 +216,9 @@ def powered(ratings: Crossed, score: Array, others: Array) -> Powered | None:
     return Powered(estimate, weight, shorter, rest)
 
 
-def alpha(judgements: Mapping[tuple[str, str], float], level: str = "ordinal") -> float | None:
+def alpha(
+    judgements: Mapping[tuple[str, str], float], level: Literal["ordinal", "nominal"] = "ordinal"
+) -> float | None:
     """Krippendorff's alpha: 1 for raters who agree, 0 for ratings that are as if drawn from a hat.
 
     Args:

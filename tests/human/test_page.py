@@ -189,3 +189,32 @@ def test_the_verb_makes_the_same(runs, tmp_path):
     assert result.json["sheets"] == 2 and result.json["items"] == 6 and Path(result.json["start"]).is_file()
     again = worlds.bench("human", "build", *runs, "-o", tmp_path / "s")
     assert again.code == 2 and "holds a study already" in again.err
+
+
+def test_label_studio_gets_every_item_and_its_media(runs, tmp_path):
+    from xml.etree import ElementTree
+
+    result = worlds.bench(
+        "human", "build", *runs, "-o", tmp_path / "s", "--clips", 3, "--raters", 2, "--format", "label-studio", "--json"
+    )
+    assert result.code == 0, result.err
+    place, study = tmp_path / "s" / "label-studio", Study.load(tmp_path / "s")
+    tasks = json.loads((place / "tasks.json").read_text())
+    assert {task["data"]["item"] for task in tasks} == study.items.keys()
+    config = ElementTree.parse(place / "labeling-config.xml").getroot()
+    wanted = {element.get("value")[1:] for element in config.iter() if (element.get("value") or "").startswith("$")}
+    for task in tasks:
+        assert wanted <= task["data"].keys()
+        for name in ("audio", "image1"):
+            assert (place / task["data"][name].partition("?d=")[2]).is_file()
+        assert "grey" not in json.dumps(task) and "noise" not in json.dumps(task)
+
+
+def test_runs_that_cannot_be_rated_together_are_refused(runs, tmp_path):
+    nothing = worlds.bench("human", "build", tmp_path / "none", runs[0], "-o", tmp_path / "s")
+    assert nothing.code == 2 and str(tmp_path / "none") in nothing.err
+    many = worlds.bench("human", "build", *runs, "--clips", 99, "-o", tmp_path / "s")
+    assert many.code == 2 and "--clips 99: only 12 clips" in many.err
+    alone = worlds.bench("human", "build", runs[0], "--question", "pair", "-o", tmp_path / "s")
+    assert alone.code == 2 and "name at least two runs" in alone.err
+    assert not (tmp_path / "s").exists()

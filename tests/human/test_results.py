@@ -10,8 +10,9 @@ import worlds
 from boards import scored
 from studies import answers, sealed, study, write
 
-from benchmark.human.ratings import collect
+from benchmark.human.ratings import Collected, Judgement, collect
 from benchmark.human.results import attach, evaluate, locate
+from benchmark.human.study import Item, Study
 from benchmark.leaderboard.build import build_board
 from benchmark.leaderboard.paper_claims import build_paper
 from benchmark.records.human import human_path, with_ratings
@@ -145,6 +146,56 @@ def test_the_verb_prints_and_writes(rated, tmp_path):
     assert all(human_path(one.path).is_file() for one in stored.values())
     shown = worlds.bench("show", stored["audiotoken"].path.parent)
     assert "human ↑" in shown.out, shown.err
+
+
+def test_ratings_that_cannot_be_used_hide_no_record(rated, tmp_path):
+    _, records = imported(rated, tmp_path)
+    human_path(records[0].path).write_text("{")
+    shown = worlds.bench("show", records[0].path.parent)
+    assert shown.code == 0 and "ais ↑" in shown.out and "warning:" in shown.out and "human.json" in shown.out
+
+
+def test_committed_ratings_are_no_records(rated, tmp_path, monkeypatch):
+    """`<name>.human.json` lies among results, whose other `.json` files are records."""
+    from benchmark.records import store
+
+    _, records = imported(rated, tmp_path)
+    target = tmp_path / "results" / "mini" / f"{records[0].record.method.name}-seed0.json"
+    target.parent.mkdir(parents=True)
+    for source, copy in ((records[0].path, target), (human_path(records[0].path), human_path(target))):
+        copy.write_bytes(source.read_bytes())
+    monkeypatch.setattr(store, "packaged_results", lambda: tmp_path / "results")
+    found = store.packaged_records("mini")
+    assert found.problems == [] and len(found.records) == 1
+    board = build_board(found.records, ["ais"], suite="mini")
+    assert board.rows[0].cells["human"].value is not None
+
+
+def test_preferences_do_not_depend_on_the_side():
+    """Three runs of which one is preferred in three of four answers, whatever stands at the left."""
+    names = ["one", "two", "three"]
+    pairs = [("one", "two"), ("one", "three"), ("two", "three")]
+    items = {
+        f"x{clip * 3 + place:05d}": Item(clip=f"c{clip}", runs=pair)
+        for clip in range(8)
+        for place, pair in enumerate(pairs)
+    }
+    plain = study(8)
+    runs = {name: plain.runs["a"] for name in names}
+    facts = plain.model_dump(exclude={"id"}) | {"question": "pair", "items": items, "runs": runs}
+    made = Study.model_validate(facts)
+    collected = Collected(raters=["r1", "r2"])
+    for rater in collected.raters:
+        for number, (name, item) in enumerate(items.items()):
+            swapped = (number + (rater == "r1")) % 2 == 0
+            value = 2 if "one" not in item.runs else 1 if int(item.clip[1:]) % 4 else 3
+            collected.judgements.append(Judgement(rater, name, swapped, 4 - value if swapped else value))
+    results = evaluate(made, collected, {})
+    shares = {one.runs: one.share.value for one in results.preferences}
+    assert shares == {("one", "two"): 75.0, ("one", "three"): 75.0, ("two", "three"): 50.0}
+    assert all(0 <= one.share.low <= one.share.high <= 100 for one in results.preferences)
+    assert results.strengths["one"] > results.strengths["two"] == pytest.approx(results.strengths["three"])
+    assert results.alpha == pytest.approx(1.0) and results.opinions == ()
 
 
 def test_a_run_that_is_gone_is_named(rated, tmp_path):
