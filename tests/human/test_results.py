@@ -181,7 +181,7 @@ def test_preferences_do_not_depend_on_the_side():
         for place, pair in enumerate(pairs)
     }
     plain = study(8)
-    runs = {name: plain.runs["a"] for name in names}
+    runs = dict.fromkeys(names, plain.runs["a"])
     facts = plain.model_dump(exclude={"id"}) | {"question": "pair", "items": items, "runs": runs}
     made = Study.model_validate(facts)
     collected = Collected(raters=["r1", "r2"])
