@@ -200,8 +200,9 @@ def _study(
         },
         clips=tuple(clips),
         items={
-            names[pair]: Item(clip=clips[pair[0]], runs=conditions[pair[1]]) for pair in sorted(pairs, key=names.get)
-        },  # type: ignore[arg-type]
+            name: Item(clip=clips[clip], runs=conditions[condition])
+            for name, (clip, condition) in sorted((name, pair) for pair, name in names.items())
+        },
         sheets=tuple(
             tuple(
                 Trial(
