@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from benchmark.leaderboard import people
 from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
 from benchmark.leaderboard.clip_scores import ClipScores, Contradiction, clip_scores, mean_over_runs, side_by_side
 from benchmark.leaderboard.selection import chosen
@@ -69,6 +70,8 @@ def build_board(
     remarks = list(notes)
     scores, damaged, refused = _clip_scores(same, metrics)
     same = [r for r in same if r.path not in refused]
+    same, metrics, said = people.join(same, metrics, scores)
+    remarks += said
     bindings = {metric: _binding(same, metric) for metric in metrics}
     kept, differing, reproduced = _without_duplicates(same, bindings)
 
@@ -272,9 +275,13 @@ def _row(
     scores: Mapping[Path, _Scores],
 ) -> Row:
     record = group[0].record
-    cells = {metric: _cell(metric, [stored.record for stored in group], bound) for metric, bound in bindings.items()}
-    runs = [scores.get(stored.path) for stored in group]
-    means = {metric: mean_over_runs(runs, metric) for metric, cell in cells.items() if cell.value is not None}
+    having = {metric: people.asked_about(group, metric) for metric in bindings}
+    cells = {metric: _cell(metric, [one.record for one in having[metric]], bound) for metric, bound in bindings.items()}
+    means = {
+        metric: mean_over_runs([scores.get(one.path) for one in having[metric]], metric)
+        for metric, cell in cells.items()
+        if cell.value is not None
+    }
     sees = set(record.method.card.get("sees", ()))
     return Row(
         method=record.method.name,
@@ -339,7 +346,13 @@ def _cell(metric: str, records: Sequence[RunRecord], bound: _Binding | None) -> 
 
 def _with_intervals(rows: Sequence[Row]) -> list[Row]:
     """Of several runs that have scores per clip: the interval of the clips' means over the runs."""
-    places = [(i, metric) for i, row in enumerate(rows) for metric in row.scores if row.cells[metric].std is not None]
+    places = [
+        (i, metric)
+        for i, row in enumerate(rows)
+        for metric in row.scores
+        # Of ratings the clips are not the only sample: the mean of the runs' intervals stays.
+        if row.cells[metric].std is not None and metric != people.METRIC
+    ]
     if not places:
         return list(rows)
     table = side_by_side([rows[i].scores[metric] for i, metric in places])
