@@ -1,0 +1,5 @@
+"""The browser of the page's tests."""
+
+from browser import chromium
+
+__all__ = ["chromium"]
