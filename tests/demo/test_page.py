@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,11 @@ WAIT = 120_000
 """Milliseconds that the page may take on a busy machine."""
 SIZES = ((1440, 900), (900, 900), (390, 844))
 
+ATTENTION = """
+    def attention(self, clips):
+        import numpy as np
+        return np.array([[0.1, 0.1, 0.7, 0.1, 0.0]] * len(clips))
+"""
 COPY = 'return [Image.open(r"{path}") for clip in clips]'
 
 
@@ -41,7 +48,7 @@ def studio(base: Path) -> Studio:
     train = load_manifest(worlds.things(base)).train
     assert train is not None
     copier = worlds.method_file(base, COPY.format(path=train[4].image), name="copier")
-    grey = worlds.method_file(base, worlds.GREY, name="grey")
+    grey = worlds.method_file(base, worlds.GREY, name="grey", more=ATTENTION)
     made = Studio([RunRequest(method=name, runs=base / "runs") for name in (copier, grey)], Silent())
     made.__dict__["_train"] = train
     made.prepare()
@@ -95,9 +102,36 @@ def test_a_file_becomes_images_side_by_side(sheet: Any, base: Path) -> None:
     sizes = sheet.evaluate("[...document.querySelectorAll('#answer img')].map(one => one.naturalWidth)")
     assert sizes == [64] * 4, "an image is not shown"
     assert sheet.locator("#answer").get_by_text("A copy of a training clip").count() == 1
-    assert sheet.locator("#answer").get_by_text("Half of its attention").count() == 0
+    assert sheet.locator("#answer .listened").all_inner_texts() == [
+        "It has no attention over time: the whole sound counts.",
+        "Half of its attention: 1.0 to 1.5 s",
+    ]
+    lit = [float(one.get_attribute("opacity") or 0) for one in sheet.locator("#answer .lit").all()]
+    assert len(lit) == 5 and lit.index(max(lit)) == 2, "the third of five moments is lit"
     assert sheet.locator("#answer audio").count() == 2
     assert sheet.elsewhere == [] and sheet.errors == []
+
+
+def test_a_recording_becomes_images(chromium: Any, address: str) -> None:
+    """With the tone that chromium's pretended microphone gives."""
+    pretended = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    heard = chromium.browser_type.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu", *pretended])
+    try:
+        sheet = heard.new_context(permissions=["microphone"]).new_page()
+        sheet.set_default_timeout(WAIT)
+        sheet.goto(address)
+        sheet.locator("#sound").get_by_label("Record audio").click()
+        sheet.locator("#sound .record-button").first.click()
+        sheet.wait_for_timeout(1500)
+        sheet.locator("#sound .stop-button").first.click()
+        sheet.locator("#sound .stop-button").first.wait_for(state="hidden")
+        sheet.wait_for_timeout(1500)
+        draw(sheet, "copier")
+        assert sheet.locator("#answer figure").count() == 2
+        assert sheet.locator("#answer [role=status]").count() == 0, "what was recorded is silent"
+    finally:
+        heard.close()
 
 
 def test_only_the_chosen_methods_draw(sheet: Any, base: Path) -> None:
@@ -117,7 +151,7 @@ def test_bad_input_is_said_and_the_page_goes_on(sheet: Any, base: Path, tmp_path
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_at_any_width(sheet: Any, base: Path, scheme: str, pytestconfig: pytest.Config) -> None:
+def test_nothing_overflows_at_any_width(sheet: Any, base: Path, scheme: str) -> None:
     sheet.emulate_media(color_scheme=scheme)
     give(sheet, next((base / "things" / "audio").glob("test-*.wav")))
     draw(sheet, "grey")
@@ -125,8 +159,8 @@ def test_nothing_overflows_at_any_width(sheet: Any, base: Path, scheme: str, pyt
         sheet.set_viewport_size({"width": width, "height": height})
         assert sheet.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
         boxes = [one.bounding_box() for one in sheet.locator("#answer figure").all()]
-        assert all(0 <= box["x"] and box["x"] + box["width"] <= width for box in boxes)
-        if folder := __import__("os").environ.get("SHOTS"):
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+        if folder := os.environ.get("DEMO_SHOTS"):
             sheet.screenshot(path=f"{folder}/demo-{width}-{scheme}.png", full_page=True)
 
 
