@@ -60,11 +60,12 @@ def test_links_out_of_the_folder_lead_to_the_file(site: Path) -> None:
 
 
 def test_the_reference_is_the_codes(site: Path) -> None:
-    from benchmark.cli.app import MINI_VERBS, VERBS
+    from benchmark.cli.app import GROUPS, VERBS
 
     commands = (site / "reference" / "commands.html").read_text()
     headings = set(re.findall(r"<h2[^>]*><code>bench ([^<]+)</code>", commands))
-    assert headings == {*VERBS, "mini", *(f"mini {verb}" for verb in MINI_VERBS)}
+    below = {f"{group} {verb}" for group, (_, verbs) in GROUPS.items() for verb in verbs}
+    assert headings == {*VERBS, *GROUPS, *below}
     assert "--allowed-signers" in commands and "Where runs live." in commands
     python = (site / "reference" / "python.html").read_text()
     for name in ("benchmark.api.run", "benchmark.method.Method.generate", "metrics.frechet.frechet_distance"):
