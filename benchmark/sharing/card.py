@@ -111,7 +111,7 @@ def licences(shared: Shared) -> dict[str, str]:
 
 def _packaged(suite: Suite) -> bool:
     """Whether the suite's networks ship with this package."""
-    return suite.published is None
+    return suite.backbone.source not in catalog.networks()
 
 
 def _header(shared: Shared) -> str:

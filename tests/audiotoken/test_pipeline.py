@@ -501,7 +501,7 @@ def test_other_precision_and_offloading(folder: Path, pipeline: Any, sounds: lis
 def test_the_documented_code_runs(
     root: Path, pipeline: Any, sounds: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # the second block leaves code in the user's cache: tests/sharing/test_push.py runs its like, with a cache of its own
+    # the second block leaves code in the user's cache: tests/sharing/test_push.py runs its like with its own
     first, _, second, _ = (root / "docs" / "pipeline.md").read_text(encoding="utf-8").split("```python\n")[1:]
     monkeypatch.chdir(tmp_path)
     pipeline.save_pretrained("my-audiotoken")
