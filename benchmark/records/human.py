@@ -7,6 +7,7 @@ that ratings of other images are never taken for those of this record.
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -116,10 +117,10 @@ def ratings_of(record: RunRecord, path: Path) -> HumanRatings | None:
         UserError: The file cannot be read, or is about another run or other images.
     """
     file = human_path(path)
+    if not os.path.lexists(file):  # also for a name that cannot be a file's
+        return None
     try:
         found = HumanRatings.model_validate_json(read_file(file, LARGEST_RECORD))
-    except FileNotFoundError:
-        return None
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
