@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from benchmark.utils.progress import UI
 
 
+FRAMES_OF_A_CLASS = 50
+"""Training frames that show a judge a class, where there are no validation clips."""
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """What the steps of a run share."""
@@ -75,6 +79,20 @@ class Run:
         """Return the suite's own training clips, whatever the method is fitted on: what probes of images learn from."""
         plan = self.plan
         return DATASETS.get(plan.base.data.source).clips(plan.base, "train", cache_dir(), self.ui)
+
+    def known_frames(self) -> ClipSet | None:
+        """Return clips beside the scored ones, whose frames show a judge the classes; None where there are none.
+
+        They are the validation clips or, where there are none, the first training clips of each class.
+        """
+        plan = self.plan
+        counts, data = plan.suite.data, self.plan.test_data
+        if counts.validation:
+            return data.clips(plan.suite, "validation", cache_dir(), self.ui)
+        if not counts.train:
+            return None
+        train = data.clips(plan.suite, "train", cache_dir(), self.ui)
+        return train.limit(FRAMES_OF_A_CLASS * len(train.labels))
 
     @cached_property
     @arithmetic()
