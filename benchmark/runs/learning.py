@@ -8,22 +8,52 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.media.images import pixel_digest, resize
+from benchmark.registries import DATASETS
 from benchmark.suite import ProbeSpec
+from benchmark.utils.env import cache_dir
 from metrics.definitions import get
 from metrics.probe import Probe
 from metrics.similarity import unit
 
 if TYPE_CHECKING:
-    from benchmark.clips import Clip
+    from benchmark.clips import Clip, ClipSet
+    from benchmark.dataset import DataSet
     from benchmark.runs.embeddings import Embedded, Embeddings, Job
     from benchmark.runs.scoring import ScoreJob
     from benchmark.suite import Suite
+    from benchmark.utils.progress import UI
 
 Eyes = Mapping[str | None, "Job"]
 """Who looks at frames, by the name of the extractor; None is the suite's own scorer of images."""
 
+FRAMES_OF_A_CLASS = 50
+"""Training frames that show a judge a class, where there are no validation clips."""
+
 STEPS = 3
 """Classes into which a number is cut, each with the same share of the training clips."""
+
+
+def suite_train(base: Suite, ui: UI) -> ClipSet:
+    """Return the training clips of a suite itself, from whose frames probes learn."""
+    return DATASETS.get(base.data.source).clips(base, "train", cache_dir(), ui)
+
+
+def known_clips(data: DataSet, suite: Suite, ui: UI) -> ClipSet | None:
+    """Return clips beside the scored ones, whose frames show a judge the classes; None where there are none.
+
+    They are the validation clips or, where there are none, the first training clips of each class.
+
+    Args:
+        data: The data set of the scored clips.
+        suite: Their suite.
+        ui: Progress.
+    """
+    if suite.data.validation:
+        return data.clips(suite, "validation", cache_dir(), ui)
+    if not suite.data.train:
+        return None
+    train = data.clips(suite, "train", cache_dir(), ui)
+    return train.limit(FRAMES_OF_A_CLASS * len(train.labels))
 
 
 def class_means(
