@@ -27,16 +27,17 @@ def load_dinov2(folder: Path, sha256: str, device: str = "cpu") -> ImageTower:
         ValueError: The files are damaged, or not those of a DINOv2.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
-    from transformers import Dinov2Config, Dinov2Model
+    from transformers import Dinov2Model
 
     try:
-        model = Dinov2Model(Dinov2Config.from_json_file(str(folder / "config.json")))
-        state = load_file(folder / "model.safetensors")
-        model.load_state_dict(state)
+        model, found = Dinov2Model.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, dtype="float32", output_loading_info=True
+        )
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise ValueError(f"{folder} holds no DINOv2: {one_line(error)}") from error
-    check_finite(state, folder / "model.safetensors")
+    if wrong := sorted({*found["missing_keys"], *found["unexpected_keys"]}):
+        raise ValueError(f"{folder} holds no DINOv2: missing or unexpected parameters: {', '.join(wrong[:3])}")
+    check_finite(model.state_dict(), folder / "model.safetensors")
     return ImageTower("dinov2", sha256, model, _features, PREPROCESSING, device)
 
 
