@@ -89,13 +89,16 @@ def probes(
 
     They learn from frames of the training clips, which each extractor embeds once.
     """
+    voices = [name for name in wanted if get(name).family == "voice"]
+    reasons = dict.fromkeys(map("probes.{}".format, voices), "no clip is known to be of a voice")
     questions = {name: spec for name in wanted if (spec := _question(job.suite, name))}
     asked = {
         name: spec
         for name, spec in questions.items()
         if get(name).extractor in eyes and any(spec.answer(clip.attributes) for clip in job.clips)
     }
-    reasons = {f"probes.{name}": _why_not(name, spec, job) for name, spec in questions.items() if name not in asked}
+    silent = [name for name in questions if name not in asked and name not in voices]
+    reasons |= {f"probes.{name}": _why_not(questions[name], job) for name in silent}
     if not asked or job.train is None:
         return {}, reasons
     train = job.train()
@@ -121,9 +124,7 @@ def _question(suite: Suite, metric: str) -> ProbeSpec | None:
     return ProbeSpec(attribute=known.variant) if known.family == "hears" else None
 
 
-def _why_not(metric: str, spec: ProbeSpec, job: ScoreJob) -> str:
-    if get(metric).family == "voice":
-        return "no clip is known to be of a voice"
+def _why_not(spec: ProbeSpec, job: ScoreJob) -> str:
     known = sorted({name for clip in job.clips for name in clip.attributes})
     return f"no clip says its {spec.attribute}; attributes of these clips: {', '.join(known) or 'none'}"
 

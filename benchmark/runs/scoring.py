@@ -311,12 +311,9 @@ def _spread(per_clip: np.ndarray | None, kept: Sequence[int], count: int) -> np.
 def used(name: str, bound: Mapping[str, str]) -> Bound:
     """Return the scorers that fill the roles which a metric needs."""
     metric = definitions.get(name)
+    keys = [{"reference": "image", "text": "image", "text_prompted": "image"}.get(one, one) for one in metric.inputs]
     if metric.extractor is not None:
-        keys = [f"features.{metric.extractor}"]
-    else:
-        keys = [
-            {"reference": "image", "text": "image", "text_prompted": "image"}.get(one, one) for one in metric.inputs
-        ]
+        keys.append(f"features.{metric.extractor}")
     return {key: bound[key] for key in keys if key in bound}
 
 
