@@ -63,7 +63,7 @@ class Scores:
 def judges_of(suite: Suite, wanted: Iterable[str]) -> list[str]:
     """Return the judges that the metrics `wanted` name: extractors that the suite does not score with."""
     named = dict.fromkeys(definition(name).extractor for name in wanted)
-    return [one for one in named if one in JUDGES and one not in suite.scorers.features]
+    return [one for one in named if one is not None and one in JUDGES and one not in suite.scorers.features]
 
 
 def check_judges(suite: Suite, wanted: Iterable[str]) -> None:
@@ -216,8 +216,8 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     def texts(of: Sequence[str]) -> np.ndarray:
         return store.of("texts", of, str, str, {"text": text}).rows["text"]
 
-    eyes = {None: _images(roles.image, bound["image"])}
-    eyes |= {name: features[f"features.{name}"] for name in extractors}
+    eyes: dict[str | None, Job] = {name: features[f"features.{name}"] for name in extractors}
+    eyes[None] = _images(roles.image, bound["image"])
     means, why_no_means = learning.class_means(job, wanted, store, eyes)
     probes, why_no_probe = learning.probes(job, wanted, kept, store, eyes)
     reasons |= why_no_means | why_no_probe
