@@ -348,7 +348,8 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 f"{folder.path} has no finished images of this run: `bench generate` (or `bench run`) makes them"
             )
         preflight.check(job, ("score",))
-        bound = scoring.bind(plan.suite)
+        scoring.check_judges(plan.suite, metrics or ())
+        bound = scoring.bind(plan.suite, wanted)
         identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound), *sorted(failures)])
         if not distributed.agree(distributed.is_first() and _scored(folder, identity)):
             if distributed.is_first():
@@ -363,6 +364,7 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 device=plan.device,
                 ui=job.ui,
                 train=job.suite_train,
+                known=job.known_frames,
                 draws=plan.method.draws,
             )
             embedding = scoring.embed(task, wanted, bound)
