@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show, verify
+from benchmark.cli import board, cite, compare, data, method, mini, report, run, runs, show, verify
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -34,6 +34,7 @@ app.command("score")(as_command(run.score))
 app.command("table")(as_command(board.table))
 app.command("paper")(as_command(board.paper))
 app.command("compare")(as_command(compare.compare))
+app.command("report")(as_command(report.report))
 app.command("cite")(as_command(cite.cite))
 app.command("imagine")(as_command(run.imagine))
 app.command("list")(as_command(show.list_))

@@ -31,6 +31,7 @@ from benchmark.cli.options import (
     requests,
     settings_of,
 )
+from benchmark.cli.report import after_run
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_line, print_table
@@ -41,7 +42,15 @@ if TYPE_CHECKING:
     from benchmark.runs.run import Run
 
 
-def run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_json: AsJson = False) -> None:
+def run(
+    options: RunOptions,
+    training: TrainingOptions,
+    dry: DryRunOptions,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="End with the site that `bench report` makes.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
     """Fit, generate and score a method, and show it on the board. What is done already is used again."""
     if dry.dry_run:
         refuse("is for a run that is kept, and a dry run keeps nothing", "runs")
@@ -56,7 +65,8 @@ def run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_j
     with output.stdout_is_for_results():
         jobs = _jobs(requests(options, training), ui)
         records = [steps.run(job) for job in jobs]
-    _report(jobs, records, as_json, ui)
+        page = after_run(jobs, ui) if report else None
+    _report(jobs, records, as_json, ui, page)
 
 
 def fit(options: RunOptions, training: TrainingOptions, as_json: AsJson = False) -> None:
@@ -256,8 +266,8 @@ def _dry_run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions,
         print_line(line)
 
 
-def _report(jobs: Sequence[Run], records: Sequence[RunRecord], as_json: bool, ui: UI) -> None:
-    """Print what the runs gave; exit 1 if one is not complete."""
+def _report(jobs: Sequence[Run], records: Sequence[RunRecord], as_json: bool, ui: UI, page: Path | None = None) -> None:
+    """Print what the runs gave, and the `page` that shows it; exit 1 if one is not complete."""
     if as_json:
         plain = [json.loads(record.to_json()) for record in records]
         output.print_json(plain[0] if len(plain) == 1 else plain)
@@ -272,6 +282,8 @@ def _report(jobs: Sequence[Run], records: Sequence[RunRecord], as_json: bool, ui
         own = records_of(plan.store, suite.name, ui)
         board = build_board(own, plan.suite.headline, suite=suite.name, fingerprint=suite.fingerprint)
         sys.stdout.write(board_text(board, Format.text))
+        if page:
+            print_line(f"\nreport    {page}")
     for job, record in zip(jobs, records, strict=True):
         if record.status != "complete":
             failed = f", {record.clips.failed} of {record.clips.total} clips failed" if record.clips.failed else ""
