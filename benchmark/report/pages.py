@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from benchmark.leaderboard.tables import DASH
 from benchmark.report import data
@@ -56,8 +55,9 @@ def write(sources: Sources, site: SiteFolder, board: Mapping[str, Any]) -> None:
     for one in sources.rows:
         page(f"methods/{one.key}.html", "method.html", one=one, method=_method(one))
     for column in columns:
-        text = Markup(explanation(column.id))  # made by a renderer that escapes HTML, of a page of this project
-        page(f"metrics/{facts[column.id]['page']}.html", "metric.html", column=column, explanation=text)
+        page(
+            f"metrics/{facts[column.id]['page']}.html", "metric.html", column=column, explanation=explanation(column.id)
+        )
 
 
 def _environment() -> jinja2.Environment:
@@ -68,7 +68,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+        finalize=lambda value: plain(value) if type(value) is str else value,
     )
 
 

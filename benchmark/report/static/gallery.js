@@ -132,7 +132,7 @@
         button.disabled = false;
         button.addEventListener("click", () => sound.toggle(clip.sound, button, line));
       } else { spec.remove(); button.replaceWith(h("span", { class: "soft id", title: clip["no sound"] || clip.gone || "" }, "no sound here")); }
-      made.querySelector(".worth").textContent = Object.values(clip.attributes || {}).join(", ");
+      made.querySelector(".worth").textContent = Object.entries(clip.attributes || {}).map(([name, value]) => `${name} ${value}`).join(", ");
       made.querySelector(".strip").append(truePicture(clip, board), ...rows.map((row) => picture(clip, row, board, metric && metric.id)));
     }).catch((error) => made.querySelector(".strip").append(h("p", { class: "soft" }, error.message)));
     return made;
@@ -191,6 +191,8 @@
       h("div", { class: "pics" }, truePicture(clip, board), pictures)));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
+    const first = dialog.querySelector(".play") || dialog.querySelector("[aria-label='Close']");
+    first.focus({ preventScroll: true });
     if (clip.sound) await waveform(clip);
   }
   function player(clip, label) {

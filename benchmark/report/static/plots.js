@@ -69,20 +69,22 @@
     const x = (value) => left + ((width - left - 110) * (Math.log10(value) - x0)) / (x1 - x0 || 1), y = (value) => height - bottom - ((height - bottom - 12) * (value - y0)) / (y1 - y0);
     const svg = h("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${metric.id} against ${element("cost").selectedOptions[0].textContent}` });
     for (const tick of ticks(y0, y1)) svg.append(h("line", { class: "grid", x1: left, x2: width, y1: y(tick), y2: y(tick) }), h("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, short(tick)));
-    const decades = [];
-    for (let power = Math.floor(x0); power <= Math.ceil(x1); power++) for (const one of [1, 2, 5]) if (Math.log10(one * 10 ** power) >= x0 && Math.log10(one * 10 ** power) <= x1) decades.push(one * 10 ** power);
-    for (const tick of decades.length > 8 ? decades.filter((one) => /^1/.test(one.toExponential())) : decades) svg.append(h("text", { x: x(tick), y: height - 18, "text-anchor": "middle" }, short(tick)));
-    const taken = [];
-    for (const row of rows) {
-      const cell = row.cells[metric.id], at = [x(row.cost[cost]), y(cell.value)];
-      let label = at[1] + 4;
-      while (taken.some(([tx, ty]) => Math.abs(tx - at[0]) < 130 && Math.abs(ty - label) < 13)) label += 13;
-      taken.push([at[0], label]);
+    const [from, to] = [10 ** x0, 10 ** x1], decades = [];
+    for (let power = Math.floor(x0); power <= Math.ceil(x1); power++) for (const one of [1, 2, 5]) if (one * 10 ** power >= from && one * 10 ** power <= to) decades.push(one * 10 ** power);
+    const few = decades.length < 3 ? ticks(from, to, width < 500 ? 3 : 6) : decades.length > 8 ? decades.filter((one) => /^1/.test(one.toExponential())) : decades;
+    for (const tick of few) svg.append(h("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 8, y2: height - bottom }), h("text", { x: x(tick), y: height - 18, "text-anchor": "middle" }, short(tick)));
+    const points = rows.map((row) => [x(row.cost[cost]), y(row.cells[metric.id].value)]), taken = points.map(([px, py]) => [px - 8, py - 8, px + 8, py + 8]);
+    const free = (box) => taken.every((other) => box[2] < other[0] || other[2] < box[0] || box[3] < other[1] || other[3] < box[1]);
+    rows.forEach((row, index) => {
+      const cell = row.cells[metric.id], at = points[index], text = row.label.length > 24 ? `${row.label.slice(0, 23)}…` : row.label, wide = text.length * 7;
+      const box = (dx, dy) => (dx > 0 ? [at[0] + dx, at[1] + dy - 7, at[0] + dx + wide, at[1] + dy + 6] : [at[0] + dx - wide, at[1] + dy - 7, at[0] + dx, at[1] + dy + 6]);
+      const [dx, dy] = [0, 15, -15, 30, -30, 45, -45, 60].flatMap((down) => [[12, down], [-12, down]]).find(([right, down]) => free(box(right, down))) || [12, 0];
+      taken.push(box(dx, dy));
       const group = linked(row, h("title", {}, `${row.label}: ${cell.text}, ${short(row.cost[cost])}`));
       if (cell.low !== null) group.append(h("line", { class: "whisker", x1: at[0], x2: at[0], y1: y(cell.low), y2: y(cell.high) }));
-      group.append(h("circle", { class: "dot", cx: at[0], cy: at[1], r: 6 }), h("text", { class: "name", x: at[0] + 11, y: label }, row.label.length > 24 ? `${row.label.slice(0, 23)}…` : row.label));
+      group.append(h("circle", { class: "dot", cx: at[0], cy: at[1], r: 6 }), h("text", { class: "name", x: at[0] + dx, y: at[1] + dy + 4, "text-anchor": dx > 0 ? "start" : "end" }, text));
       svg.append(h("g", { class: kind(row, cell) }, group));
-    }
+    });
     place.replaceChildren(svg);
   }
 
