@@ -253,7 +253,7 @@
   document.addEventListener("click", (event) => { const pop = element("methods"); if (pop.open && !pop.contains(event.target)) pop.open = false; });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+    const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
     if (dialog.open) {
       if (event.key === "ArrowRight" || event.key === "j") { event.preventDefault(); neighbour(1); }
       else if (event.key === "ArrowLeft" || event.key === "k") { event.preventDefault(); neighbour(-1); }
