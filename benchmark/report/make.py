@@ -244,7 +244,7 @@ class _Gallery:
             for one, hashed in ((clip.audio, _of_sound), (clip.image, _of_frame))
         ]
         data_of = self.sources.suite.data
-        return _as_put([MEDIA_VERSION, sources, data_of.rate, data_of.seconds, data_of.length])  # type: ignore[no-any-return]
+        return _as_put([MEDIA_VERSION, sources, data_of.rate, data_of.seconds, data_of.length])
 
     def _missing(self, made: Sequence[Mapping[str, Any]]) -> list[str]:
         lines = list(self.sources.remarks)
