@@ -143,29 +143,25 @@ def class_means(records: Sequence[RunRecord], metric: str, labels: Sequence[str]
 
 
 def clip_labels(sources: Sources) -> dict[str, str]:
-    """Return the label of every clip by its id: in the suite's order where the clips are here, else by id."""
-    if sources.clips is not None:
-        return {clip.id: clip.label for clip in sources.clips}
-    import pyarrow.parquet
-
+    """Return the label of every clip by its id: those that are here in the suite's order, then others with a score."""
+    here = {clip.id: clip.label for clip in sources.clips or ()}
     found: dict[str, str] = {}
     for one in sources.rows:
         for run in one.runs:
-            if run.scores:
+            if run.scores and not here.keys() >= {*next(iter(run.scores.values())).ids}:
+                import pyarrow.parquet
+
                 table = pyarrow.parquet.read_table(scores_path(run.stored), columns=["clip", "label"])
-                found |= dict(
-                    zip(map(str, table["clip"].to_pylist()), map(str, table["label"].to_pylist()), strict=True)
-                )
-    return dict(sorted(found.items()))
+                ids, labels = (list(map(str, table[name].to_pylist())) for name in ("clip", "label"))
+                found |= dict(zip(ids, labels, strict=True))
+    return here | {clip: label for clip, label in sorted(found.items()) if clip not in here}
 
 
 def labels_of(sources: Sources, of_clips: Mapping[str, str]) -> list[str]:
     """Return the classes in order: the suite's where its clips are here, else those of the records."""
-    if sources.clips is not None:
-        return list(sources.clips.labels)
     records = [run.stored.record for one in sources.rows for run in one.runs]
     named = [label for record in records for table in record.per_class.values() for label in table]
-    return list(dict.fromkeys([*named, *of_clips.values()]))
+    return list(dict.fromkeys([*(sources.clips.labels if sources.clips else named), *of_clips.values()]))
 
 
 def score_table(rows: Sequence[ShownRow], metric: str, clips: Sequence[str]) -> dict[str, list[float | None]]:

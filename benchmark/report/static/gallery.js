@@ -92,7 +92,7 @@
 
   // ---- the list: of thousands of clips only those near the view are in the page
   const alive = new Map();
-  let step = 0;
+  let step = 0, scrolled = -1e9;
   function relist() {
     for (const card of alive.values()) card.remove();
     alive.clear();
@@ -125,6 +125,12 @@
     const button = playButton(`${label}, ${clips.names[number]}`), spec = h("div", { class: "spec" });
     button.disabled = true;
     made.append(h("div", { class: "head" }, title, h("p", { class: "id", title: clips.names[number] }, clips.names[number]), h("p", { class: "worth" }), h("div", { class: "sound" }, button, spec)), h("div", { class: "strip", tabindex: "0", role: "group", "aria-label": "Images" }));
+    // Who flies past does not look: a card that is gone again at once never asks for its file and its images.
+    const wait = performance.now() - scrolled < 200 ? 90 : 0;
+    setTimeout(() => { if (made.isConnected || !wait) fillCard(made, key, button, spec); }, wait);
+    return made;
+  }
+  function fillCard(made, key, button, spec) {
     load(`clips/${key}`).then((clip) => {
       if (clip.sound) {
         const line = h("b");
@@ -135,7 +141,6 @@
       made.querySelector(".worth").textContent = Object.entries(clip.attributes || {}).map(([name, value]) => `${name} ${value}`).join(", ");
       made.querySelector(".strip").append(truePicture(clip, board), ...rows.map((row) => picture(clip, row, board, metric && metric.id)));
     }).catch((error) => made.querySelector(".strip").append(h("p", { class: "soft" }, error.message)));
-    return made;
   }
   function focus(index) {
     if (index < 0 || index >= order.length) return;
@@ -270,7 +275,7 @@
     else if (event.key === " " && at >= 0 && event.target.classList.contains("clip")) { event.preventDefault(); const button = alive.get(at).querySelector(".play"); if (button) button.click(); }
   });
   let frame = 0;
-  addEventListener("scroll", () => { if (!frame) frame = requestAnimationFrame(() => { frame = 0; visible(); }); }, { passive: true });
+  addEventListener("scroll", () => { scrolled = performance.now(); if (!frame) frame = requestAnimationFrame(() => { frame = 0; visible(); }); }, { passive: true });
   addEventListener("resize", () => { relist(); });
   state.onChange(refresh);
   await refresh();
