@@ -3,7 +3,7 @@
     python -m benchmark.studies.report_speed --clips 2000 --methods 10
 
 Clips, scores and images are synthetic. The site is opened from its folder in headless chromium, by playwright (the
-extra `test`), with a window of 1440 x 900.
+extra `browser`), with a window of 1440 x 900.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        print("playwright is not installed: pip install playwright", file=sys.stderr)
+        print("playwright is not installed: pip install 'audio2image-bench[browser]'", file=sys.stderr)
         return 2
     if chromium is None:
         print("no chromium here: apt-get install chromium", file=sys.stderr)
