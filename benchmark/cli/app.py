@@ -13,7 +13,23 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, demo, human, method, mini, plot, run, runs, share, show, verify
+from benchmark.cli import (
+    board,
+    cite,
+    compare,
+    data,
+    demo,
+    human,
+    method,
+    mini,
+    plot,
+    report,
+    run,
+    runs,
+    share,
+    show,
+    verify,
+)
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -29,6 +45,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "paper": board.paper,
     "plot": plot.plot,
     "compare": compare.compare,
+    "report": report.report,
     "cite": cite.cite,
     "imagine": run.imagine,
     "demo": demo.demo,

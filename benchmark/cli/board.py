@@ -65,7 +65,7 @@ def table(
     from benchmark.records.store import Store
 
     store, ui = Store(options.runs), Console()
-    which = _which(options.suite, data, store, ui)
+    which = which_board(options.suite, data, store, ui)
     columns = look.metrics() or metric or (which.base.metrics if all_metrics else which.base.headline)
     unfinished = () if look.method else unfinished_runs(store, which.folder)
     notes = [f"Not finished: {line}." for line in unfinished]
@@ -113,7 +113,7 @@ def board_of(
     from benchmark.leaderboard.build import build_board
     from benchmark.records.store import Store
 
-    which = _which(suite, None, Store(runs), Console())
+    which = which_board(suite, None, Store(runs), Console())
     return build_board(
         which.records,
         metrics or which.base.headline,
@@ -131,7 +131,7 @@ def paper(options: BoardOptions) -> None:
     from benchmark.leaderboard import paper_claims as pages
     from benchmark.records.store import Store
 
-    which = _which(options.suite, None, Store(options.runs), Console())
+    which = which_board(options.suite, None, Store(options.runs), Console())
     built = pages.build_paper(which.records, which.base, name=which.name, fingerprint=which.fingerprint)
     if how is Format.text:
         output.write_folded(lambda width: pages.to_rich(built, width), options)
@@ -199,7 +199,7 @@ class _Which(NamedTuple):
     records: list[StoredRecord]
 
 
-def _which(suite: str, data: Path | None, store: Store, ui: UI) -> _Which:
+def which_board(suite: str, data: Path | None, store: Store, ui: UI) -> _Which:
     """The board of a suite's name, of a folder's name (`mini+manifest-0123abcd`), or of the clips in a manifest."""
     from benchmark.records.store import suite_folder
     from benchmark.suite import load_suite

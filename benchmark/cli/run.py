@@ -26,7 +26,8 @@ from benchmark.cli.options import (
     requests,
     settings_of,
 )
-from benchmark.cli.several import carry_out, plan_all, report
+from benchmark.cli.report import after_run
+from benchmark.cli.several import carry_out, plan_all, tell
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_line, print_table
@@ -35,7 +36,15 @@ if TYPE_CHECKING:
     from benchmark.runs.run import Run
 
 
-def run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_json: AsJson = False) -> None:
+def run(
+    options: RunOptions,
+    training: TrainingOptions,
+    dry: DryRunOptions,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="End with the site that `bench report` makes.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
     """Fit, generate and score a method, and show it on the board. What is done already is used again."""
     if dry.dry_run:
         refuse("is for a run that is kept, and a dry run keeps nothing", "runs")
@@ -50,7 +59,8 @@ def run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_j
     with output.stdout_is_for_results():
         jobs = plan_all(requests(options, training), ui)
         records = carry_out(jobs, steps.run)
-    report(jobs, records, as_json, ui)
+        page = after_run([job for job, record in zip(jobs, records, strict=True) if record], ui) if report else None
+    tell(jobs, records, as_json, ui, page)
 
 
 def fit(options: RunOptions, training: TrainingOptions, as_json: AsJson = False) -> None:
@@ -165,7 +175,7 @@ def score(
         else:
             jobs = plan_all(requests(options), ui)
         records = carry_out(jobs, lambda job: steps.score(job, metric or None))
-    report(jobs, records, as_json, ui)
+    tell(jobs, records, as_json, ui)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -57,8 +58,10 @@ def carry_out(jobs: Sequence[Run], step: Callable[[Run], T]) -> list[T | None]:
     return results
 
 
-def report(jobs: Sequence[Run], records: Sequence[RunRecord | None], as_json: bool, ui: UI) -> None:
-    """Print what the runs gave; exit 1 if one failed or is not complete."""
+def tell(
+    jobs: Sequence[Run], records: Sequence[RunRecord | None], as_json: bool, ui: UI, page: Path | None = None
+) -> None:
+    """Print what the runs gave, and the `page` that shows it; exit 1 if one failed or is not complete."""
     made = [(job, record) for job, record in zip(jobs, records, strict=True) if record is not None]
     if as_json:
         plain = [json.loads(record.to_json()) for _, record in made]
@@ -71,6 +74,8 @@ def report(jobs: Sequence[Run], records: Sequence[RunRecord | None], as_json: bo
             output.print_record(record)
             print_line(f"pictures  {job.plan.folder.images}\nrecord    {job.plan.folder.record_path}\n")
         _board(made[0][0], ui)
+        if page:
+            print_line(f"\nreport    {page}")
     for job, record in made:
         if record.status != "complete":
             failed = f", {record.clips.failed} of {record.clips.total} clips failed" if record.clips.failed else ""

@@ -11,7 +11,7 @@ from typing import Any
 from benchmark.leaderboard import tables
 from benchmark.leaderboard.board import Board, Column, Row
 from benchmark.leaderboard.selection import rows_called
-from benchmark.leaderboard.significance import LEVEL, Contrast, compare
+from benchmark.leaderboard.significance import LEVEL, Contrast, compare_all
 from benchmark.leaderboard.tables import DASH, Sheet
 from benchmark.utils.errors import UserError
 from benchmark.utils.text import csv_cell, json_text
@@ -123,26 +123,39 @@ class Comparison:
 
 def compare_rows(board: Board, a: Row, b: Row) -> Comparison:
     """Compare two rows of a board in all of its columns in which both have a value."""
+    return compare_pairs(board, [(a, b)])[0]
+
+
+def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]]) -> list[Comparison]:
+    """`compare_rows` of each pair; many at once take little longer than one."""
     from metrics.statistics import holm
 
-    found = []
-    for column in board.columns:
-        ours, theirs = a.sample(column.id), b.sample(column.id)
-        if ours is not None and theirs is not None:
-            found.append((column, compare(ours, theirs)))
-    tested = [contrast.p_value for _, contrast in found if contrast and contrast.p_value is not None]
-    adjusted = iter(holm(tested))
-    differences = tuple(
-        Difference(
-            column,
-            a.cells[column.id].value,
-            b.cells[column.id].value,
-            contrast,
-            float(next(adjusted)) if contrast and contrast.p_value is not None else None,
+    asked = []
+    for place, (a, b) in enumerate(pairs):
+        for column in board.columns:
+            ours, theirs = a.sample(column.id), b.sample(column.id)
+            if ours is not None and theirs is not None:
+                asked.append((place, column, (ours, theirs)))
+    contrasts = compare_all([samples for _, _, samples in asked])
+    found: list[list[tuple[Column, Contrast | None]]] = [[] for _ in pairs]
+    for (place, column, _), contrast in zip(asked, contrasts, strict=True):
+        found[place].append((column, contrast))
+    comparisons = []
+    for (a, b), own in zip(pairs, found, strict=True):
+        tested = [contrast.p_value for _, contrast in own if contrast and contrast.p_value is not None]
+        adjusted = iter(holm(tested))
+        differences = tuple(
+            Difference(
+                column,
+                a.cells[column.id].value,
+                b.cells[column.id].value,
+                contrast,
+                float(next(adjusted)) if contrast and contrast.p_value is not None else None,
+            )
+            for column, contrast in own
         )
-        for column, contrast in found
-    )
-    return Comparison(board, a, b, differences)
+        comparisons.append(Comparison(board, a, b, differences))
+    return comparisons
 
 
 def row_called(rows: Sequence[Row], name: str) -> Row:

@@ -19,7 +19,7 @@ from benchmark.runs.score_job import ScoreJob as ScoreJob
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest
-from metrics import compute, definitions
+from metrics import compute, content, definitions
 from metrics.definitions import INCEPTION
 
 if TYPE_CHECKING:
@@ -329,3 +329,23 @@ def _per_clip_table(clips: ClipSet, results: Mapping[str, MetricResult]) -> pd.D
     columns: dict[str, Any] = {"clip": list(clips.ids), "label": [clip.label for clip in clips]}
     columns |= {name: result.per_clip for name, result in results.items() if result.per_clip is not None}
     return pd.DataFrame(columns)
+
+
+def chosen_classes(job: ScoreJob, bound: Bound, store: Embeddings) -> dict[tuple[str, int], int]:
+    """Return the class that `aic` finds in each image: the position of the label that is nearest to it.
+
+    Args:
+        job: What was scored; the same images in the same order find their embeddings in the cache.
+        bound: The scorers, as from `bind`.
+        store: Where the embeddings come from.
+    """
+    roles = job.suite.scorers
+    seen = store.of(
+        "pictures", list(job.images.values()), load_image, pixel_digest, {"image": _images(roles.image, bound["image"])}
+    )
+    if not seen.read:
+        return {}
+    text = Job(roles.image, bound["image"], lambda network, some: network.embed_texts(some), 64)
+    texts = store.of("texts", list(job.clips.labels), str, str, {"text": text}).rows["text"]
+    keys = list(job.images)
+    return {keys[place]: int(c) for place, c in zip(seen.read, content.top1(seen.rows["image"], texts), strict=True)}

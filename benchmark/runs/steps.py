@@ -225,7 +225,8 @@ def generate(job: Run) -> Path:
                 "peak_memory_bytes": max(one[2] for one in effort),
                 "encoders": encoders,
             }
-            more = {"failures": failures, "remarks": job.remarks}
+            fitted = plan.fit_folder and plan.fit_folder.path.relative_to(plan.store.root).as_posix()
+            more = {"failures": failures, "remarks": job.remarks, "fit": fitted}
             payload = facts | {key: value for key, value in more.items() if value}
             folder.mark_done("generate", identity, payload, [path for path in paths.values() if path.exists()])
         distributed.wait()

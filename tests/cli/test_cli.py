@@ -133,6 +133,8 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     monkeypatch.setitem(sys.modules, "benchmark.runs.steps", module)
     monkeypatch.setattr(benchmark.runs, "steps", module, raising=False)
     monkeypatch.setattr(benchmark.runs.run, "Run", FakeRun)
+    # These runs have no clips to show.
+    monkeypatch.setattr("benchmark.cli.run.after_run", lambda jobs, ui: Path("reports") / jobs[0].plan.name)
     monkeypatch.setattr(benchmark.runs.plan, "Plan", FakePlan)
     return module
 
@@ -211,6 +213,13 @@ def test_every_problem_has_its_own_line(bench):
 def test_without_a_verb_there_is_help(bench, arguments):
     code, out, err = bench(*arguments)
     assert code == 2 and "Usage: bench" in out and err == ""
+
+
+def test_a_run_ends_with_its_report_unless_told_otherwise(bench, runner):
+    _, out, _ = bench("run", "--method", "audiotoken")
+    assert out.splitlines()[-1] == f"report    {Path('reports') / 'audiotoken'}"
+    _, out, _ = bench("run", "--method", "audiotoken", "--no-report")
+    assert "reports" not in out
 
 
 def test_nothing_is_done_when_one_of_the_seeds_is_wrong(bench, runner, monkeypatch):
