@@ -139,7 +139,8 @@ class Row:
     `unranked` says why it may have no rank, `variant` names what tells its settings and code from those of its sibling
     rows, and `differs` says that another copy of one of its runs holds other numbers (the notes say which). `source` is
     the hash of the code of a method from a file. `competes` is false for what brackets the others: a method that is
-    told the answer, or is not given the clip's sound; it has no rank. `scores` holds, by metric, each clip's mean score
+    told the answer, or is not given the clip's sound; it has no rank, nor has an `attack`, which was made to win a
+    metric without hearing more. `scores` holds, by metric, each clip's mean score
     over the runs.
     """
 
@@ -155,6 +156,7 @@ class Row:
     fit: Fit = Fit()
     source: str | None = None
     competes: bool = True
+    attack: bool = False
     rank: int | None = None
     unranked: str | None = None
     differs: bool = False
@@ -163,7 +165,7 @@ class Row:
     @property
     def label(self) -> str:
         """The method with what tells its settings apart, and why it has no rank."""
-        extra = ", ".join(part for part in (self.variant, self.unranked or "") if part)
+        extra = ", ".join(part for part in (self.variant, "attack" if self.attack else "", self.unranked or "") if part)
         return f"{self.method} ({extra})" if extra else self.method
 
     @property

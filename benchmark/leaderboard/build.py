@@ -259,7 +259,7 @@ def _row(
     cells = {metric: _cell(metric, [stored.record for stored in group], bound) for metric, bound in bindings.items()}
     runs = [scores.get(stored.path) for stored in group]
     means = {metric: mean_over_runs(runs, metric) for metric, cell in cells.items() if cell.value is not None}
-    sees = set(record.method.card.get("sees", ()))
+    sees, attack = set(record.method.card.get("sees", ())), bool(record.method.card.get("attack"))
     return Row(
         method=record.method.name,
         variant="",
@@ -272,7 +272,8 @@ def _row(
         clips=min(stored.record.clips.total for stored in group),
         cells=cells,
         fit=Fit.of([stored.record.cost for stored in group]),
-        competes=not sees or ("audio" in sees and not sees & {"label", "frame"}),
+        competes=not attack and (not sees or ("audio" in sees and not sees & {"label", "frame"})),
+        attack=attack,
         unranked=standing or None,
         differs=any(stored.path in differing for stored in group),
         scores={metric: mean for metric, mean in means.items() if mean is not None},
