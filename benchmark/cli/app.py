@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show, verify
+from benchmark.cli import board, cite, compare, data, method, mini, plot, run, runs, show, verify
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -27,6 +27,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "score": run.score,
     "table": board.table,
     "paper": board.paper,
+    "plot": plot.plot,
     "compare": compare.compare,
     "cite": cite.cite,
     "imagine": run.imagine,

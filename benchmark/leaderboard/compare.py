@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.leaderboard import tables
 from benchmark.leaderboard.board import Board, Column, Row
+from benchmark.leaderboard.selection import rows_called
 from benchmark.leaderboard.significance import LEVEL, Contrast, compare
 from benchmark.leaderboard.tables import DASH, Sheet
-from benchmark.utils.errors import UserError, unknown
+from benchmark.utils.errors import UserError
+from benchmark.utils.text import csv_cell, json_text
 
 _HOW = {
     "clips": "paired permutation test over {n} clips",
@@ -150,13 +151,10 @@ def row_called(rows: Sequence[Row], name: str) -> Row:
     Raises:
         UserError: There is none (the message has the nearest names), or the method has several rows.
     """
-    exact = [row for row in rows if row.label == name]
-    of_method = [row for row in rows if row.method == name]
-    if len(exact or of_method) == 1:
-        return (exact or of_method)[0]
-    if of_method:
-        raise UserError(f"{name!r} has several rows: give one of {', '.join(repr(row.label) for row in of_method)}")
-    raise unknown("row", name, [row.label for row in rows])
+    found = rows_called(rows, name)
+    if len(found) > 1:
+        raise UserError(f"{name!r} has several rows: give one of {', '.join(repr(row.label) for row in found)}")
+    return found[0]
 
 
 def _csv(found: Comparison) -> str:
@@ -164,7 +162,7 @@ def _csv(found: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["metric"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -173,6 +171,6 @@ RENDERERS: dict[str, Callable[[Comparison], str]] = {
     "csv": _csv,
     "latex": lambda found: tables.latex(found.sheet()),
     "html": lambda found: tables.html_table(found.sheet()) + "\n",
-    "json": lambda found: json.dumps(found.to_dicts(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    "json": lambda found: json_text(found.to_dicts()),
 }
 """Format -> text of a comparison."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.utils import sealed
 from benchmark.utils.env import cache_dir, needing_home
 from benchmark.utils.errors import RunError
-from benchmark.utils.files import digest, sha256_of, write_atomic
+from benchmark.utils.files import digest, sha256_of
 from benchmark.weights import stand_ins
 from benchmark.weights.catalog import HUB, File, HubAddress, Network, network
 
@@ -85,9 +87,11 @@ def hash_of(path: Path) -> str:
     state = path.stat()
     key = digest([state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, _sample(path)])
     memory = cache_dir() / "hashes" / key[:40]
-    if not memory.is_file():
-        write_atomic(memory, sha256_of(path))
-    return memory.read_text(encoding="ascii")
+    with contextlib.suppress(FileNotFoundError, sealed.Damaged), sealed.opened(memory, key) as file:
+        return file.read(64).decode("ascii")
+    found = sha256_of(path)
+    sealed.save(memory, key, lambda part: part.write_text(found, encoding="ascii"))
+    return found
 
 
 SAMPLES, SAMPLE_BYTES = 16, 4096
