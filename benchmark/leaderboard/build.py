@@ -473,10 +473,16 @@ def _tested(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[Row], 
 
 
 def _aside(rows: Sequence[Row]) -> list[str]:
-    aside = dict.fromkeys(row.shown_name for row in rows if not row.competes)
-    if not aside or not any(cell.best for row in rows for cell in row.cells.values()):
+    if not any(cell.best for row in rows for cell in row.cells.values()):
         return []
-    return [f"Rank and bold are for those that hear the clip but not its label or frame: not for {_or(aside)}."]
+    notes = []
+    if aside := dict.fromkeys(row.shown_name for row in rows if not row.competes and not row.attack):
+        notes.append(
+            f"Rank and bold are for those that hear the clip but not its label or frame: not for {_or(aside)}."
+        )
+    if attacks := dict.fromkeys(row.shown_name for row in rows if row.attack):
+        notes.append(f"Attacks, made to win a metric without hearing more, have no rank: {', '.join(attacks)}.")
+    return notes
 
 
 def _or(names: Iterable[str]) -> str:
