@@ -48,6 +48,8 @@ class _CardFields(FrozenModel):
     """Its networks, besides the suite's backbone."""
     notes: str | None = None
     """Anything else that affects its results."""
+    attack: str | None = None
+    """What it exploits, if it was made to win a metric without hearing: such a row is marked and never ranked."""
 
 
 class MethodCard(_CardFields):

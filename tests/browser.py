@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -21,9 +24,15 @@ def _program() -> str:
         return program
     if shutil.which("apt-get") is None:
         pytest.skip("no chromium, and no apt-get to install it with")
-    done = subprocess.run(["apt-get", "install", "-y", "-q", "chromium"], capture_output=True, text=True, timeout=600)
-    if done.returncode or (program := _found()) is None:
-        pytest.skip(f"no chromium, and it cannot be installed: {(done.stderr or done.stdout).strip()[-200:]}")
+    with FileLock(Path(tempfile.gettempdir()) / "audio2image-bench-chromium.lock"):  # processes of pytest-xdist
+        if program := _found():
+            return program
+        said = ""
+        for command in (["update"], ["install", "-y", "-q", "--no-install-recommends", "chromium"]):
+            done = subprocess.run(["apt-get", *command], capture_output=True, text=True, timeout=600)
+            said = (done.stderr or done.stdout).strip()[-200:]
+    if (program := _found()) is None:
+        pytest.skip(f"no chromium, and it cannot be installed: {said}")
     return program
 
 

@@ -160,8 +160,9 @@ class Row:
     `name` is what a reader asked to call it. `unranked` says why it may have no rank, `variant` names what tells its
     settings and code from those of its sibling rows, and `differs` says that another copy of one of its runs holds
     other numbers (the notes say which). `source` is the hash of the code of a method from a file. `competes` is false
-    for what brackets the others: a method that is told the answer, or is not given the clip's sound; it has no rank.
-    `scores` holds, by metric, each clip's mean score over the runs.
+    for what brackets the others: a method that is told the answer, or is not given the clip's sound, and for an
+    `attack`, which was made to win a metric without hearing more; it has no rank. `scores` holds, by metric, each
+    clip's mean score over the runs.
     """
 
     method: str
@@ -176,6 +177,7 @@ class Row:
     fit: Fit = Fit()
     source: str | None = None
     competes: bool = True
+    attack: bool = False
     rank: int | None = None
     unranked: str | None = None
     differs: bool = False
@@ -190,7 +192,8 @@ class Row:
     @property
     def label(self) -> str:
         """The name with what tells its settings apart, and why it has no rank."""
-        extra = ", ".join(part for part in (self.variant, self.unranked or "") if part)
+        kind = "attack" if self.attack else ""
+        extra = ", ".join(part for part in (self.variant, kind, self.unranked) if part)
         return f"{self.shown_name} ({extra})" if extra else self.shown_name
 
     @property

@@ -282,7 +282,7 @@ def _row(
         for metric, cell in cells.items()
         if cell.value is not None
     }
-    sees = set(record.method.card.get("sees", ()))
+    sees, attack = set(record.method.card.get("sees", ())), bool(record.method.card.get("attack"))
     return Row(
         method=record.method.name,
         variant="",
@@ -295,7 +295,8 @@ def _row(
         clips=min(stored.record.clips.total for stored in group),
         cells=cells,
         fit=Fit.of([stored.record.cost for stored in group]),
-        competes=not sees or ("audio" in sees and not sees & {"label", "frame"}),
+        competes=not attack and (not sees or ("audio" in sees and not sees & {"label", "frame"})),
+        attack=attack,
         unranked=standing or None,
         differs=any(stored.path in differing for stored in group),
         scores={metric: mean for metric, mean in means.items() if mean is not None},
@@ -485,10 +486,16 @@ def _tested(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[Row], 
 
 
 def _aside(rows: Sequence[Row]) -> list[str]:
-    aside = dict.fromkeys(row.shown_name for row in rows if not row.competes)
-    if not aside or not any(cell.best for row in rows for cell in row.cells.values()):
+    if not any(cell.best for row in rows for cell in row.cells.values()):
         return []
-    return [f"Rank and bold are for those that hear the clip but not its label or frame: not for {_or(aside)}."]
+    notes = []
+    if aside := dict.fromkeys(row.shown_name for row in rows if not row.competes and not row.attack):
+        notes.append(
+            f"Rank and bold are for those that hear the clip but not its label or frame: not for {_or(aside)}."
+        )
+    if attacks := dict.fromkeys(row.shown_name for row in rows if row.attack):
+        notes.append(f"Attacks, made to win a metric without hearing more, have no rank: {', '.join(attacks)}.")
+    return notes
 
 
 def _or(names: Iterable[str]) -> str:

@@ -45,6 +45,7 @@ class CLIPScorer(ImageScorer, TextScorer):
     ) -> None:
         self.name, self.sha256, self.device = name, sha256, device
         self.model = model.to(device).eval().requires_grad_(False)
+        self.preprocessing = preprocessing
         self.transform = preprocessing.transform()
         self.tokenize = tokenize
 

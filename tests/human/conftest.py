@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import worlds
-from browser import chromium  # noqa: F401  # a fixture
 
 sys.path.insert(0, str(Path(__file__).parent))
 

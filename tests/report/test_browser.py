@@ -23,9 +23,9 @@ def until(page: Any, expression: str) -> None:
 
 
 @pytest.fixture
-def page(browser: Any, site: Path) -> Iterator[Callable[..., Any]]:
+def page(chromium: Any, site: Path) -> Iterator[Callable[..., Any]]:
     """Opens a page of the site; at the end nothing may have gone wrong in it, and no other host been asked."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    context = chromium.new_context(viewport={"width": 1200, "height": 900})
     context.set_default_timeout(WAIT)
     opened, faults, asked = context.new_page(), [], []
     opened.on("pageerror", lambda error: faults.append(str(error)))
