@@ -264,6 +264,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         refuse_special(path)
         yield
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # on damaged data PyTorch raises nearly anything: IndexError, TypeError, ...
