@@ -74,9 +74,11 @@ class Result:
 
 
 def bench(*arguments: object, runs: Path | None = None) -> Result:
-    """Run `bench ARGUMENTS` in this process, with its runs in `runs`."""
+    """Run `bench ARGUMENTS` in this process, with its runs in `runs`; a run makes no report unless it is asked to."""
     from benchmark.cli import app
 
+    if arguments[0] == "run" and not {"--report", "--dry-run"} & {*arguments}:
+        arguments = (*arguments, "--no-report")
     environment = {} if runs is None else {"BENCH_RUNS": str(runs)}
     out, err = io.StringIO(), io.StringIO()
     with (

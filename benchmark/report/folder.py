@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,14 @@ class SiteFolder:
             if (theirs.st_size, theirs.st_mtime_ns) == (ours.st_size, ours.st_mtime_ns):
                 return
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target, sync=False) as temporary:
-            temporary.unlink()
-            try:
-                os.link(source, temporary)
-            except OSError:
+        # Not in the place of `replacing`'s file: without its lock another thread would take it for one left behind.
+        second = target.with_name(f".{target.name}.{threading.get_ident()}.link")
+        try:
+            second.unlink(missing_ok=True)
+            os.link(source, second)
+            os.replace(second, target)
+        except OSError:
+            second.unlink(missing_ok=True)
+            with replacing(target, sync=False) as temporary:
                 shutil.copy2(source, temporary)
         self.written += 1

@@ -17,7 +17,7 @@ def read(site: Path, name: str) -> Any:
 
 def test_a_run_ends_with_its_report_which_outlives_a_lost_sound(tmp_path):
     runs, manifest = tmp_path / "runs", worlds.things(tmp_path)
-    ran = worlds.bench("run", "--method", "reference", "--data", manifest, runs=runs)
+    ran = worlds.bench("run", "--report", "--method", "reference", "--data", manifest, runs=runs)
     assert ran.code == 0, ran.err
     (page,) = re.findall(r"report +(\S+index\.html)", "".join(ran.out.split("\n")[-3:]))
     site = Path(page).parent
@@ -33,7 +33,7 @@ def test_a_run_ends_with_its_report_which_outlives_a_lost_sound(tmp_path):
         assert all((site / clip[file]).is_file() for file in ("sound", "spectrogram", "frame"))
 
     written = (site / "report.json").stat().st_mtime_ns
-    again = worlds.bench("run", "--method", "reference", "--data", manifest, runs=runs)
+    again = worlds.bench("run", "--report", "--method", "reference", "--data", manifest, runs=runs)
     assert again.code == 0 and page in again.out
     assert (site / "report.json").stat().st_mtime_ns == written, "nothing has changed"
 
