@@ -74,6 +74,9 @@ METHODS = [
     "imagebind-retrieval",
     "imagebind-trained",
     "imagebind-unclip",
+    "copycat",
+    "label-painter",
+    "ais-ascent",
 ]
 
 

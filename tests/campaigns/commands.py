@@ -77,7 +77,7 @@ class Sandbox:
 
     def run(self, after: float = LIMIT_SECONDS) -> Ended:
         settings = ("--set", "steps=2", "--set", "batch_size=2")
-        command = ("run", "--method", "audiotoken", "--data", str(self.data), *settings, "--json")
+        command = ("run", "--no-report", "--method", "audiotoken", "--data", str(self.data), *settings, "--json")
         environment = {"BENCH_CACHE": str(self.cache), "BENCH_RUNS": str(self.runs)}
         return bench(*command, place=self.place, environment=environment, after=after)
 
