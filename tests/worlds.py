@@ -79,7 +79,7 @@ def bench(*arguments: object, runs: Path | None = None) -> Result:
 
     if arguments[0] == "run" and not {"--report", "--dry-run"} & {*arguments}:
         arguments = (*arguments, "--no-report")
-    environment = {} if runs is None else {"BENCH_RUNS": str(runs)}
+    environment = {"COLUMNS": "500", **({} if runs is None else {"BENCH_RUNS": str(runs)})}  # lines are not folded
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, environment),

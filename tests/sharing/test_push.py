@@ -28,7 +28,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shared")
 
 
-@pytest.fixture(scope="module", params=["audiotoken", "audiotoken-lora"])
+@pytest.fixture(scope="module")
 def pushed(request: pytest.FixtureRequest, base: Path) -> tuple[Path, Path]:
     """The folder of a run, and the model that was made of it."""
     run, _ = worlds.finished(base, request.param, **FAST)
@@ -57,6 +57,7 @@ def execute(code: str, folder: Path, home: Path, *, check: bool = True) -> subpr
     return done
 
 
+@pytest.mark.parametrize("pushed", ["audiotoken", "audiotoken-lora"], indirect=True)
 def test_the_cards_examples_load_it_in_a_fresh_process(pushed: tuple[Path, Path], tmp_path: Path) -> None:
     run, folder = pushed
     images = []
@@ -74,6 +75,7 @@ def test_the_cards_examples_load_it_in_a_fresh_process(pushed: tuple[Path, Path]
     assert np.array_equal(*images), "both ways give the same image"
 
 
+@pytest.mark.parametrize("pushed", ["audiotoken-lora"], indirect=True)
 def test_nothing_but_the_one_small_file_can_be_executed(pushed: tuple[Path, Path], tmp_path: Path) -> None:
     _, folder = pushed
     assert [path.name for path in folder.rglob("*.py")] == ["pipeline.py"]
@@ -87,6 +89,7 @@ def test_nothing_but_the_one_small_file_can_be_executed(pushed: tuple[Path, Path
     assert "trust_remote_code=True` lets diffusers execute" in (folder / "README.md").read_text()
 
 
+@pytest.mark.parametrize("pushed", ["audiotoken-lora"], indirect=True)
 def test_a_lora_that_is_not_loaded_draws_nothing(pushed: tuple[Path, Path], tmp_path: Path) -> None:
     run, folder = pushed
     code = examples(folder)[0]
@@ -98,6 +101,7 @@ def test_a_lora_that_is_not_loaded_draws_nothing(pushed: tuple[Path, Path], tmp_
     assert done.returncode and "the LoRA of this pipeline is not loaded: call load_lora_weights" in done.stderr
 
 
+@pytest.mark.parametrize("pushed", ["audiotoken-lora"], indirect=True)
 def test_the_card_has_the_records_numbers(pushed: tuple[Path, Path]) -> None:
     run, folder = pushed
     record = RunRecord.load(run / "record.json")
