@@ -26,7 +26,7 @@ from benchmark.mini.wiring import WEIGHTS
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
 
-STEPS, STOP = 3, 2
+STEPS, STOP = 2, 1
 BATCH = 6
 
 

@@ -57,7 +57,7 @@ def execute(code: str, folder: Path, home: Path, *, check: bool = True) -> subpr
     return done
 
 
-@pytest.mark.parametrize("pushed", ["audiotoken", "audiotoken-lora"], indirect=True)
+@pytest.mark.parametrize("pushed", ["audiotoken-lora"], indirect=True)
 def test_the_cards_examples_load_it_in_a_fresh_process(pushed: tuple[Path, Path], tmp_path: Path) -> None:
     run, folder = pushed
     images = []
