@@ -44,6 +44,7 @@ AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON, an
 Debug = Annotated[
     bool, typer.Option("--debug", metavar="", help="On an error show the traceback; let libraries speak.")
 ]
+TrustMethod = Annotated[bool, typer.Option("--trust-method", metavar="", help="Execute the run's own Python file.")]
 MethodName = Annotated[
     str,
     typer.Option("--method", "-m", metavar="NAME", help="A method, or path/to/file.py:Class. `bench list methods`."),

@@ -21,6 +21,7 @@ from benchmark.cli.options import (
     Set,
     SuiteName,
     TrainingOptions,
+    TrustMethod,
     check_metrics,
     refuse,
     requests,
@@ -138,10 +139,7 @@ def score(
         list[str] | None,
         typer.Option(metavar="ID", help="Also this metric, beside the suite's; repeatable. `bench list metrics`."),
     ] = None,
-    trust_method: Annotated[
-        bool,
-        typer.Option("--trust-method", metavar="", help="Execute the Python file that the run's folder names."),
-    ] = False,
+    trust_method: TrustMethod = False,
     as_json: AsJson = False,
 ) -> None:
     """The last step of run, alone: score the pictures of a run, or pictures made elsewhere, and write the record."""

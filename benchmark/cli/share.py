@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import output
-from benchmark.cli.options import AsJson, Device
+from benchmark.cli.options import AsJson, Device, TrustMethod
 from benchmark.utils.progress import Console
 from benchmark.utils.terminal import print_line
 
@@ -17,10 +17,7 @@ def push(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a complete run.")],
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder; its name is the model's.")],
     device: Device = "auto",
-    trust_method: Annotated[
-        bool,
-        typer.Option("--trust-method", metavar="", help="Execute the Python file that the run's folder names."),
-    ] = False,
+    trust_method: TrustMethod = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a run's model as a repository for the Hugging Face hub: diffusers' layout and a card. Uploads nothing."""
