@@ -17,10 +17,12 @@ from benchmark.utils import distributed
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
 
     from audiotoken.embedder import Embedder
     from audiotoken.features import Sense
+    from audiotoken.pipeline import AudioTokenPipeline
     from audiotoken.training_data import TrainingData
     from benchmark import Clip, ClipSet
 
@@ -243,6 +245,25 @@ class AudioToken(TokenMethod):
             save_embedder(self._file, embedder, metadata | {part: file.name for part, file in self._taken.items()})
         remarks = [f"nothing was trained: {part} is {file.name}, {file.sha256}" for part, file in self._taken.items()]
         return FitReport(0, 0, remarks=tuple(remarks))
+
+    def attention(self, clips: Sequence[Clip]) -> np.ndarray:
+        """Return the weights of the attentive pooling, (B, T), summed over the frequencies of a moment."""
+        import torch
+
+        from metrics.encoders.filterbank import BINS
+
+        # BEATs' tokens: the patches of a moment are neighbours, one a band of frequencies.
+        bands = BINS // self.listener.encoder.config.input_patch_size
+        with torch.no_grad():
+            rows = [self.embedder.potentials(self.listener([clip])).attention for clip in clips]
+        weights = torch.cat(rows).cpu().double().numpy()
+        return weights.reshape(len(weights), -1, bands).sum(axis=-1)
+
+    def to_pipeline(self) -> AudioTokenPipeline:
+        """Return the method as an `AudioTokenPipeline`, which generates the benchmark's images."""
+        from audiotoken.convert import from_suite
+
+        return from_suite(self._file.parent, self.run.suite.base, self.official_dropout)
 
     def training_data(self, train: ClipSet) -> TrainingData:
         """Return the training data, with label embeddings where the classification loss is on."""

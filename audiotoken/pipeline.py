@@ -52,6 +52,19 @@ Audio = str | os.PathLike[str] | np.ndarray | Tensor
 
 OUTPUTS = ("pil", "np", "pt", "latent")
 HUB = ("cache_dir", "force_download", "proxies", "local_files_only", "token")
+BY_DIFFUSERS = "pipeline.py"
+"""File of a saved pipeline by which `DiffusionPipeline` finds its class, asked for `custom_pipeline="pipeline"`.
+
+diffusers knows no class outside itself, and imports no module that a repository names; this file, which is executed
+only with `trust_remote_code=True`, imports it.
+"""
+IMPORT = '''"""The class of this pipeline, for diffusers: custom_pipeline="pipeline", trust_remote_code=True."""
+
+try:
+    from audiotoken.pipeline import AudioTokenPipeline
+except ModuleNotFoundError as error:
+    raise ImportError("this pipeline needs the package audio2image-bench: install it as its README says") from error
+'''
 LOADING = (*HUB, "torch_dtype", "dtype", "use_safetensors", "low_cpu_mem_usage")
 
 
@@ -190,6 +203,8 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         negative_prompt: Default negative prompt.
         num_inference_steps: Default number of sampling steps.
         guidance_scale: Default scale of classifier-free guidance.
+        lora: Whether a LoRA of the U-Net belongs to the pipeline. Then nothing is generated before it is loaded, as
+            `from_pretrained` of this class does, and `load_lora_weights`.
 
     Raises:
         UserError: Components do not fit together.
@@ -221,6 +236,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         negative_prompt: str = "",
         num_inference_steps: int = 50,
         guidance_scale: float = 7.5,
+        lora: bool = False,
     ) -> None:
         super().__init__(
             vae,
@@ -242,6 +258,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             negative_prompt=negative_prompt,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
+            lora=lora,
         )
         problems = []
         if embedder.input_size != audio_encoder.width:
@@ -258,6 +275,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         if problems:
             raise UserError(problems)
         self._placeholder = text.placeholder_id(tokenizer)
+        self._awaits_lora = lora
         # The benchmark samples in channels-last memory, and equal images need equal arithmetic.
         for module in (unet, vae):
             module.to(memory_format=torch.channels_last)
@@ -315,10 +333,11 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             one item side by side.
 
         Raises:
-            UserError: Audio cannot be read or is empty, too short or not finite, a prompt has no placeholder, or an
-                argument is out of range; one line per problem.
+            UserError: Audio cannot be read or is empty, too short or not finite, a prompt has no placeholder, an
+                argument is out of range, or a LoRA is not loaded; one line per problem.
             RunError: An image is not finite.
         """
+        self._refuse_without_lora()
         if output_type not in OUTPUTS:
             raise unknown("output_type", str(output_type), OUTPUTS)
         steps = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
@@ -371,7 +390,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         return self._listen(self._waves(audio, sampling_rate))
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """Save the pipeline as diffusers does, with a LoRA of the U-Net in a file of its own.
+        """Save the pipeline as diffusers does, with `pipeline.py`, and with a LoRA of the U-Net in a file of its own.
 
         The U-Net is stored without the LoRA, and `load_lora_weights` also reads the LoRA's file.
 
@@ -387,6 +406,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             remove_lora(plain)
             self.register_modules(unet=plain)
         try:
+            write_atomic(Path(save_directory) / BY_DIFFUSERS, IMPORT)
             super().save_pretrained(save_directory, *args, **kwargs)
         finally:
             self.register_modules(unet=unet)
@@ -438,17 +458,38 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         if "_base" in index:
             kwargs |= _rest(str(pretrained_model_name_or_path), index, kwargs)
         made = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        if index.get("_lora"):
+        if index.get("lora", index.get("_lora")):
             load_lora_into(_stored(pretrained_model_name_or_path, LORA, given), made.unet)
+            made._awaits_lora = False
         return made
+
+    def load_lora_weights(self, *args: Any, **kwargs: Any) -> None:
+        """Load a LoRA as diffusers does: after `DiffusionPipeline.from_pretrained`, the one that is stored apart.
+
+        Args:
+            *args: Arguments of diffusers' method.
+            **kwargs: Keyword arguments of diffusers' method.
+        """
+        super().load_lora_weights(*args, **kwargs)
+        self._awaits_lora = False
+
+    def _refuse_without_lora(self) -> None:
+        # DiffusionPipeline.from_pretrained, unlike this class's, reads the parts alone: other images, silently.
+        if self._awaits_lora:
+            raise UserError(
+                f"the LoRA of this pipeline is not loaded: call load_lora_weights({str(self.name_or_path)!r}) first, "
+                "or load the pipeline with AudioTokenPipeline.from_pretrained"
+            )
 
     def _save_lora(self, folder: Path) -> None:
         """Write the LoRA, if there is one, to `folder`, and set in the configuration whether there is one."""
+        self._refuse_without_lora()
         there = bool(lora_layers(self.unet))
         if there:
             save_lora(folder / LORA, self.unet)
+        self.register_to_config(lora=there)
         if there or "_lora" in self.config:
-            self.register_to_config(_lora=there)
+            self.register_to_config(_lora=there)  # what version 0.1.0 reads
 
     def _waves(self, audio: Audio | Sequence[Audio], rate: int | None) -> list[np.ndarray]:
         """Return the audio as the encoder's waveforms (samples,)."""

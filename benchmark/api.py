@@ -114,6 +114,8 @@ def board(
     suite: str = "mini",
     metrics: Sequence[str] | None = None,
     *,
+    methods: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
     runs: str | Path | None = None,
     packaged: bool = True,
     ui: UI | None = None,
@@ -123,6 +125,8 @@ def board(
     Args:
         suite: Name of a suite, or of a derived one ("mini+manifest").
         metrics: Ids of the columns, the first of which ranks; None for the suite's headline.
+        methods: The only rows, by method or label; () for all. Rank, best and significance are among them.
+        names: What rows are called instead, by method or label.
         runs: Folder of the runs; None for BENCH_RUNS, else ./runs.
         packaged: Whether the records that ship with the package are on it.
         ui: Where a record that cannot be read is warned of; None for stderr.
@@ -131,7 +135,7 @@ def board(
         The board. It shows itself in a notebook; `board.to_pandas()` is a data frame.
 
     Raises:
-        UserError: The suite or a metric is unknown.
+        UserError: The suite, a metric, or a row is unknown.
 
     Example:
         >>> import benchmark as bench
@@ -155,7 +159,14 @@ def board(
     protocol = load_suite(base)
     records = _stored(suite, runs, packaged, ui or Console())
     fingerprint = None if derived else protocol.fingerprint()
-    return build_board(records, list(metrics or protocol.headline), suite=suite, fingerprint=fingerprint)
+    return build_board(
+        records,
+        list(metrics or protocol.headline),
+        suite=suite,
+        fingerprint=fingerprint,
+        methods=methods,
+        names=names,
+    )
 
 
 def validate(method: str | type[Method]) -> list[Check]:

@@ -15,7 +15,9 @@ from benchmark.utils.errors import UserError
 from benchmark.utils.models import FrozenModel
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from diffusers import DiffusionPipeline
     from PIL.Image import Image
 
     from benchmark.backbone import Backbone
@@ -46,6 +48,8 @@ class _CardFields(FrozenModel):
     """Its networks, besides the suite's backbone."""
     notes: str | None = None
     """Anything else that affects its results."""
+    attack: str | None = None
+    """What it exploits, if it was made to win a metric without hearing: such a row is marked and never ranked."""
 
 
 class MethodCard(_CardFields):
@@ -206,6 +210,25 @@ class Method(ABC):
 
     def load(self) -> None:  # noqa: B027  # nothing to load is the usual case for a method without fitting
         """Read the result of `fit` from `run.folder`. Called before `generate` if the method `fits`."""
+
+    def attention(self, clips: Sequence[Clip]) -> np.ndarray | None:
+        """Return how much each moment of the clips counts for their images; call it after `load`.
+
+        Args:
+            clips: The clips.
+
+        Returns:
+            (B, T) weights, not negative, each row of sum 1; the T moments divide the suite's seconds evenly. None if
+            the method has no such weights.
+        """
+        return None
+
+    def to_pipeline(self) -> DiffusionPipeline | None:
+        """Return the fitted method as a pipeline of diffusers, for others; call it after `load`.
+
+        The pipeline is complete, and is called with the path of a sound file. None if the method cannot be shared so.
+        """
+        return None
 
     @abstractmethod
     def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:

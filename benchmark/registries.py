@@ -76,6 +76,9 @@ SCORERS: Registry[Callable[[Suite, str], Scorer]] = Registry("scorer", "bench.sc
 ENCODERS: Registry[Callable[[Suite, str], Any]] = Registry("audio encoder", "bench.encoders")
 """`<suite>/<network>` -> function (suite, device) that loads a frozen audio encoder for methods."""
 
+JUDGES: Registry[Callable[[Suite, str], Scorer]] = Registry("judge")
+"""Name -> function (suite, device) that loads a network which scores images besides the suite's own scorers."""
+
 DATASETS.register("mini", "benchmark.mini.wiring:DATA")
 DATASETS.register("vggsound", "benchmark.data.vggsound:DATA")
 
@@ -97,3 +100,6 @@ for _name, _object in (
 for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip_encoder"), ("imagebind", "imagebind")):
     _target = f"benchmark.fullscale.networks:{_object}"
     ENCODERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
+
+for _name in ("effnetlite0", "imagebind", "dinov2"):
+    JUDGES.register(_name, f"benchmark.fullscale.judges:{_name}")

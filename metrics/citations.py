@@ -66,6 +66,14 @@ PAPERS = {
   eprint    = {2002.09797},
   archivePrefix = {arXiv}
 }""",
+    "2310.11513": """@inproceedings{ghosh2023geneval,
+  title     = {{GenEval}: An Object-Focused Framework for Evaluating Text-to-Image Alignment},
+  author    = {Ghosh, Dhruba and Hajishirzi, Hannaneh and Schmidt, Ludwig},
+  booktitle = {NeurIPS},
+  year      = {2023},
+  eprint    = {2310.11513},
+  archivePrefix = {arXiv}
+}""",
 }
 """BibTeX by arXiv number."""
 
@@ -79,7 +87,10 @@ _OF_FAMILY = {
 
 def papers_of(definition: MetricDefinition) -> list[str]:
     """Return the arXiv numbers to cite for a metric."""
-    numbers = [*_OF_FAMILY.get(definition.family, ()), *re.findall(r"\b\d{4}\.\d{5}\b", definition.source)]
+    behind = _OF_FAMILY.get(definition.family, ())
+    if definition.extractor is not None:
+        behind = behind[:1]  # the others are of the suite's scorers
+    numbers = [*behind, *re.findall(r"\b\d{4}\.\d{5}\b", definition.source)]
     return list(dict.fromkeys(numbers))
 
 

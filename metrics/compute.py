@@ -51,6 +51,10 @@ class MetricInputs:
     """(N, f) features of the generated images, by extractor name; that of FID is "inception"."""
     reference_features: Mapping[str, ArrayLike] = field(default_factory=dict)
     """(R, f) features of true frames, by extractor name. Where R = M, row m is that of clip m."""
+    audio_features: Mapping[str, ArrayLike] = field(default_factory=dict)
+    """(M, f) features of the clips' audio in the space of `image_features`, by extractor name."""
+    class_means: Mapping[str, ArrayLike] = field(default_factory=dict)
+    """(C, f) mean features of true frames of each class, of no test clip, by extractor name."""
     owner: ArrayLike | None = None
     """(N,) int, index of each image's clip."""
     classes: ArrayLike | None = None
@@ -103,6 +107,12 @@ class MetricInputs:
         """Return the clip of each image, (N,) int."""
         return np.arange(self.images) if self.owner is None else np.asarray(self.owner).astype(np.intp)
 
+    def given(self, need: str) -> Any:
+        """Return the field, or its entry, with the full name `need`: "image", "image_features.clip"."""
+        name, _, entry = need.partition(".")
+        value = getattr(self, name)
+        return value.get(entry) if entry else value
+
     def missing(self, needs: Iterable[str]) -> str | None:
         """Return why one of the fields in `needs` is missing, or None if none is.
 
@@ -110,10 +120,9 @@ class MetricInputs:
             needs: Names of fields; `image_features.clip` is the entry "clip" of `image_features`.
         """
         for need in needs:
-            name, _, extractor = need.partition(".")
-            value = getattr(self, name)
-            if (value if not extractor else value.get(extractor)) is None:
-                return self.reasons.get(need) or self.reasons.get(name) or f"no {need.replace('.', ' of ')} given"
+            if self.given(need) is None:
+                reason = self.reasons.get(need) or self.reasons.get(need.partition(".")[0])
+                return reason or f"no {need.replace('.', ' of ')} given"
         return None
 
 
@@ -208,7 +217,8 @@ class _Job:
     def __init__(self, inputs: MetricInputs, seed: int, resamples: int) -> None:
         self.inputs, self.seed, self.resamples = inputs, seed, resamples
         self.owner, self.clips = inputs.owners(), inputs.clips
-        texts = inputs.text if inputs.text is not None else inputs.text_prompted
+        texts = next((one for one in (inputs.text, inputs.text_prompted) if one is not None), None)
+        texts = next(iter(inputs.class_means.values()), None) if texts is None else texts
         self.classes = None if texts is None else len(np.asarray(texts))
         self._done: dict[Hashable, Any] = {}
         self._held: dict[str, tuple[Array, Array]] = {}
@@ -237,7 +247,7 @@ class _Job:
                 return self._similarity(metric)
             case "aic":
                 return self._content(metric)
-            case "voice" | "human":
+            case "voice" | "hears" | "human":
                 return self._judged(metric)
         assert metric.extractor is not None
         match metric.family:
@@ -249,21 +259,22 @@ class _Job:
 
     def _similarity(self, metric: MetricDefinition) -> _Scores:
         i, variant = self.inputs, metric.variant
-        images, counterparts = (getattr(i, name) for name in metric.inputs[:2])
-        scores = self.once(metric.family, lambda: similarity.family(images, counterparts, self.owner, i.classes))
+        images, counterparts = map(i.given, metric.needs[:2])
+        key = metric.family, metric.extractor
+        scores = self.once(key, lambda: similarity.family(images, counterparts, self.owner, i.classes))
         rate = getattr(scores, variant.replace(".", "_"))
         return self._of_images(rate if variant in ("cosine", "z") else 100.0 * rate, _EMPTY.get(variant))
 
     def _content(self, metric: MetricDefinition) -> _Scores:
         i = self.inputs
-        images, texts, label = (getattr(i, name) for name in metric.inputs)
+        images, texts, label = map(i.given, metric.needs)
         if metric.variant == "visible":
             return self._visible(images, texts, label or ())
         k = metric.k or 1
         if k > len(np.asarray(texts)):
             raise ValueError(f"the best {k} of {len(np.asarray(texts))} classes always hold the right one")
         labels = np.asarray(label)[self.owner]
-        rank = self.once(("rank", *metric.inputs), lambda: content.rank(images, texts, labels))
+        rank = self.once(("rank", *metric.needs), lambda: content.rank(images, texts, labels))
         return self._of_images(np.where(rank < k, 100.0, 0.0))
 
     def _visible(self, images: ArrayLike, texts: ArrayLike, visible: Sequence[Collection[int]]) -> _Scores:
@@ -276,12 +287,11 @@ class _Job:
         if metric.family == "human":
             return _Scores(np.asarray(self.inputs.ratings, dtype=np.float64), empty="nobody rated a clip")
         probe = self.inputs.probes[metric.id]
-        assert self.inputs.image is not None
-        scores = self._of_images(
-            probe.score(self.inputs.image, self.owner), "no clip is of the kind that is asked about"
-        )
+        images = self.inputs.given(metric.needs[0])
+        scores = self._of_images(probe.score(images, self.owner), "no clip is of the kind that is asked about")
         details = {}
-        if (reference := self.inputs.reference) is not None:
+        frames = "reference" if metric.extractor is None else f"reference_features.{metric.extractor}"
+        if (reference := self.inputs.given(frames)) is not None:
             true = probe.score(reference, np.arange(self.clips))
             if not np.isnan(true).all():
                 details["ceiling"] = statistics.mean(true)

@@ -3,6 +3,9 @@
 Names are `ais`, `iis` and their variants (`ais` is `ais.winrate`), the `aic` family with `aic.r@k` for any k, and the
 set metrics with the name of an extractor at the end (`fd.clip`, `kid.dino`, `precision.clip`). Without one they use
 Inception-v3, and the Fréchet distance of Inception-v3 features is called `fid`.
+
+A judge is an extractor that a suite does not score with. `<metric>@<judge>` is a metric of the first three families as
+the judge sees it: `iis.winrate.sameclass@effnetlite0`, `aic@dinov2`.
 """
 
 from __future__ import annotations
@@ -16,11 +19,22 @@ from typing import Literal
 INCEPTION = "inception"
 """Name of the extractor of `fid`, and of every set metric without an extractor in its name."""
 
-Family = Literal["ais", "iis", "aic", "fd", "kid", "precision", "recall", "density", "coverage", "voice", "human"]
+Family = Literal[
+    "ais", "iis", "aic", "fd", "kid", "precision", "recall", "density", "coverage", "voice", "hears", "human"
+]
 Direction = Literal["up", "down"]
 Bounds = tuple[float | None, float | None]
 
 PERCENT: Bounds = (0.0, 100.0)
+
+_BY_EXTRACTOR = {
+    "image_audio_space": "image_features",
+    "image": "image_features",
+    "reference": "reference_features",
+    "audio": "audio_features",
+    "text": "class_means",
+}
+"""The inputs of the suite's own scorers, and the fields that hold the same of a named extractor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +52,7 @@ class MetricDefinition:
         bounds: Smallest and largest possible value; None where unbounded.
         inputs: Fields of `MetricInputs` that it is computed from.
         source: Paper, or repository and commit, that is followed.
-        extractor: For set metrics, the entry of `image_features` and `reference_features` to use.
+        extractor: For set metrics and those of a judge, the entry of `image_features` and its kin to use.
         k: For `aic.r@k`, how many of the nearest labels count.
         same_as: Id of the metric that it is another name for; both are computed once.
         chance: Value that guessing gets: a number, a function of the number of classes, or None where it is not known.
@@ -64,7 +78,8 @@ class MetricDefinition:
     @property
     def needs(self) -> tuple[str, ...]:
         """Full names of the inputs: `image_features.clip` is the entry "clip" of the field `image_features`."""
-        return self.inputs if self.extractor is None else tuple(f"{name}.{self.extractor}" for name in self.inputs)
+        named = _BY_EXTRACTOR.values() if self.extractor else ()
+        return tuple(f"{name}.{self.extractor}" if name in named else name for name in self.inputs)
 
     @property
     def is_distance(self) -> bool:
@@ -97,6 +112,11 @@ def get(metric: str) -> MetricDefinition:
         return _CATALOGUE[metric]
     if match := re.fullmatch(r"aic\.r@([1-9]\d*)", metric):
         return _top_k(match[1])
+    if match := re.fullmatch(r"hears\.([A-Za-z][\w-]*)(?:@([A-Za-z][\w.-]*))?", metric):
+        return _heard(match[1], match[2])
+    name, _, judge = metric.rpartition("@")
+    if name and re.fullmatch(r"[A-Za-z][\w.-]*", judge):
+        return _by_judge(get(name), judge)
     name, _, extractor = metric.partition(".")
     if name in _SET_METRICS and re.fullmatch(r"[A-Za-z0-9][\w.-]*", extractor):
         return _set_metric(_SET_METRICS[name], extractor)
@@ -351,6 +371,30 @@ def _set_metric(base: MetricDefinition, extractor: str | None = None) -> MetricD
     )
 
 
+def _by_judge(own: MetricDefinition, judge: str) -> MetricDefinition:
+    """Return the metric `own` with the features of a judge in the place of the suite's scorers.
+
+    The judge reads no labels: the mean of its features of each class's true frames stands for the label.
+
+    Raises:
+        ValueError: The metric is of no family that a judge can be asked about.
+    """
+    if own.family not in ("ais", "iis", "aic") or "text_prompted" in own.inputs or own.extractor is not None:
+        raise ValueError(
+            f"unknown metric {own.id + '@' + judge!r}: a judge has ais, iis, aic and their kin, and fd.{judge}"
+        )
+    return replace(
+        own,
+        id=f"{own.id}@{judge}",
+        title=f"{own.title} ({judge})",
+        definition=f"{own.definition.replace('bare label', 'class mean')}, as {judge} sees it",
+        inputs=tuple(_BY_EXTRACTOR.get(name, name) for name in own.inputs),
+        source=f"{HERE}: formula of {own.source}",
+        extractor=judge,
+        same_as=own.same_as and f"{own.same_as}@{judge}",
+    )
+
+
 def _voice_metrics() -> list[MetricDefinition]:
     """Return what a probe of true frames reads off the images of speech."""
     identity = MetricDefinition(
@@ -380,17 +424,44 @@ def _voice_metrics() -> list[MetricDefinition]:
     ]
 
 
+READER = "effnetlite0"
+"""Name of the extractor whose features `hears.*` reads attributes off, unless another one is named."""
+
+
+def _heard(attribute: str, judge: str | None = None) -> MetricDefinition:
+    """Return what a probe of true frames reads off the images of an attribute that can be heard."""
+    name = f"hears.{attribute}@{judge}" if judge else f"hears.{attribute}"
+    return MetricDefinition(
+        id=name,
+        title=f"Hears {attribute}" + (f" ({judge})" if judge else ""),
+        definition=f"share of images that show the {attribute} of their clip, as a probe of true frames sees it",
+        family="hears",
+        variant=attribute,
+        direction="up",
+        unit="%",
+        bounds=PERCENT,
+        inputs=("image_features", f"probes.{name}"),
+        source=f"{HERE}: metrics/probe.py, after the atoms of 2310.11513",
+        extractor=judge or READER,
+    )
+
+
 def _catalogue() -> list[MetricDefinition]:
     frechet, *others = _SET_METRICS.values()
+    heard = _similarity_metrics("ais", "Audio-image similarity", "audio", ("image_audio_space", "audio"))
+    seen = _similarity_metrics("iis", "Image-image similarity", "true frame", ("image", "reference"))
+    content = _content_metrics()
     return [
-        *_similarity_metrics("ais", "Audio-image similarity", "audio", ("image_audio_space", "audio")),
-        *_similarity_metrics("iis", "Image-image similarity", "true frame", ("image", "reference")),
-        *_content_metrics(),
+        *heard,
+        *seen,
+        *content,
         replace(_set_metric(frechet), id="fid", title="Fréchet inception distance"),
         _set_metric(frechet, "<extractor>"),
         *(_set_metric(one) for one in others),
         *(_set_metric(one, "<extractor>") for one in others),
         *_voice_metrics(),
+        *(_by_judge(one, "<judge>") for one in (heard[0], seen[0], content[0])),
+        _heard("<attribute>"),
         MetricDefinition(
             id="human",
             title="Mean opinion score",

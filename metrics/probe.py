@@ -34,6 +34,8 @@ class Probe:
     """(T,) int, class of each of these frames."""
     wanted: ArrayLike
     """(M,) int, class that each test clip's images should show; -1 for a clip that the question is not about."""
+    guess: ArrayLike | None = None
+    """(M,) percentage that one gets for a clip who knows all but what is asked; None: one class in K, for all."""
 
     def __post_init__(self) -> None:
         classes = len(self.names)
@@ -47,8 +49,11 @@ class Probe:
 
     @property
     def chance(self) -> float:
-        """Percentage that guessing gets."""
-        return 100.0 / len(self.names)
+        """Percentage that guessing gets on the clips that the question is about."""
+        asked = np.asarray(self.wanted) >= 0
+        if self.guess is None or not asked.any():
+            return 100.0 / len(self.names)
+        return float(np.asarray(self.guess, dtype=np.float64)[asked].mean())
 
     def read(self, images: ArrayLike) -> NDArray[np.intp]:
         """Return the class that the probe sees in each image: (N,) int, the first of equals.

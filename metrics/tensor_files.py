@@ -29,7 +29,9 @@ def read_tensors(path: str | Path, what: str) -> Any:
         raise ValueError(
             f"{path} is not {what}: it is damaged, or holds more than tensors and plain values, which is never executed"
         ) from error
-    except (RuntimeError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # on damaged data PyTorch raises nearly anything: IndexError, TypeError, ...
         raise ValueError(f"{path} is not {what}: {one_line(error)}") from error
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-# `tests` is no package: with any import mode of pytest, `import worlds` must work in every test.
+# With any import mode of pytest, `import worlds` must work in every test.
 sys.path.insert(0, str(Path(__file__).parent))
+
+from browser import chromium  # noqa: F401  # one browser for all tests of a process
 
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     # Workers side by side share the cores: more threads than cores would fight. Before anything imports torch.

@@ -26,7 +26,7 @@ ORDER = [
     ["weights"],
     ["data", "mini", "fullscale"],
     ["runs"],
-    ["dry_run", "method_tools", "verification", "doctor"],
+    ["dry_run", "method_tools", "report", "verification", "human", "sharing", "demo", "doctor"],
     ["studies", "api"],
     ["cli"],
 ]

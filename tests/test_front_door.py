@@ -71,6 +71,12 @@ print(clips.pictures.shape, clips.sounds.shape)
     assert done.stdout == "once\n(70, 64, 64, 3) (70, 40000)\n" and done.stderr == ""
 
 
+def test_a_board_of_chosen_rows():
+    rows = ["wav2clip", "imagebind"]
+    board = bench.board("mini", ["ais"], methods=rows, names={"imagebind": "B"}, runs="/nonexistent")
+    assert [(row.label, row.rank) for row in board.rows] == [("wav2clip", 1), ("B", 2)]
+
+
 def test_a_record_and_a_board_show_themselves():
     board = bench.board("mini", ["ais", "fd.clip"], runs="/nonexistent")
     shown = board._repr_html_()

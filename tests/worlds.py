@@ -74,10 +74,12 @@ class Result:
 
 
 def bench(*arguments: object, runs: Path | None = None) -> Result:
-    """Run `bench ARGUMENTS` in this process, with its runs in `runs`."""
+    """Run `bench ARGUMENTS` in this process, with its runs in `runs`; a run makes no report unless it is asked to."""
     from benchmark.cli import app
 
-    environment = {} if runs is None else {"BENCH_RUNS": str(runs)}
+    if arguments[0] == "run" and not {"--report", "--dry-run"} & {*arguments}:
+        arguments = (*arguments, "--no-report")
+    environment = {"COLUMNS": "500", **({} if runs is None else {"BENCH_RUNS": str(runs)})}  # lines are not folded
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, environment),

@@ -13,7 +13,23 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import board, cite, compare, data, method, mini, run, runs, show, verify
+from benchmark.cli import (
+    board,
+    cite,
+    compare,
+    data,
+    demo,
+    human,
+    method,
+    mini,
+    plot,
+    report,
+    run,
+    runs,
+    share,
+    show,
+    verify,
+)
 from benchmark.cli.exit_codes import explain
 from benchmark.cli.options import Debug, as_command
 from benchmark.utils import distributed
@@ -27,9 +43,12 @@ VERBS: dict[str, Callable[..., None]] = {
     "score": run.score,
     "table": board.table,
     "paper": board.paper,
+    "plot": plot.plot,
     "compare": compare.compare,
+    "report": report.report,
     "cite": cite.cite,
     "imagine": run.imagine,
+    "demo": demo.demo,
     "list": show.list_,
     "show": show.show,
     "runs": runs.runs,
@@ -37,6 +56,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "verify": verify.verify,
     "reproduce": verify.reproduce,
     "submit": verify.submit,
+    "push": share.push,
     "check": verify.check,
     "doctor": show.doctor,
     "fetch": data.fetch,
@@ -47,8 +67,11 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 """The verbs, as the help lists them."""
 
-MINI_VERBS: dict[str, Callable[..., None]] = {"pretrain": mini.pretrain}
-"""The verbs below `bench mini`."""
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    "human": ("Studies in which people judge images.", {"build": human.build, "import": human.import_}),
+    "mini": ("The workshop of the embedded suite.", {"pretrain": mini.pretrain}),
+}
+"""Groups of verbs below a name of their own, each with what the help says of it."""
 
 WITHOUT = {"fit": {"limit"}}
 """Options that a verb does not take of those that it shares with others."""
@@ -72,11 +95,12 @@ def application(verb: str | None = None) -> typer.Typer:
     for name, function in VERBS.items():
         wanted = verb in (None, name)
         app.command(name)(as_command(function, WITHOUT.get(name, ())) if wanted else _listed(function))
-    below = typer.Typer()
-    below.callback(invoke_without_command=True)(_mini)
-    for name, function in MINI_VERBS.items():
-        below.command(name)(as_command(function) if verb in (None, "mini") else _listed(function))
-    app.add_typer(below, name="mini")
+    for group, (said, verbs) in GROUPS.items():
+        below = typer.Typer(help=said)
+        below.callback(invoke_without_command=True)(_help_alone)
+        for name, function in verbs.items():
+            below.command(name)(as_command(function) if verb in (None, group) else _listed(function))
+        app.add_typer(below, name=group)
     return app
 
 
@@ -103,13 +127,8 @@ def _root(
     _help_alone(context)
 
 
-def _mini(context: typer.Context) -> None:
-    """The workshop of the embedded suite."""
-    _help_alone(context)
-
-
 def _help_alone(context: typer.Context) -> None:
-    """Without a verb: the help, as wrong use."""
+    # Without a verb: the help, as wrong use.
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)

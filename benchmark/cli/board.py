@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -11,12 +13,13 @@ import typer
 
 from benchmark.cli import output
 from benchmark.cli.exit_codes import say
+from benchmark.cli.layout import LayoutOptions, names_of
 from benchmark.cli.options import AsJson, BoardOptions, Format, check_metrics
 from benchmark.cli.verify import Signers
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
-from benchmark.utils.terminal import WIDE, print_line, rendered, wide
+from benchmark.utils.terminal import print_line
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.board import Board
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 def table(
     options: BoardOptions,
+    look: LayoutOptions,
     data: Annotated[Path | None, typer.Option(metavar="CSV", help="The board of this manifest's clips.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="ID", help="A column; repeatable. The first one ranks.")
@@ -49,18 +53,22 @@ def table(
     check_metrics(metric)
     if allowed_signers is not None and not from_:
         raise UserError("--allowed-signers is for the bundles of --from: give one, or leave it out")
-    if metric and all_metrics:
-        raise UserError("--metric and --all-metrics contradict each other: give one of them")
+    ways = {"--metric": metric, "--all-metrics": all_metrics, "--columns": look.columns}
+    if len(given := [option for option, value in ways.items() if value]) > 1:
+        raise UserError(f"{' and '.join(given)} contradict each other: give one of them")
     how = options.chosen_format
+    look.check(how)
+    names = names_of(look.name)
 
     from benchmark.cli.describe import unfinished_runs
     from benchmark.leaderboard.build import build_board
     from benchmark.records.store import Store
 
     store, ui = Store(options.runs), Console()
-    which = _which(options.suite, data, store, ui)
-    columns = metric or (which.base.metrics if all_metrics else which.base.headline)
-    notes = [f"Not finished: {line}." for line in unfinished_runs(store, which.folder)]
+    which = which_board(options.suite, data, store, ui)
+    columns = look.metrics() or metric or (which.base.metrics if all_metrics else which.base.headline)
+    unfinished = () if look.method else unfinished_runs(store, which.folder)
+    notes = [f"Not finished: {line}." for line in unfinished]
     with contextlib.ExitStack() as stack:
         records = which.records
         if from_:
@@ -68,22 +76,52 @@ def table(
 
             records, left_out = merge(records, from_, which.name, which.fingerprint, allowed_signers, stack)
             notes += left_out
-        board = build_board(records, columns, suite=which.name, fingerprint=which.fingerprint, notes=notes)
+        board = build_board(
+            records,
+            columns,
+            suite=which.name,
+            fingerprint=which.fingerprint,
+            notes=notes,
+            methods=look.method or (),
+            names=names,
+        )
+    board = replace(board, layout=look.layout())
     if not board.rows:
         for name in store.suites():
             if name.startswith(f"{which.name}+"):
                 say(f"on other clips, or not all of them, there is `bench table --suite {name}`")
-    if not literature:
-        output.write(board_text(board, how, to_file=options.output is not None), options.output)
-        return
-    from benchmark.leaderboard import literature as numbers
+    from benchmark.leaderboard import formats
 
-    published = numbers.load_literature()
-    if how is Format.text:
-        both = numbers.beside_rich(board, published, metric, WIDE if options.output else wide())
-        output.write(rendered(both, plain=options.output is not None), options.output)
+    if not literature and how is Format.text:
+        output.write_folded(lambda width: formats.to_rich(board, width), options)
+    elif not literature:
+        output.write(formats.RENDERERS[how](board), options.output)
     else:
-        output.write(numbers.beside(board, published, metric, how), options.output)
+        from benchmark.leaderboard import literature as numbers
+
+        published, shown = numbers.load_literature(), look.metrics() or metric
+        if how is Format.text:
+            output.write_folded(lambda width: numbers.beside_rich(board, published, shown, width), options)
+        else:
+            output.write(numbers.beside(board, published, shown, how), options.output)
+
+
+def board_of(
+    suite: str, metrics: Sequence[str] | None, runs: Path | None, methods: Sequence[str], names: Mapping[str, str]
+) -> Board:
+    """Return the board of a suite with some rows, under some names; without metrics with its headline."""
+    from benchmark.leaderboard.build import build_board
+    from benchmark.records.store import Store
+
+    which = which_board(suite, None, Store(runs), Console())
+    return build_board(
+        which.records,
+        metrics or which.base.headline,
+        suite=which.name,
+        fingerprint=which.fingerprint,
+        methods=methods,
+        names=names,
+    )
 
 
 def paper(options: BoardOptions) -> None:
@@ -93,11 +131,10 @@ def paper(options: BoardOptions) -> None:
     from benchmark.leaderboard import paper_claims as pages
     from benchmark.records.store import Store
 
-    which = _which(options.suite, None, Store(options.runs), Console())
+    which = which_board(options.suite, None, Store(options.runs), Console())
     built = pages.build_paper(which.records, which.base, name=which.name, fingerprint=which.fingerprint)
     if how is Format.text:
-        shown = pages.to_rich(built, WIDE if options.output else wide())
-        output.write(rendered(shown, plain=options.output is not None), options.output)
+        output.write_folded(lambda width: pages.to_rich(built, width), options)
     else:
         output.write(pages.render(built, how), options.output)
 
@@ -162,7 +199,7 @@ class _Which(NamedTuple):
     records: list[StoredRecord]
 
 
-def _which(suite: str, data: Path | None, store: Store, ui: UI) -> _Which:
+def which_board(suite: str, data: Path | None, store: Store, ui: UI) -> _Which:
     """The board of a suite's name, of a folder's name (`mini+manifest-0123abcd`), or of the clips in a manifest."""
     from benchmark.records.store import suite_folder
     from benchmark.suite import load_suite
@@ -200,13 +237,3 @@ def records_of(store: Any, suite: str, ui: UI) -> list[StoredRecord]:
     for problem in [*packaged.problems, *own.problems]:
         ui.warn(f"left out of the table: {problem}")
     return [*packaged.records, *own.records]
-
-
-def board_text(board: Board, format_: Format, to_file: bool = False) -> str:
-    """Return a board in a format; for people as wide as the terminal, in a file or a pipe without folding."""
-    from benchmark.leaderboard import formats
-
-    if format_ is Format.text:
-        shown = formats.to_rich(board, WIDE if to_file else wide())
-        return rendered(shown, plain=to_file)
-    return formats.RENDERERS[format_](board)

@@ -11,7 +11,6 @@ from benchmark.cli import output
 from benchmark.cli.options import BoardOptions, Format, check_metrics
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import Console
-from benchmark.utils.terminal import WIDE, rendered, wide
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.board import Row
@@ -58,8 +57,7 @@ def compare(
 
     found = leaderboard.compare_rows(board, row(a), row(b))
     if how is Format.text:
-        shown = tables.rich_table(found.sheet(), WIDE if options.output else wide())
-        output.write(rendered(shown, plain=options.output is not None), options.output)
+        output.write_folded(lambda width: tables.rich_table(found.sheet(), width), options)
     else:
         output.write(leaderboard.RENDERERS[how](found), options.output)
 

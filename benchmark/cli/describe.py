@@ -81,6 +81,7 @@ def find(name: str, suite: str = "mini") -> RunRecord | dict[str, Any]:
         UserError: The name is unknown.
     """
     from benchmark.leaderboard.possible import check
+    from benchmark.records.human import with_ratings
     from benchmark.records.record import RunRecord
     from benchmark.records.store import StoredRecord
     from benchmark.registries import METHODS, find_method
@@ -100,7 +101,10 @@ def find(name: str, suite: str = "mini") -> RunRecord | dict[str, Any]:
         file = path / "record.json" if path.is_dir() else path
         stored = StoredRecord(RunRecord.load(file), file, "runs")
         check(stored)
-        return stored.record
+        try:
+            return with_ratings(stored.record, file)
+        except UserError as error:  # ratings that cannot be used hide no record
+            return stored.record.model_copy(update={"warnings": [*stored.record.warnings, *error.problems]})
     raise unknown("name", name, [*suite_names(), *METHODS.names(), *(d.id for d in definitions.definitions())])
 
 

@@ -52,7 +52,7 @@ def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind 
         for line in str(error).splitlines():
             say(line)
         return error.exit_code
-    if (full := _full_disk(error)) is not None:
+    if (full := full_disk(error)) is not None:
         say(f"no space left on the disk{full}: what was finished is kept; make room, and the same command continues")
         return 1
     if hasattr(error, "format_message"):
@@ -84,8 +84,8 @@ def _usage(error: Any) -> str:
     return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"
 
 
-def _full_disk(error: BaseException) -> str | None:
-    """`` (file)`` or an empty text if a full disk is behind the error, however deep; None otherwise."""
+def full_disk(error: BaseException) -> str | None:
+    """Return `` (file)`` or an empty text if a full disk is behind the error, however deep; None otherwise."""
     if (found := _caused_by(error, (errno.ENOSPC, errno.EDQUOT))) is not None:
         return f" ({found.filename})" if found.filename else ""
     # Libraries that write through other languages have only the text.

@@ -44,6 +44,7 @@ AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON, an
 Debug = Annotated[
     bool, typer.Option("--debug", metavar="", help="On an error show the traceback; let libraries speak.")
 ]
+TrustMethod = Annotated[bool, typer.Option("--trust-method", metavar="", help="Execute the run's own Python file.")]
 MethodName = Annotated[
     str,
     typer.Option("--method", "-m", metavar="NAME", help="A method, or path/to/file.py:Class. `bench list methods`."),
@@ -83,6 +84,7 @@ class RunOptions:
         list[int] | None,
         typer.Option(min=0, metavar="K", help="Seed of the run; several times: one run each. \\[default: 0]"),
     ] = None
+    seeds: Annotated[int | None, typer.Option(min=1, metavar="N", help="The seeds 0 to N-1, one run each.")] = None
     device: Device = "auto"
     runs: Runs = None
     set_: Set = None
@@ -148,6 +150,10 @@ class BoardOptions:
         ),
     ] = None
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")] = None
+    width: Annotated[
+        int | None,
+        typer.Option(min=40, metavar="N", help="Fold the text to N columns. \\[default: the terminal's, or $COLUMNS]"),
+    ] = None
     as_json: AsJson = False
 
     @property
@@ -155,6 +161,8 @@ class BoardOptions:
         """The format that was asked for, or that the file's suffix means."""
         if self.as_json and self.format_ not in (None, Format.json):
             raise UserError(f"--json and --format {self.format_} contradict each other: give one of them")
+        if self.width is not None and self.format_ not in (None, Format.text):
+            raise UserError(f"--width is for --format text, not {self.format_}: leave it out")
         by_suffix = SUFFIXES.get(self.output.suffix, Format.text) if self.output else Format.text
         return Format.json if self.as_json else self.format_ or by_suffix
 
@@ -225,7 +233,7 @@ def refuse(what: str, *names: str) -> None:
 
 
 def requests(options: RunOptions, training: TrainingOptions | None = None) -> list[RunRequest]:
-    """Return the runs that were asked for, one a seed.
+    """Return the runs that were asked for: one for each seed and each value of a setting that was given several.
 
     Raises:
         UserError: An option cannot be read, or does not apply.
@@ -234,7 +242,11 @@ def requests(options: RunOptions, training: TrainingOptions | None = None) -> li
     if options.skip_bad and options.data is None:
         refuse("is for the rows of a manifest (--data)", "skip_bad")
 
+    if options.seed and options.seeds:
+        raise UserError("--seed and --seeds contradict each other: give one of them")
+
     from benchmark.runs.request import RunRequest
+    from benchmark.runs.sweep import grid
 
     training = training or TrainingOptions()
     return [
@@ -244,14 +256,15 @@ def requests(options: RunOptions, training: TrainingOptions | None = None) -> li
             data=options.data,
             seed=seed,
             limit=options.limit,
-            settings=settings,
+            settings=chosen,
             device=options.device,
             runs=options.runs,
             skip_bad=options.skip_bad,
             trackers=tuple(training.track or ()),
             samples_every=training.samples_every,
         )
-        for seed in dict.fromkeys(options.seed or [0])
+        for chosen in grid(options.method, settings)
+        for seed in dict.fromkeys(options.seed or range(options.seeds or 1))
     ]
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.progress import Console, clock, rate
-from benchmark.utils.terminal import print_line, print_table, rendered
+from benchmark.utils.terminal import WIDE, print_line, print_table, rendered, wide
 from benchmark.utils.text import json_text, visible
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from benchmark.cli.options import BoardOptions
     from benchmark.records.record import RunRecord
 
 
@@ -23,7 +26,8 @@ def print_record(record: RunRecord) -> None:
     name += "" if record.limit is None else f", limit {record.limit}"
     suite = f"{record.suite.name} {record.suite.version} ({record.suite.fingerprint[:8]})"
     rows = []
-    for metric, value in sorted(record.metrics.items(), key=_suite_order(record)):
+    for metric in in_suite_order(record):
+        value = record.metrics[metric]
         arrow = "↑" if value.direction == "up" else "↓"
         if value.value is None:
             rows.append([f"{metric} {arrow}", "–", "", "", str(value.n), value.reason or ""])
@@ -51,13 +55,13 @@ def print_record(record: RunRecord) -> None:
         print_line(f"warning: {warning}")
 
 
-def _suite_order(record: RunRecord) -> Callable[[tuple[str, Any]], int]:
-    """A key that sorts metrics as their suite lists them, others behind."""
+def in_suite_order(record: RunRecord) -> list[str]:
+    """Return the ids of a record's metrics as their suite lists them, others behind."""
     from benchmark.suite import load_suite, suite_names
 
     base = record.suite.name.partition("+")[0]
     known = load_suite(base).metrics if base in suite_names() else ()
-    return lambda item: known.index(item[0]) if item[0] in known else len(known)
+    return sorted(record.metrics, key=lambda metric: known.index(metric) if metric in known else len(known))
 
 
 def _number(value: float, unit: str) -> str:
@@ -107,6 +111,12 @@ def write(text: str, path: Path | None) -> None:
 
     write_atomic(path, text)
     Console().say(f"written to {path}")
+
+
+def write_folded(shown: Callable[[int | None], RenderableType], options: BoardOptions) -> None:
+    """Write what `shown` makes for a width: the one that was asked for, else the terminal's; a file has no edge."""
+    width = options.width or (WIDE if options.output else wide())
+    write(rendered(shown(width), plain=options.output is not None, width=width), options.output)
 
 
 @contextlib.contextmanager

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli import output
-from benchmark.cli.board import board_text, records_of
 from benchmark.cli.exit_codes import say
 from benchmark.cli.options import (
     AsJson,
     Device,
     DryRunOptions,
-    Format,
     MethodName,
     RunOptions,
     Runs,
@@ -26,22 +21,31 @@ from benchmark.cli.options import (
     Set,
     SuiteName,
     TrainingOptions,
+    TrustMethod,
     check_metrics,
     refuse,
     requests,
     settings_of,
 )
+from benchmark.cli.report import after_run
+from benchmark.cli.several import carry_out, plan_all, tell
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_line, print_table
 
 if TYPE_CHECKING:
-    from benchmark.records.record import RunRecord
-    from benchmark.runs.request import RunRequest
     from benchmark.runs.run import Run
 
 
-def run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_json: AsJson = False) -> None:
+def run(
+    options: RunOptions,
+    training: TrainingOptions,
+    dry: DryRunOptions,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="End with the site that `bench report` makes.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
     """Fit, generate and score a method, and show it on the board. What is done already is used again."""
     if dry.dry_run:
         refuse("is for a run that is kept, and a dry run keeps nothing", "runs")
@@ -54,9 +58,10 @@ def run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_j
 
     ui = Console()
     with output.stdout_is_for_results():
-        jobs = _jobs(requests(options, training), ui)
-        records = [steps.run(job) for job in jobs]
-    _report(jobs, records, as_json, ui)
+        jobs = plan_all(requests(options, training), ui)
+        records = carry_out(jobs, steps.run)
+        page = after_run([job for job, record in zip(jobs, records, strict=True) if record], ui) if report else None
+    tell(jobs, records, as_json, ui, page)
 
 
 def fit(options: RunOptions, training: TrainingOptions, as_json: AsJson = False) -> None:
@@ -65,7 +70,7 @@ def fit(options: RunOptions, training: TrainingOptions, as_json: AsJson = False)
 
     ui = Console()
     with output.stdout_is_for_results():
-        folders = [steps.fit(job) for job in _jobs(requests(options, training), ui)]
+        folders = [steps.fit(job) for job in plan_all(requests(options, training), ui)]
     if as_json:
         output.print_json(
             [{"method": options.method, "fit": None if folder is None else str(folder)} for folder in folders]
@@ -83,7 +88,7 @@ def generate(options: RunOptions, as_json: AsJson = False) -> None:
     from benchmark.runs import steps
 
     with output.stdout_is_for_results():
-        jobs = _jobs(requests(options), Console())
+        jobs = plan_all(requests(options), Console())
         folders = [steps.generate(job) for job in jobs]
     if as_json:
         output.print_json([{"method": options.method, "images": str(folder)} for folder in folders])
@@ -134,10 +139,7 @@ def score(
         list[str] | None,
         typer.Option(metavar="ID", help="Also this metric, beside the suite's; repeatable. `bench list metrics`."),
     ] = None,
-    trust_method: Annotated[
-        bool,
-        typer.Option("--trust-method", metavar="", help="Execute the Python file that the run's folder names."),
-    ] = False,
+    trust_method: TrustMethod = False,
     as_json: AsJson = False,
 ) -> None:
     """The last step of run, alone: score the pictures of a run, or pictures made elsewhere, and write the record."""
@@ -150,11 +152,10 @@ def score(
     if not elsewhere:
         refuse("is for a folder of pictures made elsewhere", "name", "sees")
     if elsewhere:
-        refuse("is nothing that pictures made elsewhere have (tell them apart by --name)", "seed", "set_")
+        refuse("is nothing that pictures made elsewhere have (tell them apart by --name)", "seed", "seeds", "set_")
     elif folder is not None:
-        refuse(
-            "is settled by the run that the folder holds", "suite", "data", "limit", "seed", "set_", "runs", "skip_bad"
-        )
+        settled = ("suite", "data", "limit", "seed", "seeds", "set_", "runs", "skip_bad")
+        refuse("is settled by the run that the folder holds", *settled)
 
     from benchmark.runs import steps
 
@@ -170,9 +171,9 @@ def score(
         elif folder is not None:
             jobs = [_stored(folder, options.device, ui, trust_method)]
         else:
-            jobs = _jobs(requests(options), ui)
-        records = [steps.score(job, metric or None) for job in jobs]
-    _report(jobs, records, as_json, ui)
+            jobs = plan_all(requests(options), ui)
+        records = carry_out(jobs, lambda job: steps.score(job, metric or None))
+    tell(jobs, records, as_json, ui)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,14 +224,6 @@ def imagine(
         raise typer.Exit(1)
 
 
-def _jobs(asked: Sequence[RunRequest], ui: UI) -> list[Run]:
-    """One run a request, all checked before any work starts; a method without randomness has one for all seeds."""
-    from benchmark.runs.run import Run
-
-    jobs = [Run.of(request, ui) for request in asked]
-    return list({job.plan.folder.path: job for job in jobs}.values())
-
-
 def _stored(folder: Path, device: str, ui: UI, trust_method: bool) -> Run:
     from benchmark.runs.plan import Plan
     from benchmark.runs.run import Run
@@ -239,42 +232,18 @@ def _stored(folder: Path, device: str, ui: UI, trust_method: bool) -> Run:
 
 
 def _dry_run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_json: bool) -> None:
-    if len(options.seed or []) > 1:
-        raise UserError("--dry-run is of one run: give --seed once")
-    (request,) = requests(options, training)
+    request, *more = requests(options, training)
+    if more:
+        raise UserError("--dry-run is of one run: give one seed, and one value a setting")
 
     from benchmark.dry_run import estimate
 
     with output.stdout_is_for_results():
-        report = estimate.estimate(request, Console(), clips=dry.dry_clips, steps=dry.dry_steps or estimate.STEPS)
+        found = estimate.estimate(request, Console(), clips=dry.dry_clips, steps=dry.dry_steps or estimate.STEPS)
     if as_json:
-        output.print_json(report.to_dict())
+        output.print_json(found.to_dict())
         return
-    title = f"dry run of {report.method} on {report.suite}"
-    print_table(estimate.HEADER, estimate.table(report), title=title, right=(1, 2, 3))
-    for line in estimate.remarks(report):
+    title = f"dry run of {found.method} on {found.suite}"
+    print_table(estimate.HEADER, estimate.table(found), title=title, right=(1, 2, 3))
+    for line in estimate.remarks(found):
         print_line(line)
-
-
-def _report(jobs: Sequence[Run], records: Sequence[RunRecord], as_json: bool, ui: UI) -> None:
-    """Print what the runs gave; exit 1 if one is not complete."""
-    if as_json:
-        plain = [json.loads(record.to_json()) for record in records]
-        output.print_json(plain[0] if len(plain) == 1 else plain)
-    else:
-        for job, record in zip(jobs, records, strict=True):
-            output.print_record(record)
-            print_line(f"pictures  {job.plan.folder.images}\nrecord    {job.plan.folder.record_path}\n")
-
-        from benchmark.leaderboard.build import build_board
-
-        suite, plan = records[0].suite, jobs[0].plan
-        own = records_of(plan.store, suite.name, ui)
-        board = build_board(own, plan.suite.headline, suite=suite.name, fingerprint=suite.fingerprint)
-        sys.stdout.write(board_text(board, Format.text))
-    for job, record in zip(jobs, records, strict=True):
-        if record.status != "complete":
-            failed = f", {record.clips.failed} of {record.clips.total} clips failed" if record.clips.failed else ""
-            say(f"the run is {record.status}{failed}: see {job.plan.folder.record_path}; the same command tries again")
-    if any(record.status != "complete" for record in records):
-        raise typer.Exit(1)

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.data.croissant import Exported, write_croissant
 from benchmark.data.manifest import load_manifest
 from benchmark.data.present import as_present
 from benchmark.media.audio import write_wav
@@ -35,7 +36,7 @@ def export(
     frames: bool = False,
     ui: UI,
 ) -> Path:
-    """Write `<clip id>.wav` for every clip of a split, and `manifest.csv`.
+    """Write `<clip id>.wav` for every clip of a split, `manifest.csv`, and its description `croissant.json`.
 
     The sounds are those that methods and scorers get: mono, at the suite's rate and length, 16 bits. The manifest has
     the columns id, audio and split. The columns label and image are written on request only, so that methods that must
@@ -77,6 +78,16 @@ def export(
             table.writerow({"id": clip.id, "audio": sound, "image": picture, "label": clip.label, "split": split})
             advance(1)
     write_atomic(output / "manifest.csv", text.getvalue())  # last, so that its presence means a complete export
+    what = Exported(
+        suite=suite,
+        version=protocol.version,
+        split=split,
+        source=protocol.data.source if data is None else None,
+        clips=len(clips),
+        rate=protocol.data.rate,
+        seconds=protocol.data.seconds,
+    )
+    write_croissant(output, columns, what)
     return output / "manifest.csv"
 
 

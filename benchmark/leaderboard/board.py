@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 TIED = "†"
 ARROWS = {"up": "↑", "down": "↓", None: ""}
 Direction = Literal["up", "down"]
-FIXED = ("#", "Method")
-"""Headings of the columns that every board begins with."""
+DIGITS = {"%": 1, "score": 2, "points": 2, "ratio": 2, "distance": 2, "z": 2, "cosine": 3}
+"""Digits after the point by unit: a column's do not depend on the values that happen to stand in it."""
+EXTRAS = ("rank", "fit", "seeds", "clips", "where")
+"""The columns of a board that are no metrics, as a layout names them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,11 @@ class Column:
     unit: str | None = None
     version: int | None = None
     chance: float | None = None
-    digits: int = 1
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point, which the unit decides."""
+        return DIGITS.get(self.unit or "", 3)
 
     @property
     def header(self) -> str:
@@ -46,6 +52,21 @@ class Column:
     def show(self, value: float | None) -> str:
         """Return a value with the column's digits; a dash for none."""
         return DASH if value is None else f"{value:.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What of a board stands in a table that people read.
+
+    `extras` are those of `EXTRAS` that are shown beside the metrics; `intervals` and `deviations` say whether
+    `[low, high]` and `± std` stand behind a value. `caption` takes the place of the title, `label` is LaTeX's.
+    """
+
+    extras: frozenset[str] = frozenset(EXTRAS)
+    intervals: bool = True
+    deviations: bool = True
+    caption: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,16 +105,16 @@ class Cell:
         """A dagger where the difference from the best is not significant."""
         return TIED if self.tied else ""
 
-    def spread(self, column: Column) -> str:
-        """Return `± std` over seeds and `[low, high]` over clips, each where it is known."""
-        parts = [] if self.std is None else [f"± {column.show(self.std)}"]
-        if self.low is not None and self.high is not None:
+    def spread(self, column: Column, layout: Layout = Layout()) -> str:
+        """Return `± std` over seeds and `[low, high]` over clips, each where it is known and shown."""
+        parts = [f"± {column.show(self.std)}"] if self.std is not None and layout.deviations else []
+        if self.low is not None and self.high is not None and layout.intervals:
             parts.append(f"[{column.show(self.low)}, {column.show(self.high)}]")
         return " ".join(parts)
 
-    def show(self, column: Column) -> str:
+    def show(self, column: Column, layout: Layout = Layout()) -> str:
         """Return value, mark and spread as the table shows them."""
-        return f"{column.show(self.value)}{self.mark} {self.spread(column)}".rstrip()
+        return f"{column.show(self.value)}{self.mark} {self.spread(column, layout)}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -136,11 +157,12 @@ class Fit:
 class Row:
     """A method with its settings.
 
-    `unranked` says why it may have no rank, `variant` names what tells its settings and code from those of its sibling
-    rows, and `differs` says that another copy of one of its runs holds other numbers (the notes say which). `source` is
-    the hash of the code of a method from a file. `competes` is false for what brackets the others: a method that is
-    told the answer, or is not given the clip's sound; it has no rank. `scores` holds, by metric, each clip's mean score
-    over the runs.
+    `name` is what a reader asked to call it. `unranked` says why it may have no rank, `variant` names what tells its
+    settings and code from those of its sibling rows, and `differs` says that another copy of one of its runs holds
+    other numbers (the notes say which). `source` is the hash of the code of a method from a file. `competes` is false
+    for what brackets the others: a method that is told the answer, or is not given the clip's sound, and for an
+    `attack`, which was made to win a metric without hearing more; it has no rank. `scores` holds, by metric, each
+    clip's mean score over the runs.
     """
 
     method: str
@@ -155,16 +177,24 @@ class Row:
     fit: Fit = Fit()
     source: str | None = None
     competes: bool = True
+    attack: bool = False
     rank: int | None = None
     unranked: str | None = None
     differs: bool = False
+    name: str | None = None
     scores: Mapping[str, ClipScores] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    def shown_name(self) -> str:
+        """The method's name, or what it is to be called instead."""
+        return self.name or self.method
+
+    @property
     def label(self) -> str:
-        """The method with what tells its settings apart, and why it has no rank."""
-        extra = ", ".join(part for part in (self.variant, self.unranked or "") if part)
-        return f"{self.method} ({extra})" if extra else self.method
+        """The name with what tells its settings apart, and why it has no rank."""
+        kind = "attack" if self.attack else ""
+        extra = ", ".join(part for part in (self.variant, kind, self.unranked) if part)
+        return f"{self.shown_name} ({extra})" if extra else self.shown_name
 
     @property
     def shown_seeds(self) -> str:
@@ -175,6 +205,11 @@ class Row:
     def shown_where(self) -> str:
         """Where the records lie, with a star where copies differ."""
         return f"{self.where} *" if self.differs else self.where
+
+    def extra(self, column: str) -> str:
+        """Return the text of one of the columns fit, seeds, clips and where."""
+        texts = {"fit": self.fit.show(), "seeds": self.shown_seeds, "clips": str(self.clips), "where": self.shown_where}
+        return texts[column]
 
     def sample(self, metric: str) -> Sample | None:
         """Return the metric as it enters a comparison; None where the row has no value."""
@@ -190,7 +225,8 @@ class Row:
 class Board:
     """Rows in order (ranked first), columns in the order asked for, and what a reader has to know beside them.
 
-    `remarks` are about the records that it was made from, `legend` about how to read it.
+    `remarks` are about the records that it was made from, `legend` about how to read it. `layout` is what a table
+    shows of it.
     """
 
     suite: str
@@ -200,11 +236,12 @@ class Board:
     rows: tuple[Row, ...]
     remarks: tuple[str, ...]
     legend: tuple[str, ...]
+    layout: Layout = Layout()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """All that stands below the table."""
-        return self.remarks + self.legend
+        return self.remarks + self.legend + self._signs
 
     @property
     def empty(self) -> str | None:
@@ -227,9 +264,29 @@ class Board:
         return any(column.chance is not None for column in self.filled)
 
     @property
-    def has_fit(self) -> bool:
-        """Whether a row was fitted."""
-        return any(row.fit != Fit() for row in self.rows)
+    def extras(self) -> list[str]:
+        """The columns that are no metrics, in order: those of the layout, "fit" only if a row was fitted."""
+        fitted = any(row.fit != Fit() for row in self.rows)
+        return [name for name in EXTRAS if name in self.layout.extras and (name != "fit" or fitted)]
+
+    @property
+    def _signs(self) -> tuple[str, ...]:
+        """What the signs mean that the table shows."""
+        notes = []
+        if self.layout.deviations and any(cell.std is not None for row in self.rows for cell in row.cells.values()):
+            notes.append("± is the standard deviation over seeds.")
+        if self.layout.intervals and any(cell.low is not None for row in self.rows for cell in row.cells.values()):
+            several = {c.title: c.id for c in self.columns if any(row.cells[c.id].std is not None for row in self.rows)}
+            scored = [title for title, metric in several.items() if any(metric in row.scores for row in self.rows)]
+            others = ", ".join(title for title in several if title not in scored)
+            text = "[low, high] is the 95 % interval over clips"
+            text += ", each clip averaged over seeds" if scored else ""
+            notes.append(visible(text + (f"; of {others}, the mean of the runs' intervals." if others else ".")))
+        if "fit" in self.extras:
+            notes.append(
+                "Fit: optimiser steps, wall-clock time (mean over seeds, on the record's machine), trained parameters."
+            )
+        return tuple(notes)
 
     @property
     def title(self) -> str:
@@ -239,26 +296,27 @@ class Board:
 
     def sheet(self, title: str | None = None) -> Sheet:
         """Return the board as a table of texts: rows, then the chance levels if there are any."""
-        columns = self.filled
-        tail = (*(["Fit"] if self.has_fit else []), "Seeds", "Clips", "Where")
-        header = (*FIXED, *(column.header for column in columns), *tail)
+        columns, layout = self.filled, self.layout
+        tail = [name for name in self.extras if name != "rank"]
+        lead = ["#"] if "rank" in self.extras else []
+        header = (*lead, "Method", *(column.header for column in columns), *(name.capitalize() for name in tail))
+        names = len(lead) + 1
         lines = []
         for row in self.rows:
-            cells = [row.cells[column.id].show(column) for column in columns]
-            fit = [row.fit.show()] if self.has_fit else []
-            rank = DASH if row.rank is None else str(row.rank)
-            lines.append((rank, row.label, *cells, *fit, row.shown_seeds, str(row.clips), row.shown_where))
+            rank = [DASH if row.rank is None else str(row.rank)] if lead else []
+            cells = [row.cells[column.id].show(column, layout) for column in columns]
+            lines.append((*rank, row.label, *cells, *map(row.extra, tail)))
         if self.has_chance:
             chances = ["" if c.chance is None else c.show(c.chance) for c in columns]
-            lines.append(("", "chance", *chances, *[""] * len(tail)))
+            lines.append((*[""] * len(lead), "chance", *chances, *[""] * len(tail)))
         foot = {len(self.rows)} if self.has_chance else set()
         return Sheet(
-            title=title or self.title,
+            title=layout.caption or title or self.title,
             header=header,
             rows=tuple(lines),
-            left=frozenset({1, len(header) - 1}),
+            left=frozenset({names - 1, *(len(header) - 1 for last in tail[-1:] if last == "where")}),
             bold=frozenset(
-                (i, len(FIXED) + j)
+                (i, names + j)
                 for i, row in enumerate(self.rows)
                 for j, column in enumerate(columns)
                 if row.cells[column.id].best
@@ -266,8 +324,9 @@ class Board:
             dim=frozenset({i for i, row in enumerate(self.rows) if row.unranked} | foot),
             rules=frozenset(foot),
             notes=self.notes,
-            names=len(FIXED),
+            names=names,
             name=self.suite,
+            label=layout.label,
         )
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -277,6 +336,7 @@ class Board:
                 "rank": row.rank,
                 "method": row.method,
                 "settings": dict(row.settings),
+                **({} if row.name is None else {"name": row.name}),
                 **({} if row.source is None else {"source": row.source}),
                 "suite": self.suite,
                 "suite_version": self.version,

@@ -21,8 +21,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from benchmark.leaderboard import people
 from benchmark.leaderboard.board import TIED, Board, Cell, Column, Fit, Row
 from benchmark.leaderboard.clip_scores import ClipScores, Contradiction, clip_scores, mean_over_runs, side_by_side
+from benchmark.leaderboard.selection import chosen
 from benchmark.leaderboard.significance import Way, judge_all
 from benchmark.records.provenance import same_surroundings
 from benchmark.records.record import MetricValue, RunRecord, identity_of
@@ -45,6 +47,8 @@ def build_board(
     fingerprint: str | None = None,
     titles: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> Board:
     """Make the board of `suite` out of `records`, in whatever order they come.
 
@@ -52,16 +56,24 @@ def build_board(
     that the board is of; by default the one that most records followed. `titles` are headings in place of ids, `notes`
     are put before the board's own. Records of other suites are left out. Per-clip scores are read from the files beside
     the records; without them everything else still stands.
+
+    `methods` are the only rows, by method or label: rank, best and significance are among these alone. What makes
+    numbers comparable (definitions, intervals) is still decided by all records, so that no value moves. `names` are
+    what rows are called instead, by method or label.
+
+    Raises:
+        UserError: No row is called so, or two would be called the same.
     """
     own = sorted((r for r in records if r.record.suite.name == suite), key=lambda r: (r.where, str(r.path)))
     fingerprint = fingerprint or _most_common(r.record.suite.fingerprint for r in own)
     same = [r for r in own if r.record.suite.fingerprint == fingerprint]
-    remarks = list(notes) + _other_protocols(own, fingerprint)
+    remarks = list(notes)
     scores, damaged, refused = _clip_scores(same, metrics)
     same = [r for r in same if r.path not in refused]
+    same, metrics, said = people.join(same, metrics, scores)
+    remarks += said
     bindings = {metric: _binding(same, metric) for metric in metrics}
     kept, differing, reproduced = _without_duplicates(same, bindings)
-    remarks += [*differing.values(), *reproduced]
 
     groups: dict[tuple[str, str, int, str, str], list[StoredRecord]] = defaultdict(list)
     for stored in kept:
@@ -70,19 +82,24 @@ def build_board(
         name, settings, source = record.method.name, canonical_json(record.method.settings), record.method.source or ""
         groups[name, settings, limit, _standing(record, metrics), source].append(stored)
     rows = [_row(group, key[3], bindings, differing, scores) for key, group in sorted(groups.items())]
-    rows = _with_intervals(_with_variants(rows))
+    rows = chosen(_with_intervals(_with_variants(rows)), methods, names or {})
 
     titles = titles or {}
-    columns = tuple(_column(metric, titles.get(metric, metric), kept, rows, bindings[metric]) for metric in metrics)
+    columns = tuple(_column(metric, titles.get(metric, metric), kept, bindings[metric]) for metric in metrics)
     rows, tested = _tested(_ranked(rows, columns), columns)
-    legend = _reasons(rows, columns) + tested + _legend(rows, columns)
+    legend = _reasons(rows, columns) + tested + _aside(rows)
+    spoken_of = {row.method for row in rows} if methods else {one.record.method.name for one in own}
+    about = [one for one in own if one.record.method.name in spoken_of]
+    remarks += _other_protocols(about, fingerprint)
+    beside = (differing, reproduced, damaged, refused)
+    remarks += [line for lines in beside for one in about if (line := lines.get(one.path))]
     return Board(
         suite=suite,
         version=same[-1].record.suite.version if same else None,
         fingerprint=fingerprint,
         columns=columns,
         rows=tuple(rows),
-        remarks=tuple(map(_one_line, [*remarks, *damaged, *refused.values()])),
+        remarks=tuple(map(_one_line, remarks)),
         legend=tuple(map(_one_line, legend)),
     )
 
@@ -134,11 +151,11 @@ def _other_protocols(records: Sequence[StoredRecord], fingerprint: str | None) -
 
 def _without_duplicates(
     records: Sequence[StoredRecord], bindings: Mapping[str, _Binding | None]
-) -> tuple[list[StoredRecord], dict[Path, str], list[str]]:
+) -> tuple[list[StoredRecord], dict[Path, str], dict[Path, str]]:
     """Each run once: complete before incomplete, then the most values that fit the board, then packaged before runs.
 
-    Also a line for each record that was kept although another copy holds different numbers, by its path; and a line for
-    each whose copy was made in other surroundings and lies within the tolerances.
+    Also, by the path of the record that was kept, a line for each of which another copy holds different numbers, and
+    one for each of which a copy was made in other surroundings and lies within the tolerances.
     """
     by_run: dict[str, list[StoredRecord]] = defaultdict(list)
     for stored in records:
@@ -156,7 +173,7 @@ def _without_duplicates(
         complete = record.status == "complete" and not record.clips.failed
         return complete, fitting, stored.where == "packaged", record.provenance.date, str(stored.path)
 
-    kept, differing, reproduced = [], {}, []
+    kept, differing, reproduced = [], {}, {}
     for copies in by_run.values():
         best = max(copies, key=preference)
         kept.append(best)
@@ -169,7 +186,7 @@ def _without_duplicates(
             beyond = next((metric for metric in apart if alike or abs(apart[metric]) > allowed[metric]), None)
             if beyond is None:
                 said = [f"{metric} {value:+.2g} of {allowed[metric]:g}" for metric, value in apart.items()]
-                reproduced.append(
+                reproduced[best.path] = (
                     f"{_name(best.record)} ({best.where}) was reproduced ({other.where}) in other surroundings within "
                     f"the tolerances: {', '.join(said)}."
                 )
@@ -180,7 +197,7 @@ def _without_duplicates(
                 f"({best.where}) and {theirs:.6g} in {other.path.parent.name}/{other.path.name} ({other.where})."
             )
     kept.sort(key=lambda k: (-1 if k.record.seed is None else k.record.seed, k.where, str(k.path)))
-    return kept, dict(sorted(differing.items())), sorted(reproduced)
+    return kept, dict(sorted(differing.items())), reproduced
 
 
 def _differences(one: RunRecord, other: RunRecord, metrics: Iterable[str]) -> dict[str, float]:
@@ -218,12 +235,12 @@ _Scores = dict[str, ClipScores]  # by metric
 
 def _clip_scores(
     records: Sequence[StoredRecord], metrics: Sequence[str]
-) -> tuple[dict[Path, _Scores], list[str], dict[Path, str]]:
+) -> tuple[dict[Path, _Scores], dict[Path, str], dict[Path, str]]:
     """Read the scores beside the records.
 
     Returns:
-        Per-clip scores by the record's path; a line for each file that cannot be read; and a line, by its path, for
-        each record whose values are not those of its scores.
+        By the record's path: per-clip scores; a line for each file that cannot be read; and a line for each record
+        whose values are not those of its scores.
     """
 
     def read(stored: StoredRecord) -> _Scores | UserError | None:
@@ -242,9 +259,11 @@ def _clip_scores(
         for stored, one in faults
         if isinstance(one, Contradiction)
     }
-    damaged = [
-        f"Per-clip scores left out: {one.problems[0]}." for _, one in faults if not isinstance(one, Contradiction)
-    ]
+    damaged = {
+        stored.path: f"Per-clip scores left out: {one.problems[0]}."
+        for stored, one in faults
+        if not isinstance(one, Contradiction)
+    }
     return scores, damaged, refused
 
 
@@ -256,10 +275,14 @@ def _row(
     scores: Mapping[Path, _Scores],
 ) -> Row:
     record = group[0].record
-    cells = {metric: _cell(metric, [stored.record for stored in group], bound) for metric, bound in bindings.items()}
-    runs = [scores.get(stored.path) for stored in group]
-    means = {metric: mean_over_runs(runs, metric) for metric, cell in cells.items() if cell.value is not None}
-    sees = set(record.method.card.get("sees", ()))
+    having = {metric: people.asked_about(group, metric) for metric in bindings}
+    cells = {metric: _cell(metric, [one.record for one in having[metric]], bound) for metric, bound in bindings.items()}
+    means = {
+        metric: mean_over_runs([scores.get(one.path) for one in having[metric]], metric)
+        for metric, cell in cells.items()
+        if cell.value is not None
+    }
+    sees, attack = set(record.method.card.get("sees", ())), bool(record.method.card.get("attack"))
     return Row(
         method=record.method.name,
         variant="",
@@ -272,7 +295,8 @@ def _row(
         clips=min(stored.record.clips.total for stored in group),
         cells=cells,
         fit=Fit.of([stored.record.cost for stored in group]),
-        competes=not sees or ("audio" in sees and not sees & {"label", "frame"}),
+        competes=not attack and (not sees or ("audio" in sees and not sees & {"label", "frame"})),
+        attack=attack,
         unranked=standing or None,
         differs=any(stored.path in differing for stored in group),
         scores={metric: mean for metric, mean in means.items() if mean is not None},
@@ -323,7 +347,13 @@ def _cell(metric: str, records: Sequence[RunRecord], bound: _Binding | None) -> 
 
 def _with_intervals(rows: Sequence[Row]) -> list[Row]:
     """Of several runs that have scores per clip: the interval of the clips' means over the runs."""
-    places = [(i, metric) for i, row in enumerate(rows) for metric in row.scores if row.cells[metric].std is not None]
+    places = [
+        (i, metric)
+        for i, row in enumerate(rows)
+        for metric in row.scores
+        # Of ratings the clips are not the only sample: the mean of the runs' intervals stays.
+        if row.cells[metric].std is not None and metric != people.METRIC
+    ]
     if not places:
         return list(rows)
     table = side_by_side([rows[i].scores[metric] for i, metric in places])
@@ -355,9 +385,7 @@ def _told_apart_by(row: Row) -> Mapping[str, Any]:
     return row.settings if row.source is None else {**row.settings, "code sha256": row.source}
 
 
-def _column(
-    metric: str, title: str, records: Sequence[StoredRecord], rows: Sequence[Row], bound: _Binding | None
-) -> Column:
+def _column(metric: str, title: str, records: Sequence[StoredRecord], bound: _Binding | None) -> Column:
     having = [stored.record for stored in records if metric in stored.record.metrics]
     if not having:
         return Column(metric, title)
@@ -366,17 +394,13 @@ def _column(
     full = [record for record in fitting if record.limit is None]
     chances = {record.metrics[metric].chance for record in full or fitting}
     first = fitting[0].metrics[metric]
-    unit = first.unit
-    shown = [abs(cell.value) for row in rows if (cell := row.cells[metric]).value is not None]
-    largest = max(shown, default=0.0)
     return Column(
         metric,
         title,
         direction=first.direction,
-        unit=unit,
+        unit=first.unit,
         version=bound[0] if bound else first.version,
         chance=chances.pop() if len(chances) == 1 else None,
-        digits=1 if unit in ("%", "percent") or largest >= 100 else 2 if largest >= 10 else 3,
     )
 
 
@@ -461,26 +485,16 @@ def _tested(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[Row], 
     return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)], notes
 
 
-def _legend(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+def _aside(rows: Sequence[Row]) -> list[str]:
+    if not any(cell.best for row in rows for cell in row.cells.values()):
+        return []
     notes = []
-    aside = dict.fromkeys(row.method for row in rows if not row.competes)
-    if aside and any(cell.best for row in rows for cell in row.cells.values()):
+    if aside := dict.fromkeys(row.shown_name for row in rows if not row.competes and not row.attack):
         notes.append(
             f"Rank and bold are for those that hear the clip but not its label or frame: not for {_or(aside)}."
         )
-    if any(cell.std is not None for row in rows for cell in row.cells.values()):
-        notes.append("± is the standard deviation over seeds.")
-    if any(cell.low is not None for row in rows for cell in row.cells.values()):
-        several = {c.title: c.id for c in columns if any(row.cells[c.id].std is not None for row in rows)}
-        scored = [title for title, metric in several.items() if any(metric in row.scores for row in rows)]
-        others = [title for title in several if title not in scored]
-        text = "[low, high] is the 95 % interval over clips"
-        text += ", each clip averaged over seeds" if scored else ""
-        notes.append(text + (f"; of {', '.join(others)}, the mean of the runs' intervals." if others else "."))
-    if any(row.fit != Fit() for row in rows):
-        notes.append(
-            "Fit: optimiser steps, wall-clock time (mean over seeds, on the record's machine), trained parameters."
-        )
+    if attacks := dict.fromkeys(row.shown_name for row in rows if row.attack):
+        notes.append(f"Attacks, made to win a metric without hearing more, have no rank: {', '.join(attacks)}.")
     return notes
 
 

@@ -196,8 +196,11 @@ def _as_written(path: Path, metrics: Collection[str]) -> _Table | None:
 
 @lru_cache(maxsize=16)
 def _has_named_index(metadata: bytes) -> bool:
-    """Whether pandas stored an index as a column."""
-    return any(isinstance(name, str) for name in json.loads(metadata).get("index_columns", ()))
+    """Whether pandas stored an index as a column, or what it stored is damaged."""
+    try:
+        return any(isinstance(name, str) for name in json.loads(metadata).get("index_columns", ()))
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return True  # pandas will say what is wrong with it
 
 
 @lru_cache(maxsize=16)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.leaderboard import tables
 from benchmark.leaderboard.board import Board, Column, Row
-from benchmark.leaderboard.significance import LEVEL, Contrast, compare
+from benchmark.leaderboard.selection import rows_called
+from benchmark.leaderboard.significance import LEVEL, Contrast, compare_all
 from benchmark.leaderboard.tables import DASH, Sheet
-from benchmark.utils.errors import UserError, unknown
+from benchmark.utils.errors import UserError
+from benchmark.utils.text import csv_cell, json_text
 
 _HOW = {
     "clips": "paired permutation test over {n} clips",
@@ -122,26 +123,39 @@ class Comparison:
 
 def compare_rows(board: Board, a: Row, b: Row) -> Comparison:
     """Compare two rows of a board in all of its columns in which both have a value."""
+    return compare_pairs(board, [(a, b)])[0]
+
+
+def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]]) -> list[Comparison]:
+    """`compare_rows` of each pair; many at once take little longer than one."""
     from metrics.statistics import holm
 
-    found = []
-    for column in board.columns:
-        ours, theirs = a.sample(column.id), b.sample(column.id)
-        if ours is not None and theirs is not None:
-            found.append((column, compare(ours, theirs)))
-    tested = [contrast.p_value for _, contrast in found if contrast and contrast.p_value is not None]
-    adjusted = iter(holm(tested))
-    differences = tuple(
-        Difference(
-            column,
-            a.cells[column.id].value,
-            b.cells[column.id].value,
-            contrast,
-            float(next(adjusted)) if contrast and contrast.p_value is not None else None,
+    asked = []
+    for place, (a, b) in enumerate(pairs):
+        for column in board.columns:
+            ours, theirs = a.sample(column.id), b.sample(column.id)
+            if ours is not None and theirs is not None:
+                asked.append((place, column, (ours, theirs)))
+    contrasts = compare_all([samples for _, _, samples in asked])
+    found: list[list[tuple[Column, Contrast | None]]] = [[] for _ in pairs]
+    for (place, column, _), contrast in zip(asked, contrasts, strict=True):
+        found[place].append((column, contrast))
+    comparisons = []
+    for (a, b), own in zip(pairs, found, strict=True):
+        tested = [contrast.p_value for _, contrast in own if contrast and contrast.p_value is not None]
+        adjusted = iter(holm(tested))
+        differences = tuple(
+            Difference(
+                column,
+                a.cells[column.id].value,
+                b.cells[column.id].value,
+                contrast,
+                float(next(adjusted)) if contrast and contrast.p_value is not None else None,
+            )
+            for column, contrast in own
         )
-        for column, contrast in found
-    )
-    return Comparison(board, a, b, differences)
+        comparisons.append(Comparison(board, a, b, differences))
+    return comparisons
 
 
 def row_called(rows: Sequence[Row], name: str) -> Row:
@@ -150,13 +164,10 @@ def row_called(rows: Sequence[Row], name: str) -> Row:
     Raises:
         UserError: There is none (the message has the nearest names), or the method has several rows.
     """
-    exact = [row for row in rows if row.label == name]
-    of_method = [row for row in rows if row.method == name]
-    if len(exact or of_method) == 1:
-        return (exact or of_method)[0]
-    if of_method:
-        raise UserError(f"{name!r} has several rows: give one of {', '.join(repr(row.label) for row in of_method)}")
-    raise unknown("row", name, [row.label for row in rows])
+    found = rows_called(rows, name)
+    if len(found) > 1:
+        raise UserError(f"{name!r} has several rows: give one of {', '.join(repr(row.label) for row in found)}")
+    return found[0]
 
 
 def _csv(found: Comparison) -> str:
@@ -164,7 +175,7 @@ def _csv(found: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["metric"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -173,6 +184,6 @@ RENDERERS: dict[str, Callable[[Comparison], str]] = {
     "csv": _csv,
     "latex": lambda found: tables.latex(found.sheet()),
     "html": lambda found: tables.html_table(found.sheet()) + "\n",
-    "json": lambda found: json.dumps(found.to_dicts(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    "json": lambda found: json_text(found.to_dicts()),
 }
 """Format -> text of a comparison."""

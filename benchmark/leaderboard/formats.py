@@ -23,14 +23,26 @@ def to_markdown(board: Board) -> str:
     if board.empty:
         notes = sheets.markdown_notes(board.notes)
         return f"{board.empty}\n" + (f"\n{notes}" if notes else "")
-    return sheets.markdown(board.sheet(), titled=False)
+    return sheets.markdown(board.sheet(), titled=board.layout.caption is not None)
 
 
 def to_csv(board: Board) -> str:
-    """Raw numbers, one row a line; empty where there is no number."""
+    """Raw numbers, one row a line; empty where there is no number. Renamed rows have a column `name`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    head = ["rank", "method", "settings", "suite", "suite_version", "fingerprint", "where", "seeds", "limit"]
+    renamed = any(row.name is not None for row in board.rows)
+    head = [
+        "rank",
+        "method",
+        *(["name"] if renamed else []),
+        "settings",
+        "suite",
+        "suite_version",
+        "fingerprint",
+        "where",
+        "seeds",
+        "limit",
+    ]
     head += ["status", "unranked", "clips", "fit_steps", "fit_seconds", "trainable_parameters"]
     parts = ("", "_low", "_high", "_std", "_n", "_p_best")
     writer.writerow([*head, *(column.id + part for column in board.columns for part in parts)])
@@ -39,6 +51,7 @@ def to_csv(board: Board) -> str:
         line: list[Any] = [
             row.rank,
             row.method,
+            *([row.shown_name] if renamed else []),
             canonical_json(dict(row.settings)),
             board.suite,
             board.version,

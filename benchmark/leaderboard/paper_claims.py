@@ -104,6 +104,7 @@ class Entry:
     published: Decimal | None
     column: Column
     cell: Cell
+    published_std: Decimal | None = None
     crossed: tuple[str, ...] = ()
     same_order: bool | None = None
 
@@ -176,6 +177,7 @@ def build_paper(
         if measure.published in metrics
         for entry in _entries(measure, columns[metrics[measure.published]], table, rows, board)
     ]
+    entries += _of_people(literature, metrics, rows, board)
     verdicts = _adjusted([_verdict(claim, metrics, columns, rows, board) for claim in claims.claims])
     notes = _notes(board, table, metrics, rows)
     return Paper(board, claims, table, tuple(entries), verdicts, tuple(notes), tuple(_claim_notes(verdicts)))
@@ -198,9 +200,29 @@ def _entries(
     for published in table.rows:
         row = rows[published.here or published.method]
         cell = row.cells[column.id] if row else Cell(None, _absent(board, published.here))
-        value = published.values.get(measure.id)
-        entries.append(Entry(measure, published.method, published.here, value, column, cell))
+        value, std = published.values.get(measure.id), published.std.get(measure.id)
+        entries.append(Entry(measure, published.method, published.here, value, column, cell, std))
     return [_ordered(entry, entries) for entry in entries]
+
+
+def _of_people(
+    literature: Literature, metrics: Mapping[str, str], rows: Mapping[str, Row | None], board: Board
+) -> list[Entry]:
+    """What people thought, published beside measured, where somebody was asked; it stands in tables of its own."""
+    people = {column.id: column for column in board.filled if column.id in metrics.values()}
+    return [
+        entry
+        for table in literature.tables
+        for measure in table.columns
+        if table.id.endswith("-human") and measure.id in people
+        for entry in _entries(
+            measure,
+            people[measure.id],
+            table,
+            {row.here or row.method: rows.get(row.here or "") for row in table.rows},
+            board,
+        )
+    ]
 
 
 def _ordered(entry: Entry, entries: Sequence[Entry]) -> Entry:
@@ -317,6 +339,7 @@ def as_sheets(paper: Paper) -> tuple[Sheet, Sheet]:
             judged = "" if entry.column.id == entry.measure.published.lower() else f"by {entry.column.id}"
             label = (f"{entry.measure.published} {ARROWS[entry.measure.direction]}", judged, *[""] * place)[place]
             published = DASH if entry.published is None else str(entry.published)
+            published += "" if entry.published_std is None else f" ± {entry.published_std}"
             # The board's marks are about the best of its column, not about claims.
             measured = replace(entry.cell, against_best=None).show(entry.column)
             lines.append((label, entry.method, published, measured, entry.shown_order))

@@ -8,11 +8,14 @@ they are disjoint. The last asks for more than 5 % would.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from benchmark.leaderboard.clip_scores import ClipScores, paired, side_by_side
+import numpy as np
+
+from benchmark.leaderboard.clip_scores import ClipScores, Ids, side_by_side
 from metrics import statistics
 
 LEVEL = 0.05
@@ -68,8 +71,34 @@ class Judgement:
 
 def compare(a: Sample, b: Sample) -> Contrast | None:
     """The difference a - b, judged in the first way that applies; None where none does."""
-    if a.clips is not None and b.clips is not None and not (a.clips - b.clips).empty:
-        return Contrast(**asdict(statistics.paired_permutation_test(*paired(a.clips, b.clips))), way="clips")
+    return compare_all([(a, b)])[0]
+
+
+def compare_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Contrast | None]:
+    """`compare` of each pair: those that score the same clips share the draws, so many cost little more than one."""
+    found: list[Contrast | None] = []
+    together: dict[Ids, list[tuple[int, ClipScores]]] = defaultdict(list)
+    for place, (a, b) in enumerate(pairs):
+        found.append(None)
+        if a.clips is not None and b.clips is not None and not (difference := a.clips - b.clips).empty:
+            scored = ~np.isnan(difference.values)
+            ids = difference.ids
+            both = ids if scored.all() else tuple(name for name, has in zip(ids, scored, strict=True) if has)
+            together[both].append((place, difference))
+        else:
+            found[place] = _without_clips(a, b)
+    for ids, members in together.items():
+        table = np.array([difference.at(ids) for _, difference in members]).T
+        p_values = statistics.sign_flip_p_values(table)
+        intervals = statistics.bootstrap_intervals(table)
+        for (place, _), column, p_value, interval in zip(members, table.T, p_values, intervals, strict=True):
+            low, high = interval or (None, None)
+            found[place] = Contrast(statistics.mean(column), low, high, float(p_value), len(ids), "clips")
+    return found
+
+
+def _without_clips(a: Sample, b: Sample) -> Contrast | None:
+    """The difference of two samples that have no scores per clip in common."""
     if welch := statistics.welch_test(a.runs, b.runs):
         return Contrast(**asdict(welch), way="seeds")
     if (interval := _between(a, b)) is None:

@@ -7,17 +7,20 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.utils.text import visible
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from rich.console import RenderableType
 
 DASH = "–"
 # Where a heading may be broken: after a dot within an id; where a cell: before an interval, after a comma outside one.
 _HEADING, _CELL = re.compile(r"(?<=\.)(?=[a-z])"), re.compile(r" (?=\[)|(?<=,) (?![^\[]*\])")
+_INTERVAL = re.compile(r" (?=\[)")
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class Sheet:
 
     `left` are the columns of short texts, which are set to the left and not folded; `prose` those of sentences, which
     are folded anywhere. The first `names` columns tell the rows apart. `rules` are the rows that a line is drawn above,
-    `dim` those that stand back. `notes` stand below the table, `name` is what LaTeX refers to it by. Without rows only
-    title and notes are written.
+    `dim` those that stand back. `notes` stand below the table, `name` is what it is about; LaTeX refers to it by
+    `label`, or by the name. Without rows only title and notes are written.
     """
 
     title: str
@@ -41,6 +44,7 @@ class Sheet:
     notes: tuple[str, ...] = ()
     names: int = 1
     name: str = "table"
+    label: str | None = None
 
     def __post_init__(self) -> None:
         # Every format writes the texts that stand here, so here is where they become harmless.
@@ -95,52 +99,54 @@ def escape_markdown(text: str) -> str:
 # ------------------------------------------------------------------------------------------------------------ latex
 
 PROSE_WIDTH = r"p{0.34\linewidth}"
+LONG_HEADING = 14
 
 
 def latex(sheet: Sheet) -> str:
-    """A `table` float for the packages booktabs and graphicx; the notes stand below it in small type.
+    """A `table` float for the packages booktabs and adjustbox, with the notes below in small type.
 
-    Headings and numbers are stacked, and what is still wider than the line is made to fit it.
+    Every cell is plain text between two `&`, to be edited by hand: where a value has an interval, that stands in a line
+    of the table of its own, as do the later parts of a long heading. What is still wider than the line is made to fit.
     """
     notes = "\\\\\n".join(map(escape_latex, sheet.notes))
     if not sheet.rows:
         return rf"\par\noindent\textbf{{{escape_latex(sheet.title)}}}\\ {notes}\par" + "\n"
     places = range(len(sheet.header))
     numbers = set(places) - sheet.left - sheet.prose
-    head = [_stacked(_HEADING.split(text) if j in numbers else [text]) for j, text in enumerate(sheet.header)]
-    rows = [
-        [
-            _stacked(_CELL.split(text) if j in numbers else [text], r"\scriptsize ", (i, j) in sheet.bold)
-            for j, text in enumerate(row)
-        ]
-        for i, row in enumerate(sheet.rows)
-    ]
-    heading, *lines = (" & ".join(line) + r" \\" for line in [head, *rows])
-    for i in sorted(sheet.rules, reverse=True):
-        lines.insert(i, r"\midrule")
+    long = {j for j in numbers if len(sheet.header[j]) > LONG_HEADING}
+    head = [_HEADING.split(text) if j in long else [text] for j, text in enumerate(sheet.header)]
+    lines = [*_lines([[escape_latex(part) for part in parts] for parts in head], above=True), r"\midrule"]
+    for i, row in enumerate(sheet.rows):
+        cells = []
+        for j, text in enumerate(row):
+            first, *below = map(escape_latex, _INTERVAL.split(text) if j in numbers else [text])
+            first = rf"\textbf{{{first}}}" if (i, j) in sheet.bold else first
+            cells.append([first, *(rf"{{\scriptsize {part}}}" for part in below)])
+        lines += [r"\midrule"] if i in sheet.rules else []
+        lines += _lines(cells)
     columns = "".join(PROSE_WIDTH if j in sheet.prose else "l" if j in sheet.left else "r" for j in places)
-    text = [
-        r"\begin{table}[t]",
+    page = [
+        r"\begin{table}[t] % \usepackage{booktabs,adjustbox}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{escape_latex(sheet.title)}}}",
-        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', sheet.name)}}}",
-        rf"\sbox0{{\begin{{tabular}}{{{columns}}}",
-        *[r"\toprule", heading, r"\midrule", *lines, r"\bottomrule"],
-        r"\end{tabular}}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
+        rf"\label{{{sheet.label or 'tab:' + re.sub(r'[^A-Za-z0-9-]', '-', sheet.name)}}}",
+        r"\begin{adjustbox}{max width=\linewidth}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        *[r"\toprule", *lines, r"\bottomrule"],
+        r"\end{tabular}",
+        r"\end{adjustbox}",
     ]
     if sheet.notes:
-        text.append(rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}")
-    return "\n".join([*text, r"\end{table}"]) + "\n"
+        page.append(rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}")
+    return "\n".join([*page, r"\end{table}"]) + "\n"
 
 
-def _stacked(parts: Sequence[str], below: str = "", bold: bool = False) -> str:
-    """Texts on top of each other, those after the first in the type `below`."""
-    first, *others = map(escape_latex, parts)
-    first = rf"\textbf{{{first}}}" if bold else first
-    if not others:
-        return first
-    lines = r"\\\strut ".join([first, *(below + one for one in others)])
-    return rf"$\vcenter{{\hbox{{\shortstack[r]{{\strut {lines}}}}}}}$"
+def _lines(cells: Sequence[Sequence[str]], above: bool = False) -> list[str]:
+    """Lines of a LaTeX table for one row, as many as its highest cell has parts; `above` puts the gaps on top."""
+    height = max(map(len, cells))
+    blank = [[""] * (height - len(parts)) for parts in cells]
+    full = [[*gap, *parts] if above else [*parts, *gap] for gap, parts in zip(blank, cells, strict=True)]
+    return [" & ".join(parts[k] for parts in full) + r" \\" for k in range(height)]
 
 
 _LATEX = {
@@ -193,16 +199,21 @@ def html_table(sheet: Sheet) -> str:
 
 def page(template: str, **values: Any) -> str:
     """A self-contained page (no network) from a template beside this file."""
+    return _environment().get_template(template).render(DASH=DASH, **values) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, each compiled once."""
     from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    return environment.get_template(template).render(DASH=DASH, **values) + "\n"
 
 
 # --------------------------------------------------------------------------------------------------------- terminal

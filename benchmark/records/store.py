@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from benchmark.records import human
 from benchmark.records.images import SUFFIX, images_path
 from benchmark.records.provenance import Provenance
 from benchmark.records.record import RunRecord
@@ -422,7 +423,7 @@ def packaged_records(suite: str) -> Found:
     if results is None:
         return Found([], [])
     paths = (path for folder in _folders(results, suite) for path in folder.glob("*-seed*.json"))
-    found = _read_all((path for path in paths if not path.name.endswith(SUFFIX)), "packaged")
+    found = _read_all((path for path in paths if not path.name.endswith((SUFFIX, human.SUFFIX))), "packaged")
     renamed = {one.path: problem for one in found.records if (problem := _renamed(one))}
     return Found([one for one in found.records if one.path not in renamed], [*found.problems, *renamed.values()])
 
@@ -448,7 +449,9 @@ def seed_in_words(seed: int | None) -> str:
 
 
 def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
-    """Copy a run's record to ``results/<suite>/<method>-seed<k>.*``, with the scores per clip and the images' hashes.
+    """Copy a run's record to ``results/<suite>/<method>-seed<k>.*``, with what lies beside it.
+
+    That is the scores per clip, the images' hashes and what people thought of them.
 
     Returns the files written; none if the very same record is there already. Raises UserError, a line a problem,
     unless the record is complete, without a limit, and every step was made from a clean checkout; and if another
@@ -475,6 +478,7 @@ def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
         (run.record_path, target),
         (run.scores_path, target.with_suffix(".parquet")),
         (images_path(run.record_path), images_path(target)),
+        (human.human_path(run.record_path), human.human_path(target)),
     ]
     copies = [(source, copy) for source, copy in copies if source.is_file()]
     changed = [(s, c) for s, c in copies if not c.is_file() or c.read_bytes() != s.read_bytes()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from benchmark.registries import SCORERS
+from benchmark.registries import JUDGES, SCORERS
 from benchmark.utils import distributed, sealed
 from benchmark.utils.device import device_type
 from benchmark.utils.env import cache_dir
@@ -77,6 +77,9 @@ def code_version(scorer: str) -> str:
 
     It covers the networks' source and preprocessing, the modules that set up the scorer (`SCORERS`), and the libraries.
     """
+    judge = scorer.partition("/")[2]
+    if scorer not in SCORERS and judge in JUDGES:
+        return digest([JUDGES.code(judge), code_hash(network_sources(), (*LIBRARIES, "timm"))])
     setup = SCORERS.code(scorer) if scorer in SCORERS else ""
     return digest([setup, code_hash(network_sources(), LIBRARIES)])
 
@@ -106,6 +109,8 @@ class Embeddings:
             found = find_inception()
             assert found is not None
             return InceptionScorer(*found, device=self.device)
+        if name in JUDGES and f"{self.suite.base}/{name}" not in SCORERS:
+            return JUDGES.get(name)(self.suite, self.device)
         return SCORERS.get(f"{self.suite.base}/{name}")(self.suite, self.device)
 
     def of(

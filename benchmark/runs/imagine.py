@@ -20,6 +20,7 @@ from benchmark.utils.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from benchmark.method import Method
     from benchmark.runs.request import RunRequest
     from benchmark.utils.progress import UI
 
@@ -77,11 +78,11 @@ def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, im
         save_png(targets[sound][number], image)
         written.append(targets[sound][number])
 
-    run = _run(request, ui)
-    waves, refused = _waves(files, run)
+    run = plan_run(request, ui)
+    waves, refused = read_sounds(files, run)
     if not waves:
         raise UserError(refused)
-    _draw(run, waves, files, images, keep)
+    draw(run, waves, files, range(images), keep)
     return Imagined(written, refused)
 
 
@@ -97,11 +98,11 @@ def imagine_images(files: Sequence[Path], request: RunRequest, ui: UI, images: i
     def keep(sound: int, number: int, image: np.ndarray) -> None:
         made[sound, number] = Image.fromarray(image)
 
-    run = _run(request, ui)
-    waves, refused = _waves(files, run)
+    run = plan_run(request, ui)
+    waves, refused = read_sounds(files, run)
     if refused:
         raise UserError(refused)
-    _draw(run, waves, files, images, keep)
+    draw(run, waves, files, range(images), keep)
     return [[made[sound, number] for number in range(images)] for sound in range(len(files))]
 
 
@@ -112,7 +113,7 @@ def _check(files: Sequence[Path], images: int) -> None:
         raise UserError(f"--images {images}: give at least 1")
 
 
-def _run(request: RunRequest, ui: UI) -> Run:
+def plan_run(request: RunRequest, ui: UI) -> Run:
     """Plan the run. Raises UserError for a method that needs more than a sound."""
     run = Run.of(request, ui)
     method = run.plan.method
@@ -124,7 +125,7 @@ def _run(request: RunRequest, ui: UI) -> Run:
     return run
 
 
-def _waves(files: Sequence[Path], run: Run) -> tuple[dict[int, np.ndarray], list[str]]:
+def read_sounds(files: Sequence[Path], run: Run) -> tuple[dict[int, np.ndarray], list[str]]:
     """Return the waveforms of the usable files by their places, and a line for each of the others."""
     data = run.plan.suite.data
     waves: dict[int, np.ndarray] = {}
@@ -143,14 +144,27 @@ def _waves(files: Sequence[Path], run: Run) -> tuple[dict[int, np.ndarray], list
 
 
 @prescribed
-def _draw(
+def draw(
     run: Run,
     waves: Mapping[int, np.ndarray],
     files: Sequence[Path],
-    images: int,
+    numbers: Sequence[int],
     keep: Callable[[int, int, np.ndarray], None],
-) -> None:
-    """Call `keep(place of the file, number, image)` with every image as soon as it is made."""
+) -> tuple[Method, ClipSet]:
+    """Call `keep(place of the file, number, image)` with every image as soon as it is made.
+
+    The fit is made if it is not there.
+
+    Args:
+        run: The run.
+        waves: Sounds by the place of their file.
+        files: The files, whose names the images' noise follows.
+        numbers: Which images of each sound, counted from 0.
+        keep: Takes an image (height, width, 3).
+
+    Returns:
+        The method, ready to be asked more, and the sounds as the clips that it was given.
+    """
     plan, places = run.plan, list(waves)
     labels = run.test.labels
     clips = tuple(Clip(f"input-{k:05d}", wave, None, labels[:1], "test") for k, wave in enumerate(waves.values()))
@@ -161,14 +175,15 @@ def _draw(
         with calling(plan.method, "load()"):
             method.load()
     generation = plan.suite.generation
-    with run.ui.task("imagining", len(chosen) * images, "pictures") as advance:
+    with run.ui.task("imagining", len(chosen) * len(numbers), "pictures") as advance:
         for start in range(0, len(chosen), generation.batch_size):
             some = chosen[start : start + generation.batch_size]
             here = places[start : start + generation.batch_size]
-            for number in range(images):
+            for number in numbers:
                 # the seed follows the file's name, not its place in the list
                 names = [Path(files[place]).name for place in here]
                 seeds = [image_seed(generation.seed, plan.request.seed, name, number) for name in names]
                 for place, image in zip(here, make_images(method, some, seeds), strict=True):
                     keep(place, number, image)
                 advance(len(some))
+    return method, chosen

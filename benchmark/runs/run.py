@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from benchmark.data.present import only
 from benchmark.method import Method, RunContext
-from benchmark.registries import BACKBONES, DATASETS
+from benchmark.registries import BACKBONES
+from benchmark.runs.learning import known_clips, suite_train
 from benchmark.runs.method_calls import calling
 from benchmark.runs.plan import Plan
 from benchmark.utils.device import arithmetic
@@ -73,8 +74,11 @@ class Run:
 
     def suite_train(self) -> ClipSet:
         """Return the suite's own training clips, whatever the method is fitted on: what probes of images learn from."""
-        plan = self.plan
-        return DATASETS.get(plan.base.data.source).clips(plan.base, "train", cache_dir(), self.ui)
+        return suite_train(self.plan.base, self.ui)
+
+    def known_frames(self) -> ClipSet | None:
+        """Return clips beside the scored ones, whose frames show a judge the classes; None where there are none."""
+        return known_clips(self.plan.test_data, self.plan.suite, self.ui)
 
     @cached_property
     @arithmetic()

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from benchmark.fullscale import judges
 from benchmark.media.audio import audio_digest, is_silent
 from benchmark.media.images import load_image, pixel_digest, resize
 from benchmark.records.record import MetricValue
+from benchmark.registries import JUDGES
+from benchmark.runs import learning
 from benchmark.runs.embeddings import Embedded, Embeddings, Job, find_inception
+from benchmark.runs.score_job import ScoreJob as ScoreJob
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest
-from metrics import compute, definitions
+from metrics import compute, content, definitions
 from metrics.definitions import INCEPTION
-from metrics.probe import Probe
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.clips import Clip, ClipSet
     from benchmark.suite import Suite
-    from benchmark.utils.progress import UI
     from metrics.compute import MetricInputs, MetricResult
 
 Bound = dict[str, str]
@@ -33,23 +34,6 @@ Bound = dict[str, str]
 
 NO_INCEPTION = "torch-fidelity's Inception-v3 weights are not on this machine"
 SAME_FRAMES = "the pictures are the reference frames themselves"
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreJob:
-    """What is scored: the images of some clips, under a suite's protocol."""
-
-    suite: Suite
-    clips: ClipSet
-    """All clips that were asked for, in order."""
-    images: Mapping[tuple[str, int], Path]
-    """The file of every (clip id, image number); a clip without an image failed."""
-    device: str
-    ui: UI
-    train: Callable[[], ClipSet] | None = None
-    """Gives the training clips, from whose frames probes learn; None where there are none."""
-    draws: bool = True
-    """False where the images are the true frames themselves, so that distances between the two sets say nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +60,39 @@ class Scores:
         }
 
 
-def bind(suite: Suite) -> Bound:
-    """Return the hashes of the scorers that fill the suite's roles, without loading any network."""
+def judges_of(suite: Suite, wanted: Iterable[str]) -> list[str]:
+    """Return the judges that the metrics `wanted` name: extractors that the suite does not score with."""
+    named = dict.fromkeys(definition(name).extractor for name in wanted)
+    return [one for one in named if one is not None and one in JUDGES and one not in suite.scorers.features]
+
+
+def check_judges(suite: Suite, wanted: Iterable[str]) -> None:
+    """Raise UserError, a line for each judge of the metrics `wanted` that is unknown or not on this machine."""
+    known = {None, INCEPTION, *suite.scorers.features}
+    problems = []
+    for name in wanted:
+        judge = definition(name).extractor
+        if judge not in known and judge not in JUDGES:
+            problems.append(f"{name}: {judge!r} is no judge (known: {', '.join(JUDGES.names())})")
+    absent = [judge for judge in judges_of(suite, wanted) if judges.sha256_of(suite, judge) is None]
+    problems += [judges.why_missing(suite, judge) for judge in absent]
+    if problems:
+        raise UserError(problems)
+
+
+def bind(suite: Suite, wanted: Iterable[str] = ()) -> Bound:
+    """Return the hashes of the scorers that fill the suite's roles, without loading any network.
+
+    The judges that the metrics `wanted` name are among them, as far as they are on this machine.
+    """
     roles = suite.scorers
     bound = {role: suite.weights[name] for role, name in roles.model_dump().items() if isinstance(name, str)}
     bound |= {f"features.{name}": suite.weights[name] for name in roles.features}
     if (inception := find_inception()) is not None:
         bound[f"features.{INCEPTION}"] = inception[1]
+    for judge in judges_of(suite, wanted):
+        if (sha256 := judges.sha256_of(suite, judge)) is not None:
+            bound[f"features.{judge}"] = sha256
     return bound
 
 
@@ -151,8 +161,19 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
         reasons |= dict.fromkeys((f"image_features.{INCEPTION}", f"reference_features.{INCEPTION}"), NO_INCEPTION)
     if not job.draws:
         reasons |= {name: SAME_FRAMES for name in wanted if definition(name).is_distance}
+    asked = judges_of(suite, wanted)
+    for judge in asked:
+        if judge not in extractors:
+            why = judges.why_missing(suite, judge)
+            reasons |= dict.fromkeys((f"image_features.{judge}", f"reference_features.{judge}"), why)
     features = {f"features.{name}": _images(name, bound[f"features.{name}"]) for name in extractors}
     heard = {"audio": _sounds(roles.audio, bound["audio"])}
+    needs = {need for name in wanted for need in definition(name).needs}
+    for judge in asked:
+        if f"audio_features.{judge}" in needs and judge in judges.LISTENERS and judge in extractors:
+            heard[f"audio of {judge}"] = _sounds(judge, bound[f"features.{judge}"])
+        else:
+            reasons[f"audio_features.{judge}"] = f"{judge} hears no sounds"
     if roles.audio_label is not None:
         if store.labels(roles.audio_label, bound["audio_label"]) == labels:
             heard["label"] = _sounds(roles.audio_label, bound["audio_label"])
@@ -195,9 +216,11 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     def texts(of: Sequence[str]) -> np.ndarray:
         return store.of("texts", of, str, str, {"text": text}).rows["text"]
 
-    probes = _probes(job, wanted, kept, store, _images(roles.image, bound["image"]))
-    if not probes:
-        reasons |= dict.fromkeys(("probes.voice.identity", "probes.voice.cue"), "no clip is known to be of a voice")
+    eyes: dict[str | None, Job] = {name: features[f"features.{name}"] for name in extractors}
+    eyes[None] = _images(roles.image, bound["image"])
+    means, why_no_means = learning.class_means(job, wanted, store, eyes)
+    probes, why_no_probe = learning.probes(job, wanted, kept, store, eyes)
+    reasons |= why_no_means | why_no_probe
     seen, true_rows, sound_rows = _rows(job, drawn, kept), _kept(true, kept), _kept(sounds, kept)
     owner = seen.pop("owner")
     inputs = compute.MetricInputs(
@@ -209,6 +232,8 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
         text_prompted=texts([f"a photo of {label}" for label in labels]),
         image_features={name: seen[f"features.{name}"] for name in extractors},
         reference_features={name: true_rows[f"features.{name}"] for name in extractors},
+        audio_features={judge: sound_rows[f"audio of {judge}"] for judge in asked if f"audio of {judge}" in sound_rows},
+        class_means=means,
         owner=owner,
         classes=clips.classes[kept],
         audio_label=sound_rows["label"].argmax(1) if "label" in sound_rows else None,
@@ -219,42 +244,6 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     )
     all_silent = {clip for part in distributed.collect(silent) for clip in part}
     return Embedding(inputs, kept, tuple(clip for clip in clips.ids if clip in all_silent), failures)
-
-
-def _probes(
-    job: ScoreJob, wanted: Sequence[str], kept: Sequence[int], store: Embeddings, seen: Job
-) -> dict[str, Probe]:
-    """The probes of the metrics `wanted`; they learn from frames of the training clips, which are embedded once."""
-    asked = {
-        name: question
-        for name, question in (job.suite.probes or {}).items()
-        if name in wanted and any(question.answer(clip.attributes) for clip in job.clips)
-    }
-    if not asked or job.train is None:
-        return {}
-    spec = job.suite.backbone
-    frames = [clip for clip in job.train() if any(one.answer(clip.attributes) for one in asked.values())]
-    found = store.of(
-        "frames of training clips",
-        frames,
-        lambda clip: resize(clip.picture(), spec.resolution, spec.resize),
-        pixel_digest,
-        {"image": seen},
-    )
-    probes = {}
-    for name, question in asked.items():
-        answers = [question.answer(frames[place].attributes) for place in found.read]
-        names = sorted({answer for answer in answers if answer})
-        rows = [row for row, answer in enumerate(answers) if answer]
-        index = {answer: place for place, answer in enumerate(names)}
-        right = [question.answer(job.clips[place].attributes) for place in kept]
-        probes[name] = Probe(
-            names=names,
-            features=found.rows["image"][rows],
-            targets=np.array([index[answer] for answer in answers if answer], dtype=np.int64),
-            wanted=np.array([index.get(answer or "", -1) for answer in right], dtype=np.int64),
-        )
-    return probes
 
 
 def _images(scorer: str, sha256: str) -> Job:
@@ -302,12 +291,9 @@ def _spread(per_clip: np.ndarray | None, kept: Sequence[int], count: int) -> np.
 def used(name: str, bound: Mapping[str, str]) -> Bound:
     """Return the scorers that fill the roles which a metric needs."""
     metric = definitions.get(name)
+    keys = [{"reference": "image", "text": "image", "text_prompted": "image"}.get(one, one) for one in metric.inputs]
     if metric.extractor is not None:
-        keys = [f"features.{metric.extractor}"]
-    else:
-        keys = [
-            {"reference": "image", "text": "image", "text_prompted": "image"}.get(one, one) for one in metric.inputs
-        ]
+        keys.append(f"features.{metric.extractor}")
     return {key: bound[key] for key in keys if key in bound}
 
 
@@ -343,3 +329,23 @@ def _per_clip_table(clips: ClipSet, results: Mapping[str, MetricResult]) -> pd.D
     columns: dict[str, Any] = {"clip": list(clips.ids), "label": [clip.label for clip in clips]}
     columns |= {name: result.per_clip for name, result in results.items() if result.per_clip is not None}
     return pd.DataFrame(columns)
+
+
+def chosen_classes(job: ScoreJob, bound: Bound, store: Embeddings) -> dict[tuple[str, int], int]:
+    """Return the class that `aic` finds in each image: the position of the label that is nearest to it.
+
+    Args:
+        job: What was scored; the same images in the same order find their embeddings in the cache.
+        bound: The scorers, as from `bind`.
+        store: Where the embeddings come from.
+    """
+    roles = job.suite.scorers
+    seen = store.of(
+        "pictures", list(job.images.values()), load_image, pixel_digest, {"image": _images(roles.image, bound["image"])}
+    )
+    if not seen.read:
+        return {}
+    text = Job(roles.image, bound["image"], lambda network, some: network.embed_texts(some), 64)
+    texts = store.of("texts", list(job.clips.labels), str, str, {"text": text}).rows["text"]
+    keys = list(job.images)
+    return {keys[place]: int(c) for place, c in zip(seen.read, content.top1(seen.rows["image"], texts), strict=True)}

@@ -225,7 +225,8 @@ def generate(job: Run) -> Path:
                 "peak_memory_bytes": max(one[2] for one in effort),
                 "encoders": encoders,
             }
-            more = {"failures": failures, "remarks": job.remarks}
+            fitted = plan.fit_folder and plan.fit_folder.path.relative_to(plan.store.root).as_posix()
+            more = {"failures": failures, "remarks": job.remarks, "fit": fitted}
             payload = facts | {key: value for key, value in more.items() if value}
             folder.mark_done("generate", identity, payload, [path for path in paths.values() if path.exists()])
         distributed.wait()
@@ -348,7 +349,8 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 f"{folder.path} has no finished images of this run: `bench generate` (or `bench run`) makes them"
             )
         preflight.check(job, ("score",))
-        bound = scoring.bind(plan.suite)
+        scoring.check_judges(plan.suite, metrics or ())
+        bound = scoring.bind(plan.suite, wanted)
         identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound), *sorted(failures)])
         if not distributed.agree(distributed.is_first() and _scored(folder, identity)):
             if distributed.is_first():
@@ -363,6 +365,7 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 device=plan.device,
                 ui=job.ui,
                 train=job.suite_train,
+                known=job.known_frames,
                 draws=plan.method.draws,
             )
             embedding = scoring.embed(task, wanted, bound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,8 @@ class Watch:
 
     Losses go to the trackers of `run.trackers` every 10 steps. Every `run.samples_every` steps `draw` makes pictures of
     the same clips, which are put side by side into `<run.folder>/samples/step-<n>.png`, and into the trackers. Without
-    that number they are made after one minute of training, two, four, and so on, so that a person sees it learn.
+    that number they are made after one minute of training, two, four, and so on, so that a person sees it learn. Losses
+    are also noted in the folder itself, for `read_curve`.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Watch:
         self.began, self.next_look = time.monotonic(), FIRST_LOOK
 
     def __enter__(self) -> Watch:
+        if distributed.is_first():
+            _curve_path(self.run.folder).parent.mkdir(parents=True, exist_ok=True)
         if self.run.trackers and distributed.is_first():
             from accelerate import PartialState
             from accelerate.tracking import LOGGER_TYPE_TO_CLASS
@@ -78,6 +82,8 @@ class Watch:
         if not distributed.is_first():
             return
         if step % LOG_EVERY == 0:
+            with open(_curve_path(self.run.folder), "a", encoding="utf-8") as file:
+                file.write(json.dumps([step, dict(figures)]) + "\n")
             for tracker in self.trackers:
                 tracker.log(dict(figures), step=step)
         if self.run.samples_every:
@@ -102,3 +108,28 @@ class Watch:
 
     def _sheet(self, step: int) -> Path:
         return self.run.folder / "samples" / f"step-{step:06d}.png"
+
+
+def _curve_path(folder: Path) -> Path:
+    # Beside the markers, which are no output of the step: a curve is no reason to fit again.
+    return folder / "steps" / "fit.curve"
+
+
+def read_curve(folder: Path) -> list[tuple[int, dict[str, float]]]:
+    """Return (step, figures) of a fit's folder in order; nothing of a fit that noted none.
+
+    Of steps that an interrupted training took twice the last ones count, and a line that is not whole counts for
+    nothing.
+    """
+    try:
+        lines = _curve_path(folder).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    found: dict[int, dict[str, float]] = {}
+    for line in lines:
+        try:
+            step, figures = json.loads(line)
+            found[int(step)] = {str(key): float(value) for key, value in figures.items()}
+        except (ValueError, TypeError, AttributeError):
+            continue
+    return sorted(found.items())

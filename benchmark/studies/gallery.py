@@ -135,6 +135,44 @@ def method_sheet(runs: Path, methods: Sequence[str], columns: int = 10) -> Image
     return sheet([Row(method, made, () if row else heads) for row, (method, made) in enumerate(pictures.items())])
 
 
+OVERVIEW = {
+    "reference": "the thing itself\n(true frame)",
+    "audiotoken": "AudioToken,\nfrom the sound",
+    "imagebind": "ImageBind,\nfrom the sound",
+    "shuffled": "AudioToken, from\nanother clip's sound",
+}
+"""Rows of the overview: a method, and what a newcomer reads beside its images."""
+
+
+def overview_sheet(runs: Path, columns: int = 6) -> Image.Image:
+    """Draw what the benchmark is about: the first test clips' sounds, and below each the frame and methods' images."""
+    clips = range(columns)
+    heads = [textwrap.fill(LABELS[index % len(LABELS)], 16) for index in clips]
+    waves = [waveform(make_sound("test", index).astype(np.float32) / 32768.0) for index in clips]
+    rows = [Row("a sound", waves, heads)]
+    rows += [Row(title, drawn(run_folder(runs, method), clips)) for method, title in OVERVIEW.items()]
+    below = sheet(rows)
+    text = "A sound goes in, an image comes out. The clips are new to every method; none was told what it hears."
+    canvas = Image.new("RGB", (below.width, below.height + 2 * FONT_SIZE), "white")
+    canvas.paste(below, (0, 2 * FONT_SIZE))
+    font = ImageFont.load_default(FONT_SIZE - 2)
+    ImageDraw.Draw(canvas).text((canvas.width / 2, FONT_SIZE), text, INK, font, anchor="mm")
+    return canvas
+
+
+def waveform(sound: np.ndarray) -> Image.Image:
+    """Draw a sound (samples,) in [-1, 1]: its extent in each of CELL stretches, scaled to its peak."""
+    picture = Image.new("RGB", (CELL, CELL), (240, 243, 247))
+    pen = ImageDraw.Draw(picture)
+    peak = max(float(np.abs(sound).max()), 1e-9)
+    for x, part in enumerate(np.array_split(sound, CELL)):
+        low, high = (
+            CELL / 2 * (1 - 0.9 * float(value) / peak) for value in (part.max(initial=0.0), part.min(initial=0.0))
+        )
+        pen.line([(x, low), (x, max(high, low + 1))], (0, 114, 178))
+    return picture
+
+
 SIZED = tuple(label for label in LABELS if any(attribute.name == "size" for attribute in THING_OF[label].attributes))
 
 
@@ -172,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--world", type=Path, metavar="PNG", help="a contact sheet of the world")
     parser.add_argument("--sounds", type=Path, metavar="DIR", help="a WAV of every third class")
     parser.add_argument("--out", type=Path, metavar="PNG", help="the methods' images of the same clips")
+    parser.add_argument("--overview", type=Path, metavar="PNG", help="what the benchmark is about, in a few clips")
     parser.add_argument("--attributes", type=Path, metavar="PNG", help="audiotoken's images of small to large things")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are (default: runs)")
     parser.add_argument("--methods", default=",".join(METHODS), help="rows of --out (default: %(default)s)")
@@ -180,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sheets: list[tuple[Path | None, Callable[[], Image.Image]]] = [
         (given.world, world_sheet),
         (given.out, lambda: method_sheet(given.runs, given.methods.split(","))),
+        (given.overview, lambda: overview_sheet(given.runs)),
         (given.attributes, lambda: size_sheet(given.runs, given.classes.split(","))),
     ]
     try:
@@ -192,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     if not written:
-        parser.error("nothing to make: give --world, --sounds, --out or --attributes")
+        parser.error("nothing to make: give --world, --sounds, --out, --overview or --attributes")
     print(*written, sep="\n")
     return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from benchmark.utils.text import visible
+
 
 class BenchError(Exception):
     """Base class of errors that the command line prints as plain lines, without a traceback."""
@@ -16,7 +18,7 @@ class UserError(BenchError):
     """Wrong use or bad input; the command line exits with code 2.
 
     Each problem is one line that names the bad value and says how to fix it. All problems are listed at once, so that
-    they can be fixed together.
+    they can be fixed together. What they quote of a file steers no terminal: control characters become escapes.
 
     Args:
         problems: One line, or a sequence of lines.
@@ -28,7 +30,8 @@ class UserError(BenchError):
     exit_code = 2
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        lines = [problems] if isinstance(problems, str) else problems
+        self.problems = [visible(line, lines=True) for line in lines]
         super().__init__("\n".join(self.problems))
 
 

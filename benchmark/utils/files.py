@@ -21,11 +21,12 @@ except ImportError:  # Windows
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`.
 
     When the block succeeds, the temporary file is synced and replaces `path`; otherwise it is removed. What killed
-    processes left in the same folder is removed, too, when this process first writes there.
+    processes left in the same folder is removed, too, when this process first writes there. Without `sync` a power cut
+    may leave a file empty: for thousands of small files that can be made again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +34,9 @@ def replacing(path: Path) -> Iterator[Path]:
     handle, temporary = _part(path)
     try:
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -74,9 +76,9 @@ def _sweep(folder: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) to `path` atomically; its folder is created if necessary."""
-    with replacing(path) as temporary:
+def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> None:
+    """Write `data` (text as UTF-8) to `path` atomically; its folder is created if necessary. `sync` as `replacing`."""
+    with replacing(path, sync=sync) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 

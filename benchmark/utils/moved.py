@@ -25,7 +25,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "benchmark.ui": ("benchmark.utils.progress",),
     "benchmark.validate": ("benchmark.method_tools.validate",),
     "baselines.gap": ("baselines.studies.modality_gap",),
-    "baselines.judge": ("baselines.studies.second_judge",),
+    "baselines.judge": ("benchmark.studies.judges",),
     "benchmark.fullscale.operations": ("benchmark.studies.flops",),
     "benchmark.mini.ceiling": ("benchmark.studies.ceilings",),
     "benchmark.mini.gallery": ("benchmark.studies.gallery",),

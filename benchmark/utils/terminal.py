@@ -1,7 +1,8 @@
-"""Tables and texts for stdout: as wide as the terminal, and without folding in a pipe or a file."""
+"""Tables and texts for stdout: as wide as the terminal, or as COLUMNS says; without folding in a file."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,22 +10,29 @@ from typing import Any
 from benchmark.utils.text import visible
 
 WIDE = 10_000
+LEAST = 40
 
 
 def wide() -> int | None:
-    """The width to print in: a terminal's own (None), or without end, as a pipe or a file has no edge to fold at."""
-    return None if sys.stdout.isatty() else WIDE
+    """The width to print in: a terminal's own (None); in a pipe that of COLUMNS, and without it no edge to fold at."""
+    if sys.stdout.isatty():
+        return None
+    asked = os.environ.get("COLUMNS", "")
+    return max(int(asked), LEAST) if asked.isdecimal() and asked.isascii() else WIDE
 
 
-def rendered(*things: Any, plain: bool = False) -> str:
-    """Rich's rendering as text: for stdout, with colours if that is a terminal; or `plain`, for a file."""
+def rendered(*things: Any, plain: bool = False, width: int | None = None) -> str:
+    """Rich's rendering as text, `width` columns wide: for stdout, with colours if that is a terminal; or `plain`.
+
+    Without a width it is as wide as the terminal, and a plain text, which is for a file, is not folded.
+    """
     from rich.console import Console as Terminal
 
     terminal = Terminal(
         highlight=False,
         markup=False,
         emoji=False,
-        width=WIDE if plain else wide(),
+        width=width or (WIDE if plain else wide()),
         force_terminal=False if plain else None,
     )
     with terminal.capture() as captured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 _STEERING = [
@@ -16,6 +17,8 @@ _STEERING = [
 ]
 _ESCAPES = {code: f"\\u{code:04x}" for code in _STEERING}
 _LINES = {code: escape for code, escape in _ESCAPES.items() if code != ord("\n")}
+_REMOVED = dict.fromkeys(code for code in _STEERING if code not in (0x09, 0x0A, 0x0D))
+_SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])|\x9b[0-?]*[ -/]*[@-~]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -31,6 +34,17 @@ def visible(text: str, *, lines: bool = False) -> str:
     if text.isprintable():
         return text
     return text.translate(_LINES if lines else _ESCAPES)
+
+
+def plain(text: str) -> str:
+    r"""Return `text` in one line, without a terminal's escape sequences and the characters that `visible` escapes.
+
+    >>> plain("sd\x1b[31m-text\x1b[0m\x00"), plain("two\nlines")
+    ('sd-text', 'two lines')
+    """
+    if text.isprintable():
+        return text
+    return " ".join(_SEQUENCES.sub("", text).translate(_REMOVED).split())
 
 
 def csv_cell(value: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmark.records import human
 from benchmark.records.images import SUFFIX
 from benchmark.records.record import RunRecord, identity_of
 from benchmark.records.store import StoredRecord
@@ -96,7 +97,7 @@ def _of_results(place: Path, suite: str) -> Merged:
     merged = Merged([], [])
     folders = [place, *(path for path in place.iterdir() if path.is_dir() and path.name.startswith(suite))]
     for path in sorted(path for folder in folders for path in folder.glob("*-seed*.json")):
-        if path.name.endswith(SUFFIX) or not path.is_file():
+        if path.name.endswith((SUFFIX, human.SUFFIX)) or not path.is_file():
             continue
         try:
             bounded(path, MAX_RECORD)

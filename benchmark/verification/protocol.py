@@ -18,6 +18,7 @@ from benchmark.weights.locate import resolve
 
 if TYPE_CHECKING:
     from benchmark.clips import ClipSet
+    from benchmark.dataset import DataSet
     from benchmark.records.record import RunRecord
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
@@ -29,6 +30,13 @@ class Protocol(NamedTuple):
     suite: Suite
     clips: ClipSet | None
     """The test clips, as far as the record's limit; None where there are no images to score."""
+    data: DataSet | None = None
+    """The data set of the test clips, where that is not the suite's own: a manifest."""
+
+    @property
+    def source(self) -> DataSet:
+        """The data set of the test clips."""
+        return self.data or DATASETS.get(self.suite.data.source)
 
 
 def base_of(record: RunRecord) -> Suite | None:
@@ -65,7 +73,7 @@ def find(evidence: Evidence, data: Path | None, report: Report, ui: UI) -> Proto
         return None
     if record.limit is None or found.clips is None:
         return found
-    return Protocol(suite, found.clips.limit(max(1, record.limit)))
+    return found._replace(clips=found.clips.limit(max(1, record.limit)))
 
 
 def _find(evidence: Evidence, base: Suite, part: str, data: Path | None, ui: UI) -> Protocol:
@@ -83,7 +91,7 @@ def _find(evidence: Evidence, base: Suite, part: str, data: Path | None, ui: UI)
     if source is None:
         raise UserError(f"{shown(evidence.record.suite.name)} is a manifest's: give it with --data FILE.csv")
     manifest = load_manifest(source, skip_bad=bool(evidence.record.clips.skipped))
-    return Protocol(base.with_manifest(manifest.name, manifest.identity, manifest.counts), manifest.test)
+    return Protocol(base.with_manifest(manifest.name, manifest.identity, manifest.counts), manifest.test, manifest)
 
 
 def images_per_clip(record: RunRecord, suite: Suite) -> int:

@@ -238,6 +238,6 @@ def _compare_scores(evidence: Evidence, path: Path, found: Reproduction) -> None
             found.report.add("scores.parquet", str(column), "is not there, or of other clips")
             continue
         a, b = then[column].to_numpy(np.float64), made[column].to_numpy(np.float64)
-        for place in np.flatnonzero(~((a == b) | (np.isnan(a) & np.isnan(b)))):
+        for place in np.flatnonzero(~((a == b) | (np.isnan(a) & np.isnan(b)))).tolist():
             clip = shown(str(made.index[place]))
             found.report.add("scores.parquet", f"{column} of {clip}", f"was {a[place]:.9g}, is {b[place]:.9g}")

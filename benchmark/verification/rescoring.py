@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.fullscale.judges import why_missing
 from benchmark.media.images import ImageError, load_image, pixel_digest, resize
 from benchmark.records.images import hash_images, images_path
 from benchmark.records.record import scores_path
@@ -125,8 +126,13 @@ def _scorers(record: RunRecord, suite: Suite, report: Report) -> tuple[list[str]
         roles = [one for one in suite.scorers.model_dump().values() if isinstance(one, str)]
         for name in dict.fromkeys([*roles, *suite.scorers.features]):
             checked(suite, name)
-    bound = scoring.bind(suite)
     wanted = [name for name in record.metrics if known(name)]
+    bound = scoring.bind(suite, wanted)
+    for judge in scoring.judges_of(suite, wanted):
+        asked = [name for name in wanted if get(name).extractor == judge]
+        if f"features.{judge}" not in bound and any(record.metrics[name].value is not None for name in asked):
+            report.unchecked.append(f"{', '.join(asked)}: {why_missing(suite, judge)}")
+            wanted = [name for name in wanted if name not in asked]
     with_inception = [name for name in wanted if get(name).extractor == INCEPTION]
     if all(record.metrics[name].reason == scoring.NO_INCEPTION for name in with_inception):
         bound.pop(f"features.{INCEPTION}", None)  # what was not there then may be here now

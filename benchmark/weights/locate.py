@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.utils import sealed
 from benchmark.utils.env import cache_dir, needing_home
 from benchmark.utils.errors import RunError
-from benchmark.utils.files import digest, sha256_of, write_atomic
+from benchmark.utils.files import digest, sha256_of
 from benchmark.weights import stand_ins
-from benchmark.weights.catalog import HUB, File, HubAddress, Network, network
+from benchmark.weights.catalog import HUB, PIP, File, HubAddress, Network, network
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
@@ -43,7 +46,7 @@ def _torch_hub() -> Path:
 def roots(one: Network) -> Iterator[Path]:
     """Yield the folders that may contain a network's files, in order of preference.
 
-    BENCH_WEIGHTS comes first, then `weights` in the cache folder, torch's cache and the hub's cache.
+    BENCH_WEIGHTS comes first, then `weights` in the cache folder, torch's cache, the hub's cache and packages.
     """
     for root in dict.fromkeys((folder(), cache_dir() / "weights")):
         yield root / one.name
@@ -54,6 +57,15 @@ def roots(one: Network) -> Iterator[Path]:
     for source in one.sources:
         if source.startswith(HUB) and (cached := hub_root(source, one.files[0])) is not None:
             yield cached
+        if source.startswith(PIP) and (installed := _package_root(source)) is not None:
+            yield installed
+
+
+def _package_root(source: str) -> Path | None:
+    """Return the folder to which a `pip://` address points, in an installed package that is not imported."""
+    _, package, *folders = source.removeprefix(PIP).removesuffix("/{}").split("/")
+    spec = importlib.util.find_spec(package)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent.joinpath(*folders)
 
 
 def hub_root(source: str, file: File) -> Path | None:
@@ -85,9 +97,11 @@ def hash_of(path: Path) -> str:
     state = path.stat()
     key = digest([state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, _sample(path)])
     memory = cache_dir() / "hashes" / key[:40]
-    if not memory.is_file():
-        write_atomic(memory, sha256_of(path))
-    return memory.read_text(encoding="ascii")
+    with contextlib.suppress(FileNotFoundError, sealed.Damaged), sealed.opened(memory, key) as file:
+        return file.read(64).decode("ascii")
+    found = sha256_of(path)
+    sealed.save(memory, key, lambda part: part.write_text(found, encoding="ascii"))
+    return found
 
 
 SAMPLES, SAMPLE_BYTES = 16, 4096
@@ -142,6 +156,15 @@ def _in_use(named: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def missing(one: Network, suite: Suite) -> str:
+    """Return the line that says how to get a network which is not on this machine."""
+    fetch = f"`bench fetch --suite {suite.base} {one.name}` gets it ({one.size / 1e9:.2g} GB)"
+    if one.sources[0].startswith(PIP):
+        fetch = f"`pip install {one.sources[0].removeprefix(PIP).partition('/')[0]}` brings it"
+    files = one.files[0].name if len(one.files) == 1 else "its files"
+    return f"{one.title} is not on this machine: {fetch}, or put {files} into {folder() / one.name}"
+
+
 def checked(suite: Suite, name: str) -> Path:
     """Return the folder with the files of a suite's network, after a comparison with the published hashes.
 
@@ -151,11 +174,7 @@ def checked(suite: Suite, name: str) -> Path:
     one = network(name)
     root = located(one)
     if root is None:
-        raise RunError(
-            f"{one.title} is not on this machine: `bench fetch --suite {suite.base} {one.name}` gets it "
-            f"({one.size / 1e9:.2g} GB), or put {one.files[0].name if len(one.files) == 1 else 'its files'} "
-            f"into {folder() / one.name}"
-        )
+        raise RunError(missing(one, suite))
     if problems := wrong(one, root):
         raise RunError("\n".join(f"{line}: delete it, and `bench fetch {one.name}` gets it again" for line in problems))
     return root

@@ -568,7 +568,7 @@ def load_beats(path: str | Path) -> BEATs:
             unexpected or wrongly shaped parameters.
     """
     checkpoint = read_tensors(path, "a BEATs checkpoint")
-    if not isinstance(checkpoint, dict) or not {"cfg", "model"} <= set(checkpoint):
+    if not (isinstance(checkpoint, dict) and all(isinstance(checkpoint.get(key), dict) for key in ("cfg", "model"))):
         raise ValueError(f"{path} is not a BEATs checkpoint: it has no 'cfg' and 'model' entries")
     check_finite(checkpoint["model"], path)
     model = BEATs(BEATsConfig.from_dict(checkpoint["cfg"]))

@@ -245,10 +245,10 @@ def load_wav2clip(path: str | Path, standardise: Standardise = "clip") -> Wav2CL
             parameters.
     """
     checkpoint = read_tensors(path, "a Wav2CLIP checkpoint")
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f"{path} is not a Wav2CLIP checkpoint: it holds a {type(checkpoint).__name__}, not parameters")
-    parameters = checkpoint.get("state_dict", checkpoint)
-    state = {name: value for name, value in parameters.items() if not name.startswith(IGNORED_PREFIXES)}
+    parameters = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else checkpoint
+    if not isinstance(parameters, dict):
+        raise ValueError(f"{path} is not a Wav2CLIP checkpoint: it holds a {type(parameters).__name__}, not parameters")
+    state = {name: value for name, value in parameters.items() if not str(name).startswith(IGNORED_PREFIXES)}
     check_finite(state, path)
     model = Wav2CLIP(standardise=standardise)
     try:

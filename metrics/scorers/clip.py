@@ -45,6 +45,7 @@ class CLIPScorer(ImageScorer, TextScorer):
     ) -> None:
         self.name, self.sha256, self.device = name, sha256, device
         self.model = model.to(device).eval().requires_grad_(False)
+        self.preprocessing = preprocessing
         self.transform = preprocessing.transform()
         self.tokenize = tokenize
 
@@ -92,7 +93,9 @@ def load_openai_clip(name: str, sha256: str, architecture: str, path: Path, devi
         raise ValueError(
             f"{path} is not a CLIP {architecture}: it is damaged, or holds more than tensors, which is never executed"
         ) from error
-    except (RuntimeError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # on damaged data PyTorch raises nearly anything: IndexError, TypeError, ...
         raise ValueError(f"{path} is not a CLIP {architecture}: {one_line(error)}") from error
     check_finite(model.state_dict(), path)
     size = model.visual.image_size

@@ -133,13 +133,23 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x40\0\0\0\0\0\0\0{", b"PK\x03\x04 cut off"])
+# The last ones are pickles that end their own stack: PyTorch raises IndexError.
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense", b"\x40\0\0\0\0\0\0\0{", b"PK\x03\x04 cut off", b"\x80\x02e.", b"\x80\x02b."]
+)
 def test_damaged_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UserError, match="file cannot be read"):
         load_embedder(tmp_path / "file")
     with pytest.raises(Damaged):
         load_state(tmp_path / "file")
+
+
+@pytest.mark.parametrize("stored", ["[1]", '{"a": 1}', "null", "{"])
+def test_metadata_of_another_shape(tmp_path: Path, stored: str) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "file", {"audiotoken": stored})
+    with pytest.raises(UserError, match="file cannot be read"):
+        read_metadata(tmp_path / "file")
 
 
 def test_a_training_state_is_of_its_folder_and_of_nothing_else(tmp_path: Path) -> None:

@@ -409,6 +409,8 @@ def test_alpha_in_the_header_counts_as_in_diffusers(
         ({"r": 8, "lora_alpha": 16}, "states rank 8"),
         ({"r": 4, "lora_alpha": "16"}, "states lora_alpha '16'"),
         ({"r": 4, "lora_alpha": float("nan")}, "states lora_alpha nan"),
+        ({"r": 4, "lora_alpha": 10**400}, "which is no number"),
+        ({"r": [4], "lora_alpha": 16}, r"states rank \[4\]"),
         ({"r": 4, "lora_alpha": 16, "alpha_pattern": {"to_q": 2}}, "sets alpha_pattern"),
         ({"r": 4, "lora_alpha": 16, "use_dora": True}, "sets use_dora"),
     ],

@@ -133,6 +133,8 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     monkeypatch.setitem(sys.modules, "benchmark.runs.steps", module)
     monkeypatch.setattr(benchmark.runs, "steps", module, raising=False)
     monkeypatch.setattr(benchmark.runs.run, "Run", FakeRun)
+    # These runs have no clips to show.
+    monkeypatch.setattr("benchmark.cli.run.after_run", lambda jobs, ui: Path("reports") / jobs[0].plan.name)
     monkeypatch.setattr(benchmark.runs.plan, "Plan", FakePlan)
     return module
 
@@ -211,6 +213,13 @@ def test_every_problem_has_its_own_line(bench):
 def test_without_a_verb_there_is_help(bench, arguments):
     code, out, err = bench(*arguments)
     assert code == 2 and "Usage: bench" in out and err == ""
+
+
+def test_a_run_ends_with_its_report_unless_told_otherwise(bench, runner):
+    _, out, _ = bench("run", "--method", "audiotoken")
+    assert out.splitlines()[-1] == f"report    {Path('reports') / 'audiotoken'}"
+    _, out, _ = bench("run", "--method", "audiotoken", "--no-report")
+    assert "reports" not in out
 
 
 def test_nothing_is_done_when_one_of_the_seeds_is_wrong(bench, runner, monkeypatch):
@@ -361,6 +370,100 @@ def test_several_seeds_are_several_runs_in_one_row(bench, runner):
     assert code == 0 and [record["seed"] for record in json.loads(out)] == [0, 1]
     (row,) = json.loads(bench("table", "--json")[1])
     assert (row["method"], row["seeds"], row["rank"]) == ("audiotoken", [0, 1], 1)
+
+
+def test_a_seed_that_fails_does_not_lose_the_others(bench, runner):
+    def run(job: FakeRun) -> RunRecord:
+        if job.plan.seed == 1:
+            raise RunError("the loss is not a number")
+        return fake_run(job)
+
+    runner.run = run
+    code, out, err = bench("run", "--method", "audiotoken", "--seeds", 3)
+    assert code == 1 and "seed1 failed" in err and "the loss is not a number" in err and "1 of 3 runs failed" in err
+    summary = [line.split() for line in out.partition("3 runs of audiotoken")[2].splitlines() if "runs/mini/" in line]
+    assert [line[:2] for line in summary] == [["0", "complete"], ["1", "failed"], ["2", "complete"]]
+    (row,) = json.loads(bench("table", "--json")[1])
+    assert row["seeds"] == [0, 2], "a failure is no number"
+
+
+def test_a_full_disk_ends_all_of_several_runs(bench, runner):
+    tried = []
+
+    def run(job: FakeRun) -> RunRecord:
+        tried.append(job.plan.seed)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    runner.run = run
+    code, _, err = bench("run", "--method", "audiotoken", "--seeds", 3)
+    assert (code, tried) == (1, [0]) and "no space left" in err
+
+
+def test_several_values_of_a_setting_are_runs_with_one_summary(bench, runner, monkeypatch):
+    class Swept(FakePlan):
+        def __init__(self, request: RunRequest, method: str) -> None:
+            super().__init__(request, method)
+            self.folder = self.store.run(self.suite.name, method, self.seed, changed=dict(request.settings))
+
+    monkeypatch.setattr(FakeRun, "of", classmethod(lambda cls, request, ui: cls(Swept.of(request, ui), ui)))
+    code, out, _ = bench(
+        "run", "--method", "audiotoken", "--set", "lambda_c=0.01,0.1", "--set", "steps=5", "--seeds", 2
+    )
+    lines = out.partition("4 runs of audiotoken")[2].splitlines()
+    head = next(line.split() for line in lines if "seed" in line)
+    assert code == 0 and head[:2] == ["lambda_c", "seed"], "what all runs share does not stand in the summary"
+    summary = [line.split() for line in lines if "runs/mini/" in line]
+    assert [line[:2] for line in summary] == [["0.01", "0"], ["0.01", "1"], ["0.1", "0"], ["0.1", "1"]]
+    assert all(dict(plan.request.settings)["steps"] == "5" for plan in FakePlan.made)
+
+
+def test_seed_and_seeds_are_not_given_together(bench, runner):
+    code, out, err = bench("run", "--method", "audiotoken", "--seed", 0, "--seeds", 3)
+    assert (code, out) == (2, "") and "--seed and --seeds contradict each other" in err
+
+
+def test_a_pipe_folds_where_it_is_asked_to(bench, runner, monkeypatch):
+    bench("run", "--method", "audiotoken", "--seeds", 2)
+    widths = {}
+    for asked in (None, "60", "nonsense"):
+        monkeypatch.delenv("COLUMNS") if asked is None else monkeypatch.setenv("COLUMNS", asked)
+        widths[asked] = max(map(len, bench("table")[1].splitlines()))
+    assert widths["60"] <= 60 < widths[None] == widths["nonsense"]
+    assert max(map(len, bench("table", "--width", 70)[1].splitlines())) <= 70
+    assert bench("table", "--width", 70, "-o", "t.txt")[0] == 0
+    assert max(map(len, Path("t.txt").read_text().splitlines())) <= 70
+    code, out, err = bench("table", "--width", 70, "--format", "csv")
+    assert (code, out) == (2, "") and "--width is for --format text, not csv" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--columns", "ais", "--metric", "aic"], "--metric and --columns contradict each other"),
+        (["--columns", "rank,seeds"], "name at least one metric"),
+        (["--columns", "aiss"], "did you mean"),
+        (["--no-intervals", "-f", "csv"], "--no-intervals is for tables that people read"),
+        (["--caption", "x", "--json"], "--caption is for tables that people read"),
+        (["--label", "tab:x"], "--label is for --format latex"),
+        (["--label", "}x", "-f", "latex"], "write it with letters"),
+        (["--name", "audiotoken"], "write it as METHOD=TEXT"),
+        (["--name", "a=b", "--name", "a=c"], "more than once"),
+    ],
+)
+def test_choices_of_a_table_that_mean_nothing_are_refused(bench, options, words):
+    code, out, err = bench("table", *options)
+    assert (code, out) == (2, "") and words in err and len(err.splitlines()) == 1
+
+
+def test_a_figure_is_written_by_its_ending(bench, runner):
+    bench("run", "--method", "audiotoken")
+    assert bench("plot", "ais", "-o", "figure.svg")[:2] == (0, "figure.svg\n")
+    assert Path("figure.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert bench("plot", "ais")[1] == "mini-ais.svg\n"
+    code, _, err = bench("plot", "ais", "-o", "figure.jpg")
+    assert code == 2 and ".png, .svg or .pdf" in err and not Path("figure.jpg").exists()
+    code, _, err = bench("plot", "human", "-o", "none.svg")
+    assert code == 2 and "no row has a value" in err and not Path("none.svg").exists()
 
 
 def test_a_method_without_randomness_runs_once(bench, runner):

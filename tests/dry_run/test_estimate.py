@@ -190,7 +190,7 @@ def test_pictures_that_only_fill_a_batch_up_are_counted() -> None:
     ("arguments", "line"),
     [
         (["--dry-clips", "3"], "--dry-clips and --dry-steps are for --dry-run"),
-        (["--dry-run", "--seed", "0", "--seed", "1"], "give --seed once"),
+        (["--dry-run", "--seed", "0", "--seed", "1"], "--dry-run is of one run: give one seed"),
         (["--dry-run", "--dry-clips", "0"], "--dry-clips"),
         (["--dry-run", "--set", "steps=0"], "setting steps='0'"),
     ],

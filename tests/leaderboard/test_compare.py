@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import worlds
 from boards import scored, stored
 
 from benchmark.leaderboard.build import build_board
+from benchmark.leaderboard.clip_scores import ClipScores, paired
 from benchmark.leaderboard.compare import RENDERERS, Comparison, compare_rows, row_called
+from benchmark.leaderboard.significance import Sample, compare, compare_all
 from benchmark.utils.errors import UserError
 from metrics.statistics import holm, paired_permutation_test
 
@@ -97,3 +100,28 @@ def test_the_command(tmp_path: Path) -> None:
     assert same.code == 0 and same.json[0]["difference"] == 0 and same.json[0]["better"] is None
     wrong = worlds.bench("compare", "audiotokn", "wav2clip", runs=tmp_path)
     assert wrong.code == 2 and "did you mean 'audiotoken'" in wrong.err
+
+
+def test_many_comparisons_are_the_same_as_one_by_one() -> None:
+    def sample(seed: int, missing: int = 0, start: int = 0) -> Sample:
+        values = noise(seed)
+        values[:missing] = np.nan
+        ids = tuple(f"clip-{k:03d}" for k in range(start, start + len(values)))
+        return Sample((float(np.nanmean(values)),), (-1.0, 1.0), ClipScores(ids, values))
+
+    pairs = [(sample(1), sample(2)), (sample(3, missing=5), sample(4)), (sample(5, start=7), sample(6, missing=9))]
+    pairs += [
+        (sample(7), sample(8, start=500)),
+        (Sample((1.0, 2.0)), Sample((4.0, 6.0))),
+        (Sample((1.0,)), Sample((2.0,))),
+    ]
+    together = compare_all(pairs)
+    assert [one and one.way for one in together] == ["clips", "clips", "clips", "intervals", "seeds", None]
+    for (a, b), one in zip(pairs, together, strict=True):
+        alone = compare(a, b)
+        assert (one and asdict(one)) == (alone and pytest.approx(asdict(alone)))
+        if one and one.way == "clips":
+            ours, theirs = paired(a.clips, b.clips)  # type: ignore[arg-type]
+            test = paired_permutation_test(ours, theirs)
+            assert (one.p_value, one.n) == (test.p_value, test.n)
+            assert (one.difference, one.low, one.high) == pytest.approx((test.difference, test.low, test.high))

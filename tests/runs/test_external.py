@@ -226,9 +226,12 @@ def test_what_must_not_be_seen_is_not_exported(base: Path, tmp_path: Path) -> No
     assert bench("export", "-o", folder, "--limit", 3, "--split", "train", "--data", things(base)).code == 0
     lines = (folder / "manifest.csv").read_text().splitlines()
     assert lines[0] == "id,audio,split" and lines[1] == "train-00,train-00.wav,train" and len(lines) == 4
-    assert sorted(path.suffix for path in folder.rglob("*")) == [".csv", ".wav", ".wav", ".wav"]
+    assert sorted(path.suffix for path in folder.rglob("*")) == [".csv", ".json", ".wav", ".wav", ".wav"]
+    said = (folder / "croissant.json").read_text()
+    labels = {row.split(",")[3] for row in things(base).read_text().splitlines()[1:]}
+    assert not any(label in said for label in labels) and ".png" not in said
     again = bench("export", "-o", folder, "--data", things(base))
-    assert again.code == 2 and str(folder) in again.err and len(list(folder.iterdir())) == 4
+    assert again.code == 2 and str(folder) in again.err and len(list(folder.iterdir())) == 5
     none = bench("export", "-o", tmp_path / "x", "--split", "validation", "--data", things(base))
     assert none.code == 2 and "validation" in none.err and not (tmp_path / "x").exists()
 

@@ -419,6 +419,16 @@ def test_a_hash_is_of_the_content_and_not_of_what_any_program_can_set(tmp_path: 
         assert locate.hash_of(path) not in (before, after)
 
 
+@pytest.mark.parametrize("damage", [lambda old: b"", lambda old: old[:30], lambda old: bytes([old[0] ^ 1]) + old[1:]])
+def test_what_is_remembered_of_a_hash_is_checked(tmp_path: Path, monkeypatch: Patch, damage: Any) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "w").write_bytes(b"weights")
+    before = locate.hash_of(tmp_path / "w")
+    (memory,) = (tmp_path / "cache" / "hashes").iterdir()
+    memory.write_bytes(damage(memory.read_bytes()))
+    assert locate.hash_of(tmp_path / "w") == before
+
+
 def test_a_clip_is_told_apart_by_all_that_it_holds() -> None:
     from benchmark.clips import Clip
 

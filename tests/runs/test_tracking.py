@@ -15,7 +15,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from benchmark.runs import tracking
-from benchmark.runs.tracking import Watch, check_trackers
+from benchmark.runs.tracking import Watch, check_trackers, read_curve
 from benchmark.utils.errors import UserError
 
 
@@ -47,10 +47,22 @@ def test_losses_and_pictures_reach_tensorboard(tmp_path: Path) -> None:
     assert sheet.shape == (6, 16, 3) and (sheet[0, 0, 1], sheet[0, 15, 1], sheet[0, 0, 0]) == (0, 200, 10)
 
 
-def test_nothing_is_drawn_or_written_in_the_first_minute_unless_asked(tmp_path: Path) -> None:
+def test_nothing_but_the_curve_is_written_in_the_first_minute_unless_asked(tmp_path: Path) -> None:
     with watch(tmp_path) as watching:
         watching.after(10, {"loss": 1.0})
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.rglob("*")] == ["steps", "fit.curve"]
+
+
+def test_a_curve_is_read_as_it_was_noted_through_interruptions(tmp_path: Path) -> None:
+    assert read_curve(tmp_path) == []
+    for first, loss in ((1, 3.0), (16, 2.0)):
+        with watch(tmp_path) as watching:
+            for step in range(first, 31):
+                watching.after(step, {"loss": loss, "ldm": 0.5})
+    with open(tmp_path / "steps" / "fit.curve", "a") as file:
+        file.write('[40, {"lo')
+    figures = [(10, 3.0), (20, 2.0), (30, 2.0)]
+    assert read_curve(tmp_path) == [(step, {"loss": loss, "ldm": 0.5}) for step, loss in figures]
 
 
 def test_a_long_training_is_looked_at_after_one_minute_two_and_four(
@@ -59,10 +71,10 @@ def test_a_long_training_is_looked_at_after_one_minute_two_and_four(
     now = iter([0.0, *(20.0 * step for step in range(1, 31))])  # 20 s a step
     monkeypatch.setattr(tracking.time, "monotonic", lambda: next(now))
     said: list[str] = []
-    watching = watch(tmp_path)
-    watching.run.ui.say = said.append  # type: ignore[method-assign]
-    for step in range(1, 31):
-        watching.after(step, {"loss": 1.0})
+    with watch(tmp_path) as watching:
+        watching.run.ui.say = said.append  # type: ignore[method-assign]
+        for step in range(1, 31):
+            watching.after(step, {"loss": 1.0})
     assert [line.partition(": ")[0] for line in said] == [
         f"what it draws after {seconds} s, {seconds // 20} steps" for seconds in (60, 120, 240, 480)
     ]

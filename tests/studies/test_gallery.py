@@ -63,6 +63,25 @@ def test_methods_are_rows_of_the_same_clips(runs, tmp_path):
     assert upper[middles].tolist() == [[index, 0, 0] for index in range(10)]
 
 
+def test_the_overview_has_the_sounds_above_the_images_of_the_same_clips(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "OVERVIEW", {"reference": "frame", "audiotoken": "image"})
+    out = tmp_path / "overview.png"
+    assert gallery.main(["--runs", str(runs), "--overview", str(out)]) == 0
+    made = pixels(out)
+    middles = gallery.TITLE_WIDTH + gallery.CELL // 2 + np.arange(6) * (gallery.CELL + gallery.GAP)
+    upper, lower = (made[-(gallery.GAP * k + gallery.CELL * (k - 1) - gallery.CELL // 2)] for k in (3, 2))
+    assert lower[middles].tolist() == [[index, 200, 0] for index in range(6)]
+    assert upper[middles].tolist() == [[index, 0, 0] for index in range(6)]
+
+
+def test_a_waveform_is_as_high_as_the_sound_is_loud():
+    sound = np.concatenate([np.zeros(8000), 0.1 * np.sin(np.arange(8000))]).astype(np.float32)
+    made = np.asarray(gallery.waveform(sound)).astype(int)
+    blue = (made[..., 0] < 128).sum(axis=0)
+    assert blue[: gallery.CELL // 2 - 1].max() <= 2 and blue[gallery.CELL // 2 + 1 :].min() > 0.8 * gallery.CELL
+    assert gallery.waveform(np.zeros(100, np.float32)).size == (gallery.CELL, gallery.CELL), "silence"
+
+
 def test_sizes_grow_from_left_to_right(runs, tmp_path):
     out = tmp_path / "attributes.png"
     assert gallery.main(["--runs", str(runs), "--classes", LABELS[0], "--attributes", str(out)]) == 0

@@ -80,6 +80,7 @@ def test_a_bad_value_is_named_with_its_line(tmp_path, old, new, line, words):
         ("a = 1\n[one\n", 2, ["not TOML", "[one"]),
         ("a = 1\na = 2\n", 2, ["not TOML", "a = 2"]),
         ('a = "never closed', 1, ["not TOML"]),
+        ("a = 1\n# \0\x1b[2J\n", 2, ["not TOML", r"\u0000", r"\u001b[2J"]),
         (b"a = 1\nb = '\xff'\n", 2, ["not UTF-8", "0xff"]),
     ],
 )

@@ -17,7 +17,6 @@ from benchmark.mini.pretrain.loop import Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop, bf16, pixels
 from benchmark.mini.world import Value
 from benchmark.text_encoder import encode_with_token
-from benchmark.utils.errors import UserError
 from benchmark.utils.files import save_atomic, sha256_of
 
 Fused = tuple[str, Mapping[str, Value]]
@@ -25,7 +24,6 @@ Fused = tuple[str, Mapping[str, Value]]
 
 PLACEHOLDER_ID = -1
 """Id of the placeholder, which is in no vocabulary."""
-DRAFT = "backbone-draft"
 
 
 def fused_prompt(tokenizer: Any) -> torch.Tensor:
@@ -63,10 +61,13 @@ def _tokens(tokenizer: Any, word: str) -> tuple[int, ...]:
     return tuple(tokenizer(word, add_special_tokens=False).input_ids)
 
 
-class VAETask(Task):
-    """Training of the autoencoder: L1, L2 and gradient L1 of the reconstruction, and KL."""
+class VAEDraftTask(Task):
+    """First course of training the autoencoder: L1, L2 and gradient L1 of the reconstruction, and KL."""
 
+    ships = False
     schedule = Schedule(steps=1_800, batch=16, rate=2e-3, weight_decay=0.0)
+    draw = 0
+    """Part of the seed of every step, which decides its clips and the noise of their latents."""
 
     def __init__(self, shop: Workshop) -> None:
         self.modules = nn.ModuleDict({"vae": networks.vae().to(memory_format=torch.channels_last)})
@@ -75,6 +76,7 @@ class VAETask(Task):
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the reconstruction loss and KL of a batch."""
+        generator.manual_seed(self.draw + step)
         chosen = torch.randint(POOL, (self.schedule.batch,), generator=generator).sort().values.numpy()
         picture = pixels(self.pool[chosen]).contiguous(memory_format=torch.channels_last)
         vae = self.modules["vae"]
@@ -103,6 +105,18 @@ class VAETask(Task):
             "psnr_db_worst": round(float(psnr.min()), 3),
             "latent_std": float(torch.cat(latents).std()),
         }
+
+
+class VAETask(VAEDraftTask):
+    """Second course, with the learning rate's course repeated and other draws, from the draft's averaged weights."""
+
+    ships = True
+    schedule = Schedule(steps=1_800, batch=16, rate=1.5e-3, weight_decay=0.0)
+    draw = VAEDraftTask.schedule.steps
+
+    def __init__(self, shop: Workshop) -> None:
+        super().__init__(shop)
+        shop.continue_from("vae-draft", self.modules)
 
 
 class BackboneDraftTask(Task):
@@ -240,10 +254,7 @@ class BackboneDraftTask(Task):
 
 
 class BackboneTask(BackboneDraftTask):
-    """Second course of training, with the learning rate's course repeated and other draws.
-
-    It starts from the draft's averaged weights, as they were exported.
-    """
+    """Second course, with the learning rate's course repeated and other draws, from the draft's averaged weights."""
 
     ships = True
     schedule = Schedule(steps=4_500, batch=32, rate=8e-4, warmup=300, ema=0.9995, weight_decay=0.01)
@@ -251,10 +262,4 @@ class BackboneTask(BackboneDraftTask):
 
     def __init__(self, shop: Workshop) -> None:
         super().__init__(shop)
-        draft = shop.work / f"{DRAFT}.safetensors"  # written when the draft is finished
-        if not draft.is_file():
-            raise UserError(
-                f"{shop.work} contains no finished {DRAFT}: make it with `bench mini pretrain {DRAFT}` first"
-            )
-        for name, module in self.modules.items():
-            networks.load_into(module, draft, name).requires_grad_(True)
+        shop.continue_from("backbone-draft", self.modules)

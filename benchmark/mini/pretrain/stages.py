@@ -1,14 +1,15 @@
 """Pretraining of all networks of the suite `mini` from scratch: `bench mini pretrain [STAGE...]`.
 
 Each stage trains on the world's `pretrain` split, reports on `pretrain-val`, and writes one half-precision safetensors
-file and one report. No stage ever sees a training, validation or test clip of the suite. The backbone is trained in two
-courses, so that none takes more than two hours on a slow processor; the result of the first is not part of the suite
-and stays beside the checkpoints. Stages:
+file and one report. No stage ever sees a training, validation or test clip of the suite. Autoencoder and backbone are
+trained in two courses, so that none takes more than two hours on a slow processor; the result of the first is not part
+of the suite and stays beside the checkpoints. Stages:
 
 ================  =====================================================================  ======================
 stage             network and training                                                   needs
 ================  =====================================================================  ======================
-vae               AutoencoderKL: L1, gradient L1 and KL
+vae-draft         AutoencoderKL: L1, gradient L1 and KL
+vae               the draft trained further, with a second course of the rate            vae-draft
 backbone-draft    CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
 backbone          the draft trained further, with a second course of the rate            vae, backbone-draft
 beats             AudioToken's audio encoder: audio tags (label and manner)
@@ -32,7 +33,7 @@ import torch
 
 from benchmark.mini import captions, networks
 from benchmark.mini.data import world_digest
-from benchmark.mini.pretrain.backbone import DRAFT, BackboneDraftTask, BackboneTask, VAETask
+from benchmark.mini.pretrain.backbone import BackboneDraftTask, BackboneTask, VAEDraftTask, VAETask
 from benchmark.mini.pretrain.loop import Schedule, Task, train
 from benchmark.mini.pretrain.scorers import CLIPTask, ImageBindTask, TagTask, Wav2CLIPEncoderTask, Wav2CLIPTask
 from benchmark.mini.pretrain.workshop import Workshop
@@ -41,6 +42,7 @@ from benchmark.utils.errors import unknown
 from benchmark.utils.files import sha256_of, write_atomic
 
 STAGES = {
+    "vae-draft": 0,
     "vae": 0,
     "backbone-draft": 1,
     "backbone": 1,
@@ -63,8 +65,9 @@ def _task(stage: str, shop: Workshop) -> Task:
         schedule = Schedule(steps=500, batch=32, rate=1.5e-3, warmup=100)
         return TagTask(shop, networks.classifier(len(LABELS)), LABELS, False, schedule)
     tasks: dict[str, Callable[[Workshop], Task]] = {
+        "vae-draft": VAEDraftTask,
         "vae": VAETask,
-        DRAFT: BackboneDraftTask,
+        "backbone-draft": BackboneDraftTask,
         "backbone": BackboneTask,
         "clip": CLIPTask,
         "wav2clip": Wav2CLIPTask,
@@ -95,7 +98,7 @@ def pretrain(
     Args:
         stages: The stages, trained in the order of `STAGES`; all if empty.
         weights: Folder for the exported networks and reports.
-        work: Folder for the checkpoints and for the draft of the backbone.
+        work: Folder for the checkpoints and for the drafts.
         cache: Folder of the cached world.
         say: Receives lines on the progress.
         steps: Number of steps of every schedule instead of its own, for trying the recipe out.

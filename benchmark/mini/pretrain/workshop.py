@@ -82,3 +82,17 @@ class Workshop:
         if not path.is_file():
             raise UserError(f"{path} is missing: make it with `bench mini pretrain {stage}` first")
         return networks.load_into(module, path, name)
+
+    def continue_from(self, draft: str, modules: nn.ModuleDict) -> None:
+        """Fill networks with the weights that the first course of their training ended with, to be trained on.
+
+        Raises:
+            UserError: The first course is not finished.
+        """
+        path = self.work / f"{draft}.safetensors"
+        if not path.is_file():
+            raise UserError(
+                f"{self.work} contains no finished {draft}: make it with `bench mini pretrain {draft}` first"
+            )
+        for name, module in modules.items():
+            networks.load_into(module, path, name).requires_grad_(True)

@@ -1,0 +1,1 @@
+"""Attacks: methods that win a metric without hearing more. A board has to expose them; it never ranks them."""

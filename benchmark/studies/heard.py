@@ -1,0 +1,118 @@
+"""How much of what could be said of a sound in words has each method heard?
+
+    python -m benchmark.studies.ceilings --kind words     # once: the row `ceiling-words`
+    python -m benchmark.studies.heard --suite mini
+    python -m benchmark.studies.heard RUN... --metric hears.count
+
+Within a class the name of the class says nothing, and words say all that the world holds. The heard share is
+(score - label only) / (all in words - label only): 0 for `sd-text`, 100 for `ceiling-words`, of records alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.leaderboard.clip_scores import ClipScores, side_by_side
+from benchmark.studies.boards import board_of
+from benchmark.utils.errors import BenchError, UserError
+from benchmark.utils.progress import UI, Console
+from benchmark.utils.terminal import print_table
+from metrics.definitions import get
+from metrics.heard import HeardShare, heard_share
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.board import Board, Row
+
+LABEL, WORDS = "sd-text", "ceiling-words"
+METRICS = ("ais.winrate.sameclass", "iis.winrate.sameclass")
+
+
+@dataclass(frozen=True)
+class Share:
+    """The heard share of one row by one metric, or why it has none."""
+
+    method: str
+    metric: str
+    share: HeardShare | None
+    reason: str | None = None
+
+
+def shares(board: Board, metrics: Sequence[str]) -> list[Share]:
+    """Return the share of each row of a board by each metric; rows are compared with those of their own clips.
+
+    Raises:
+        UserError: The board has no row of the label or of words.
+    """
+    for name, how in (
+        (LABEL, f"bench run --method {LABEL}"),
+        (WORDS, "python -m benchmark.studies.ceilings --kind words"),
+    ):
+        if not any(row.method == name for row in board.rows):
+            raise UserError(f"there is no record of {name}: `{how}` makes it")
+    rows = [row for row in board.rows if row.method not in (LABEL, WORDS)]
+    return [_share(row, board, metric) for row in rows for metric in metrics]
+
+
+def _share(row: Row, board: Board, metric: str) -> Share:
+    ends = [_of(name, row.limit, board, metric) for name in (LABEL, WORDS)]
+    own = row.scores.get(metric)
+    if own is None or None in ends:
+        missing = row.label if own is None else (LABEL, WORDS)[ends.index(None)]
+        clips = "all clips" if row.limit is None else f"{row.limit} clips"
+        return Share(row.label, metric, None, f"{missing} on {clips} has no score a clip of {metric}")
+    sign = 1.0 if get(metric).direction == "up" else -1.0
+    scores, label, words = sign * side_by_side([own, *(end for end in ends if end is not None)]).T
+    try:
+        return Share(row.label, metric, heard_share(scores, label, words))
+    except ValueError as error:
+        return Share(row.label, metric, None, str(error))
+
+
+def _of(method: str, limit: int | None, board: Board, metric: str) -> ClipScores | None:
+    """The scores of the row of a method with a limit that has most seeds."""
+    found = [row for row in board.rows if row.method == method and row.limit == limit and metric in row.scores]
+    return max(found, key=lambda row: len(row.seeds)).scores[metric] if found else None
+
+
+def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
+    """Run the command line, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.studies.heard", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("run", nargs="*", type=Path, help=f"folder of a finished run, {LABEL} and {WORDS} among them")
+    parser.add_argument("--suite", default="mini", help="suite whose records are taken (default: %(default)s)")
+    parser.add_argument("--metric", action="append", help=f"a metric; repeatable (default: {', '.join(METRICS)})")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args(arguments)
+    metrics = given.metric or list(METRICS)
+    try:
+        for metric in metrics:
+            try:
+                get(metric)
+            except ValueError as error:
+                raise UserError(str(error)) from error
+        found = shares(board_of(given.run, given.suite, metrics, ui or Console()), metrics)
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if given.json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+        return 0
+    by_method: dict[str, list[str]] = {}
+    for one in found:
+        share = one.share
+        text = f"{share.value:.0f} [{share.low:.0f}, {share.high:.0f}]" if share else f"– ({one.reason})"
+        by_method.setdefault(one.method, []).append(text)
+    title = f"heard share, %: 0 is {LABEL}, 100 {WORDS}; in brackets the 95 % interval over clips"
+    print_table(["method", *metrics], [[name, *cells] for name, cells in by_method.items()], title=title)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Would other judges give the same order? Ranks of methods by the suite's scorers and by networks from outside.
+
+    python -m benchmark.studies.judges runs/mini/audiotoken/seed0 runs/mini/wav2clip/seed0
+    python -m benchmark.studies.judges --suite mini
+
+Runs that are named are scored by the judges first (`bench score RUN --metric iis@effnetlite0 ...` does the same);
+without any, all records of the suite that hold such scores are taken. For every column there is Kendall's tau between
+two judges over the methods, each method's rank by each judge with its 95 % interval over clips, and the pairs of
+methods that two judges order differently beyond chance. A lead that only the suite's own scorer sees is one of the
+scorer's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.fullscale.judges import LISTENERS
+from benchmark.leaderboard.clip_scores import side_by_side
+from benchmark.runs import steps
+from benchmark.runs.plan import Plan
+from benchmark.runs.run import Run
+from benchmark.studies.boards import board_of
+from benchmark.suite import load_suite
+from benchmark.utils.errors import BenchError, UserError
+from benchmark.utils.progress import UI, Console
+from benchmark.utils.terminal import print_line, print_table
+from metrics.ranks import Rank, kendall, ranks, reversals
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.board import Board, Row
+
+OWN = "suite"
+"""Name of the judge that is the suite's own scorer."""
+SEEN = ("iis", "iis.winrate.sameclass", "aic")
+HEARD = ("ais", "ais.winrate.sameclass")
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the judges make of one column."""
+
+    column: str
+    values: Mapping[str, Mapping[str, float]]
+    """By judge and method, of the methods that all judges score."""
+    ranks: Mapping[str, Mapping[str, Rank]]
+    """The same; none for a distance between sets, which has no score a clip."""
+    tau: Mapping[str, float | None]
+    """Kendall's tau by pair of judges, "suite, effnetlite0"."""
+    reversed: tuple[str, ...]
+    """A line for each pair of methods that two judges order differently beyond chance."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no two judges contradict each other beyond chance."""
+        return not self.reversed
+
+
+def columns_of(own: Sequence[str], judges: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the metric of each judge by column, for the columns that more than one judge has.
+
+    Args:
+        own: Metrics that the suite itself computes; its first Fréchet distance is compared with that of each judge.
+        judges: Names of the judges beside the suite's scorers.
+    """
+    found = {name: {OWN: name} | {judge: f"{name}@{judge}" for judge in judges} for name in SEEN}
+    found |= {
+        name: {OWN: name} | {judge: f"{name}@{judge}" for judge in judges if judge in LISTENERS} for name in HEARD
+    }
+    distance = next((name for name in own if name.startswith("fd.")), None)
+    if distance is not None:
+        found["fd"] = {OWN: distance} | {judge: f"fd.{judge}" for judge in judges}
+    return {name: by for name, by in found.items() if len(by) > 1}
+
+
+def opinions(board: Board, columns: Mapping[str, Mapping[str, str]]) -> list[Opinion]:
+    """Return what the judges make of each column, over the rows that all of them have scored."""
+    found = []
+    for column, by in columns.items():
+        rows = [row for row in board.rows if all(row.cells[metric].value is not None for metric in by.values())]
+        if len(rows) > 1:
+            found.append(_opinion(column, by, rows, board))
+    return found
+
+
+def _opinion(column: str, by: Mapping[str, str], rows: Sequence[Row], board: Board) -> Opinion:
+    names = [row.label for row in rows]
+    values = {judge: [float(row.cells[metric].value or 0.0) for row in rows] for judge, metric in by.items()}
+    scores = {}
+    for judge, metric in by.items():
+        clips = [row.scores[metric] for row in rows if metric in row.scores]
+        if len(clips) == len(rows):
+            scores[judge] = side_by_side(clips)
+    pairs = list(combinations(by, 2))
+    lines = [
+        f"{one} has {names[i]} before {names[j]}, {other} the reverse"
+        for one, other in pairs
+        if one in scores and other in scores
+        for i, j in reversals(scores[one], scores[other])
+    ]
+    return Opinion(
+        column=column,
+        values={judge: dict(zip(names, some, strict=True)) for judge, some in values.items()},
+        ranks={judge: dict(zip(names, ranks(table), strict=True)) for judge, table in scores.items()},
+        tau={f"{one}, {other}": kendall(values[one], values[other]) for one, other in pairs},
+        reversed=tuple(lines),
+    )
+
+
+def _scored(folders: Sequence[Path], metrics: Sequence[str], ui: UI, trust_method: bool) -> None:
+    """Score the runs by what their records lack of `metrics`."""
+    for folder in folders:
+        run = Run(Plan.from_folder(folder, ui, trust_method=trust_method), ui)
+        if set(metrics) - set(run.plan.folder.record().metrics):
+            steps.score(run, metrics)
+
+
+def _print(found: Sequence[Opinion]) -> None:
+    for one in found:
+        judges = list(one.values)
+        rows = []
+        for name in one.values[OWN]:
+            cells = []
+            for judge in judges:
+                cell, place = f"{one.values[judge][name]:.1f}", one.ranks.get(judge, {}).get(name)
+                cells.append(cell if place is None else f"{cell}  {place.rank:g} [{place.low:g}, {place.high:g}]")
+            rows.append([name, *cells])
+        print_table(["method", *judges], rows, title=f"{one.column}: value and rank by judge", right=(1,))
+        print_line("; ".join(f"tau of {pair}: {_tau(tau)}" for pair, tau in one.tau.items()))
+        for line in one.reversed:
+            print_line(f"disagree: {line}")
+        print_line("")
+    disagreeing = [one.column for one in found if not one.agrees]
+    print_line(f"columns on which judges disagree beyond chance: {', '.join(disagreeing) or 'none'}")
+
+
+def _tau(tau: float | None) -> str:
+    return "none" if tau is None else f"{tau:.2f}"
+
+
+def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
+    """Run the command line, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.studies.judges", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("run", nargs="*", type=Path, help="folder of a finished run; seeds of one method are averaged")
+    parser.add_argument("--suite", default="mini", help="suite whose records are taken (default: %(default)s)")
+    parser.add_argument(
+        "--judge", action="append", help="a judge beside the suite; repeatable (default: effnetlite0, imagebind)"
+    )
+    parser.add_argument("--trust-method", action="store_true", help="execute the Python files that the folders name")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args(arguments)
+    shown = ui or Console()
+    try:
+        suite = load_suite(given.suite.partition("+")[0])
+        columns = columns_of(suite.metrics, given.judge or ["effnetlite0", "imagebind"])
+        metrics = list(dict.fromkeys(metric for by in columns.values() for metric in by.values()))
+        _scored(given.run, metrics, shown, given.trust_method)
+        found = opinions(board_of(given.run, given.suite, metrics, shown), columns)
+        if not found:
+            raise UserError(
+                "fewer than two methods are scored by these judges: name the folders of finished runs of two methods"
+            )
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if given.json:
+        print(json.dumps([asdict(one) | {"agrees": one.agrees} for one in found], indent=2))
+    else:
+        _print(found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

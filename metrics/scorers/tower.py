@@ -1,0 +1,54 @@
+"""An image network as a scorer: its preprocessing, and batches in which no image depends on its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from metrics.preprocessing import Preprocessing
+from metrics.scorers.base import ImageScorer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class ImageTower(ImageScorer):
+    """A network of images in eval mode and single precision, which gets batches padded to `batch_size`.
+
+    Args:
+        name: Name in tables and records.
+        sha256: Hash of weights and preprocessing.
+        model: The network; it is put in eval mode and frozen.
+        features: Map from the network and images (n, 3, size, size) to features (n, d).
+        preprocessing: Preprocessing that belongs to the weights.
+        device: Device to run on.
+    """
+
+    batch_size = 16
+
+    def __init__(
+        self,
+        name: str,
+        sha256: str,
+        model: nn.Module,
+        features: Callable[[nn.Module, Tensor], Tensor],
+        preprocessing: Preprocessing,
+        device: str = "cpu",
+    ) -> None:
+        self.name, self.sha256, self.device = name, sha256, device
+        self.model = model.to(device).eval().requires_grad_(False)
+        self.features, self.transform = features, preprocessing.transform()
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Image]) -> np.ndarray:
+        """Return float32 features (n, d) of RGB images of any size, not normalised."""
+        rows = []
+        for start in range(0, len(images), self.batch_size):
+            batch = torch.stack([self.transform(image) for image in images[start : start + self.batch_size]])
+            padded = torch.cat([batch, batch[:1].expand(self.batch_size - len(batch), -1, -1, -1)])
+            rows.append(self.features(self.model, padded.to(self.device))[: len(batch)].float().cpu())
+        return torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)

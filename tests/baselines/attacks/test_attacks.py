@@ -1,0 +1,120 @@
+"""Attacks do what their cards say, and a board shows them without a rank."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import worlds
+from boards import stored
+from PIL import Image
+
+from audiotoken.method import AudioToken
+from audiotoken.settings import AudioTokenSettings
+from baselines.attacks.ais_ascent import AISAscent, AscentSettings, _clean
+from baselines.attacks.copycat import Copycat
+from baselines.attacks.label_painter import LabelPainter, write_below
+from baselines.attacks.mfcc import mfcc_statistics
+from benchmark.leaderboard.build import build_board
+from benchmark.registries import SCORERS
+from benchmark.runs import steps
+from benchmark.runs.request import RunRequest
+from benchmark.runs.run import Run
+from benchmark.suite import load_suite
+from benchmark.utils.progress import Silent
+
+
+def job(method: Any, runs: Path, **settings: Any) -> Run:
+    data = worlds.things(runs.parent)
+    return Run.of(RunRequest(method=method, data=data, limit=3, runs=runs / "runs", settings=settings), Silent())
+
+
+def test_the_statistics_tell_sounds_apart_and_not_their_level() -> None:
+    time = np.arange(40_000) / 16_000
+    hiss = np.random.default_rng(0).normal(0, 0.02, len(time))
+    low, high = ((0.3 * np.sin(2 * np.pi * pitch * time) + hiss).astype(np.float32) for pitch in (200, 3000))
+    found = [mfcc_statistics(wave) for wave in (low, low * 0.5, high)]
+    assert found[0].shape == (80,) and np.isfinite(found).all()
+    level, pitch = np.abs(found[0] - found[1]), np.abs(found[0] - found[2])
+    assert level[1:].max() < 0.2 < pitch[1:].max(), "the first coefficient alone holds the level"
+
+
+def test_copycat_gives_the_frame_of_the_nearest_training_clip(tmp_path: Path) -> None:
+    run = job(Copycat, tmp_path, memory=15)
+    steps.generate(run)
+    train = run.train[:15]
+    known = np.stack([mfcc_statistics(run.plan.suite.sound(clip)) for clip in train])
+    scaled = (known - known.mean(0)) / known.std(0)
+    for clip in run.test:
+        heard = (mfcc_statistics(run.plan.suite.sound(clip)) - known.mean(0)) / known.std(0)
+        nearest = train[int(((scaled - heard) ** 2).sum(1).argmin())]
+        image = np.asarray(Image.open(run.plan.folder.images / f"{clip.id}.png"))
+        assert np.array_equal(image, np.asarray(nearest.picture()))
+    method = run.make(run.test)
+    method.load()
+    own = [method.nearest(clip) for clip in train[:5]]  # type: ignore[attr-defined]
+    assert own == list(range(5)), "a training sound is its own nearest"
+
+
+def test_the_painter_writes_below_and_nowhere_else() -> None:
+    image = Image.new("RGB", (64, 64), (10, 200, 30))
+    for text in ("owl", "police car (siren)", "a label that is far too long for so small a picture, whatever the size"):
+        made = np.asarray(write_below(image, text))
+        assert (made[:44] == (10, 200, 30)).all() and (made[-16:] < 100).all(axis=2).any(), "black letters"
+    assert (np.asarray(image) == (10, 200, 30)).all()
+
+
+def test_the_painter_writes_the_label_that_was_heard(tmp_path: Path) -> None:
+    painted, plain = job(LabelPainter, tmp_path), job("tagger-text", tmp_path)
+    steps.generate(painted)
+    steps.generate(plain)
+    labels = painted.make(painted.test).choose(painted.test[:])  # type: ignore[attr-defined]
+    for clip, label in zip(painted.test, labels, strict=True):
+        image = Image.open(plain.plan.folder.images / f"{clip.id}.png")
+        found = np.asarray(Image.open(painted.plan.folder.images / f"{clip.id}.png"))
+        assert np.array_equal(found, np.asarray(write_below(image, label)))
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_the_guess_is_the_latents_when_the_prediction_is_right(kind: str) -> None:
+    from diffusers import DDPMScheduler
+
+    schedule: Any = DDPMScheduler(prediction_type=kind)
+    latents, noise = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
+    times = torch.tensor([200, 700])
+    right = noise if kind == "epsilon" else schedule.get_velocity(latents, noise, times)
+    assert torch.allclose(_clean(schedule, schedule.add_noise(latents, noise, times), right, times), latents, atol=1e-4)
+
+
+def test_the_ascent_climbs_the_scorer_and_shares_the_fit(tmp_path: Path) -> None:
+    small = {"steps": 2, "batch_size": 2}
+    climbing = job(AISAscent, tmp_path, ascent_steps=6, ascent_rate=0.05, **small)
+    plain = job("audiotoken", tmp_path, **small)
+    made = (AISAscent(AscentSettings(**small)), AudioToken(AudioTokenSettings(**small)))
+    assert made[0].fit_identity() == made[1].fit_identity()
+    for run in (climbing, plain):
+        steps.generate(run)
+    suite = load_suite("mini")
+    judge, ear = (SCORERS.get(f"mini/{name}")(suite, "cpu") for name in ("clip", "wav2clip"))
+
+    def similarity(run: Run) -> float:
+        images = [Image.open(run.plan.folder.images / f"{clip.id}.png").convert("RGB") for clip in run.test]
+        seen, heard = judge.embed_images(images), ear.embed_audio([suite.sound(clip) for clip in run.test])
+        seen, heard = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (seen, heard))
+        return float((seen * heard).sum(1).mean())
+
+    assert similarity(climbing) > similarity(plain)
+    assert AscentSettings().ascent_steps == 20
+
+
+def test_an_attack_is_marked_and_has_no_rank() -> None:
+    card = {"sees": ["audio"], "attack": "copies"}
+    attack = stored("copycat", 99.0)
+    method = attack.record.method.model_copy(update={"card": card})
+    attack = replace(attack, record=attack.record.model_copy(update={"method": method}))
+    board = build_board([attack, stored("honest", 60.0, sees=["audio"])], ["ais"], suite="mini")
+    assert [(row.label, row.rank) for row in board.rows] == [("copycat (attack)", None), ("honest", 1)]
