@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import output
-from benchmark.cli.options import AsJson
+from benchmark.cli.options import AsJson, Device
+from benchmark.utils.device import find_device
 from benchmark.utils.env import cache_dir
 from benchmark.utils.progress import Console, clock
 from benchmark.utils.terminal import print_table
@@ -26,6 +27,7 @@ def pretrain(
         Path | None,
         typer.Option(metavar="DIR", help="Checkpoints, to continue from. \\[default: work/ below --weights]"),
     ] = None,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Make the networks of the mini suite from nothing. Continues where it was stopped."""
@@ -33,7 +35,8 @@ def pretrain(
 
     ui = Console()
     with output.stdout_is_for_results():
-        reports = make(stages or [], weights, work or weights / "work", cache_dir(), ui.say, steps=steps)
+        place = find_device(device)
+        reports = make(stages or [], weights, work or weights / "work", cache_dir(), ui.say, steps=steps, device=place)
     if as_json:
         output.print_json(list(reports.values()))
         return

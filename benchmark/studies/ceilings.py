@@ -93,20 +93,20 @@ def invert(backbone: Backbone, clips: Sequence[Clip], settings: Inversion) -> to
     """
     spec = backbone.suite.backbone
     frames = [np.asarray(resize(clip.picture(), spec.resolution, spec.resize)) for clip in clips]
-    mean, deviation = (part.clone() for part in backbone.encode_pictures(np.stack(frames)))
+    mean, deviation = (part.to(backbone.device, copy=True) for part in backbone.encode_pictures(np.stack(frames)))
     start = label_embedding(backbone.tokenizer, backbone.text_encoder, [clip.label for clip in clips])
     tokens = start.clone().to(backbone.device).requires_grad_()
     optimizer = torch.optim.Adam([tokens], lr=settings.rate)
     schedule, count = backbone.noise_schedule, len(clips)
     for step in range(settings.steps):
         generator = torch.Generator().manual_seed(step)
-        latents = mean + deviation * torch.randn(mean.shape, generator=generator)
-        noise = torch.randn(mean.shape, generator=generator)
+        latents = mean + deviation * torch.randn(mean.shape, generator=generator).to(mean)
+        noise = torch.randn(mean.shape, generator=generator).to(mean)
         place = torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
-        times = (place * (schedule.config.num_train_timesteps / count)).long()
-        noisy = schedule.add_noise(latents, noise, times).to(backbone.device, memory_format=torch.channels_last)
-        target = schedule.get_velocity(latents, noise, times).to(backbone.device)
-        predicted = backbone.unet(noisy, times.to(backbone.device), backbone.inject(tokens)).sample
+        times = (place * (schedule.config.num_train_timesteps / count)).long().to(mean.device)
+        noisy = schedule.add_noise(latents, noise, times).contiguous(memory_format=torch.channels_last)
+        target = schedule.get_velocity(latents, noise, times)
+        predicted = backbone.unet(noisy, times, backbone.inject(tokens)).sample
         optimizer.zero_grad(set_to_none=True)
         # A sum, so that no clip's gradient depends on how many others there are.
         (predicted - target).square().flatten(1).mean(1).sum().backward()
@@ -140,12 +140,13 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser.add_argument("--limit", type=int, help="number of test clips")
     parser.add_argument("--steps", type=int, default=Inversion.steps, help="of inversion (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=Inversion.rate, help="of inversion (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default: %(default)s)")
     parser.add_argument("--runs", type=Path, help="where runs live (default: ./runs)")
     parser.add_argument("-o", "--out", type=Path, default=Path("ceilings"), help="folder of the images")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     inversion = Inversion(given.steps, given.rate)
-    request = RunRequest(method="sd-text", seed=given.seed, limit=given.limit, runs=given.runs)
+    request = RunRequest(method="sd-text", seed=given.seed, limit=given.limit, runs=given.runs, device=given.device)
     try:
         run = Run.of(request, ui or Console())
         told = partial(measure, run=run, inversion=inversion, folder=given.out)

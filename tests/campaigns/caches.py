@@ -12,7 +12,6 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from benchmark.mini.next.data import WorldClips as NextClips
 from campaigns.commands import Sandbox, bench, few_clips
 from campaigns.mutations import flip
 from campaigns.report import Report
@@ -129,18 +128,17 @@ def _outcome(damage: Callable[[], tuple[str, str]], detail: str) -> tuple[str, s
 
 def _direct(place: Path, seed: int) -> Iterator[tuple[str, Callable[[], tuple[str, str]], int]]:
     """Stored things that no run of a manifest reads: the worlds' clips, the memory of the hashes of weights."""
-    worlds = {"world": (WorldClips, "sounds"), "world of version 3": (NextClips, "pictures")}
     for number, how in enumerate(DAMAGES):
-        for name, (clips, kind) in worlds.items():
-            yield f"cache: {name}", partial(_world, place / name, clips, kind, how, seed), number
+        for kind in ("sounds", "pictures"):
+            yield f"cache: world's {kind}", partial(_world, place / kind, kind, how, seed), number
         yield "cache: hashes", partial(_hashes, place / "hashes", how, seed), number
 
 
-def _world(place: Path, clips: type[WorldClips] | type[NextClips], kind: str, how: str, seed: int) -> tuple[str, str]:
+def _world(place: Path, kind: str, how: str, seed: int) -> tuple[str, str]:
     said: list[str] = []
 
     def read(split: str) -> np.ndarray:
-        return np.array(getattr(clips(split, 3, place, None, said.append), kind))
+        return np.array(getattr(WorldClips(split, 3, place, None, said.append), kind))
 
     first = {split: read(split) for split in ("train", "test")}
     (path,) = place.glob(f"world/{kind}-*/test-3.npy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from benchmark.mini import captions, networks
 from benchmark.mini.data import WorldClips
-from benchmark.mini.pretrain.loop import Schedule, Task
-from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop, bf16, pixels
+from benchmark.mini.pretrain.loop import Logs, Schedule, Task
+from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop
 from benchmark.mini.world import Value
-from benchmark.text_encoder import encode_with_token
+from benchmark.text_encoder import encode_with_vectors, tokenize
 from benchmark.utils.files import save_atomic, sha256_of
 
 Fused = tuple[str, Mapping[str, Value]]
@@ -34,7 +34,7 @@ def fused_prompt(tokenizer: Any) -> torch.Tensor:
     return torch.cat([ids[:place], torch.tensor([PLACEHOLDER_ID]), ids[place:-1]])
 
 
-def fuse(tokenizer: Any, text_encoder: Any, said: Sequence[Any]) -> torch.Tensor:
+def fuse(tokenizer: Any, text_encoder: Any, said: Sequence[Fused]) -> torch.Tensor:
     """Return one vector a caption, (B, TEXT_WIDTH).
 
     It is the mean input embedding of the label's tokens plus, for each thing that is named, the mean input embedding of
@@ -46,14 +46,22 @@ def fuse(tokenizer: Any, text_encoder: Any, said: Sequence[Any]) -> torch.Tensor
         said: Labels, each with what is named beside it.
     """
     table = text_encoder.get_input_embeddings().weight
-    weights = torch.zeros(len(said), len(table))
-    for row, (label, named) in enumerate(said):
+    return torch.from_numpy(_shares(tokenizer, said, len(table))).to(table) @ table
+
+
+def _shares(tokenizer: Any, said: Sequence[str | Fused], vocabulary: int) -> np.ndarray:
+    """Return the share of each token in the vector of a caption, (B, vocabulary); 0 for one in words."""
+    shares = np.zeros((len(said), vocabulary), dtype=np.float32)
+    for row, caption in enumerate(said):
+        if isinstance(caption, str):
+            continue
+        label, named = caption
         words = [(label, 1.0), *(pair for name, value in named.items() for pair in captions.blend(name, value))]
         for word, share in words:
             ids = _tokens(tokenizer, word)
             for token in ids:
-                weights[row, token] += share / len(ids)
-    return weights @ table
+                shares[row, token] += share / len(ids)
+    return shares
 
 
 @cache
@@ -61,33 +69,86 @@ def _tokens(tokenizer: Any, word: str) -> tuple[int, ...]:
     return tuple(tokenizer(word, add_special_tokens=False).input_ids)
 
 
+class _Rebuilding(nn.Module):
+    """An autoencoder's way from frames over drawn latents to frames, as one function of tensors."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, picture: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the rebuilt frames, and mean and logarithmic variance of the latents."""
+        posterior = self.vae.encode(picture).latent_dist
+        return self.vae.decode(posterior.mean + posterior.std * noise).sample, posterior.mean, posterior.logvar
+
+
+class _Speaking(nn.Module):
+    """A text encoder that is told captions in words or as one vector, as a function of tensors."""
+
+    def __init__(self, text_encoder: Any) -> None:
+        super().__init__()
+        self.text_encoder = text_encoder
+
+    def forward(
+        self, ids: torch.Tensor, place: torch.Tensor, shares: torch.Tensor, jitter: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the hidden states, (B, CONTEXT, TEXT_WIDTH).
+
+        Args:
+            ids: Token ids, (B, CONTEXT).
+            place: Where a caption's vector goes, bool (B, CONTEXT); nowhere in a row that is told in words.
+            shares: Share of each token in the caption's vector, (B, vocabulary).
+            jitter: Noise on the vectors, in units of their own deviation, (B, TEXT_WIDTH).
+        """
+        vectors = shares @ self.text_encoder.get_input_embeddings().weight
+        vectors = vectors + jitter * vectors.detach().std(dim=1, keepdim=True)
+        return encode_with_vectors(self.text_encoder, ids, place, vectors)
+
+
+class _Predicting(nn.Module):
+    """A U-Net as a function of tensors."""
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, noisy: torch.Tensor, times: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the predicted velocity."""
+        predicted: torch.Tensor = self.unet(noisy, times, hidden).sample
+        return predicted
+
+
 class VAEDraftTask(Task):
     """First course of training the autoencoder: L1, L2 and gradient L1 of the reconstruction, and KL."""
 
     ships = False
-    schedule = Schedule(steps=1_800, batch=16, rate=2e-3, weight_decay=0.0)
+    schedule = Schedule(steps=5_000, batch=16, rate=2e-3, weight_decay=0.0)
     draw = 0
     """Part of the seed of every step, which decides its clips and the noise of their latents."""
 
     def __init__(self, shop: Workshop) -> None:
         self.modules = nn.ModuleDict({"vae": networks.vae().to(memory_format=torch.channels_last)})
+        self.shop = shop
+        self.rebuild: Callable[..., Any] | None = None
         self.pool = shop.clips("pretrain", POOL).pictures
         self.held_out = shop.clips("pretrain-val", HELD_OUT).pictures
 
-    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, Logs]:
         """Return the reconstruction loss and KL of a batch."""
         generator.manual_seed(self.draw + step)
         chosen = torch.randint(POOL, (self.schedule.batch,), generator=generator).sort().values.numpy()
-        picture = pixels(self.pool[chosen]).contiguous(memory_format=torch.channels_last)
-        vae = self.modules["vae"]
-        with bf16():
-            posterior = vae.encode(picture).latent_dist
-            rebuilt = vae.decode(posterior.sample(generator)).sample.float()
-        difference = rebuilt - picture
+        picture = self.shop.pixels(self.pool[chosen]).contiguous(memory_format=torch.channels_last)
+        latents = (len(picture), networks.LATENT_CHANNELS, networks.LATENT_SIZE, networks.LATENT_SIZE)
+        noise = self.shop.normal(*latents, generator=generator)
+        if self.rebuild is None:
+            self.rebuild = self.shop.graphed(_Rebuilding(self.modules["vae"]), picture, noise)
+        with self.shop.bf16():
+            rebuilt, mean, logvar = self.rebuild(picture, noise)
+        mean, logvar, difference = mean.float(), logvar.float(), rebuilt.float() - picture
         edges = difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
-        kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
+        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
         loss = difference.abs().mean() + 2 * (difference**2).mean() + 0.5 * edges + 1e-4 * kl
-        return loss, {"mse": float((difference.detach() ** 2).mean()), "kl": float(kl.detach())}
+        return loss, {"mse": (difference.detach() ** 2).mean(), "kl": kl.detach()}
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
@@ -95,7 +156,7 @@ class VAEDraftTask(Task):
         vae = self.modules["vae"].eval()
         latents, errors = [], []
         for start in range(0, HELD_OUT, 64):
-            picture = pixels(self.held_out[start : start + 64])
+            picture = self.shop.pixels(self.held_out[start : start + 64])
             latent = vae.encode(picture).latent_dist.mean
             latents.append(latent)
             errors.append(((vae.decode(latent).sample.clamp(-1, 1) - picture) ** 2).flatten(1).mean(1))
@@ -111,7 +172,7 @@ class VAETask(VAEDraftTask):
     """Second course, with the learning rate's course repeated and other draws, from the draft's averaged weights."""
 
     ships = True
-    schedule = Schedule(steps=1_800, batch=16, rate=1.5e-3, weight_decay=0.0)
+    schedule = Schedule(steps=5_000, batch=16, rate=1.5e-3, weight_decay=0.0)
     draw = VAEDraftTask.schedule.steps
 
     def __init__(self, shop: Workshop) -> None:
@@ -128,7 +189,7 @@ class BackboneDraftTask(Task):
     """
 
     ships = False
-    schedule = Schedule(steps=4_500, batch=32, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    schedule = Schedule(steps=8_000, batch=64, rate=1.2e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     draw = 0
     """Part of the seed of every step, which decides its clips, their captions and their noise levels."""
     unconditional = 0.1
@@ -146,6 +207,8 @@ class BackboneDraftTask(Task):
         text = networks.text_encoder(len(shop.tokenizer))
         self.modules = nn.ModuleDict({"unet": unet, "text_encoder": text})
         self.shop = shop
+        self.speak: Callable[..., Any] | None = None
+        self.predict: Callable[..., Any] | None = None
         self.clips = shop.clips("pretrain", POOL)
         self.held_out = shop.clips("pretrain-val", HELD_OUT)
         self.vae = shop.module("vae", "vae", networks.vae())
@@ -161,21 +224,31 @@ class BackboneDraftTask(Task):
         if not stored.exists():
             means, deviations = [], []
             for start in range(0, len(clips), 128):
-                with bf16():
-                    posterior = self.vae.encode(pixels(clips.pictures[start : start + 128])).latent_dist
-                means.append(posterior.mean.half())
-                deviations.append(posterior.std.half())
+                with self.shop.bf16():
+                    posterior = self.vae.encode(self.shop.pixels(clips.pictures[start : start + 128])).latent_dist
+                means.append(posterior.mean.half().cpu())
+                deviations.append(posterior.std.half().cpu())
             save_atomic(stored, lambda path: torch.save([torch.cat(means), torch.cat(deviations)], path))
             self.shop.say(f"latents of {len(clips)} frames of {clips.split} made")
-        mean, deviation = torch.load(stored, weights_only=True)
+        mean, deviation = torch.load(stored, weights_only=True, map_location=self.shop.device)
         return mean, deviation
+
+    def _predicted(self, noisy: torch.Tensor, times: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        if not torch.is_grad_enabled():
+            evaluated: torch.Tensor = self.modules["unet"](noisy, times, hidden).sample
+            return evaluated
+        if self.predict is None:
+            examples = noisy, times, hidden.detach().requires_grad_()
+            self.predict = self.shop.graphed(_Predicting(self.modules["unet"]), *examples)
+        predicted: torch.Tensor = self.predict(noisy, times, hidden)
+        return predicted
 
     def _loss(
         self, latents: torch.Tensor, hidden: torch.Tensor, times: torch.Tensor, noise: torch.Tensor
     ) -> torch.Tensor:
         noisy = self.noise.add_noise(latents, noise, times).contiguous(memory_format=torch.channels_last)
-        with bf16():
-            predicted = self.modules["unet"](noisy, times, hidden).sample
+        with self.shop.bf16():
+            predicted = self._predicted(noisy, times, hidden)
         return F.mse_loss(predicted.float(), self.noise.get_velocity(latents, noise, times))
 
     def _said(self, clips: WorldClips, chosen: Sequence[int], words: np.random.Generator) -> list[str | Fused]:
@@ -198,36 +271,39 @@ class BackboneDraftTask(Task):
             said: Texts, or labels with what is named beside them.
             generator: Draws the noise on fused vectors; None: no noise.
         """
-        text_encoder = self.modules["text_encoder"]
-        worded = [row for row, caption in enumerate(said) if isinstance(caption, str)]
-        fused = [row for row, caption in enumerate(said) if not isinstance(caption, str)]
-        states = []
-        if worded:
-            ids = self.shop.token_ids([str(said[row]) for row in worded])
-            states.append(text_encoder(input_ids=ids).last_hidden_state)
-        if fused:
-            vectors = fuse(self.shop.tokenizer, text_encoder, [said[row] for row in fused])
-            if generator is not None:
-                level = self.jitter * torch.rand(len(fused), 1, generator=generator)
-                spread = vectors.detach().std(dim=1, keepdim=True)
-                vectors = vectors + level * spread * torch.randn(vectors.shape, generator=generator)
-            prompts = self.one_word.expand(len(fused), -1)
-            states.append(encode_with_token(text_encoder, prompts, vectors, PLACEHOLDER_ID))
-        return torch.cat(states)[torch.tensor(worded + fused).argsort()]
+        states: torch.Tensor = _Speaking(self.modules["text_encoder"])(*self._told(said, generator))
+        return states
 
-    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+    def _told(self, said: Sequence[str | Fused], generator: torch.Generator | None) -> list[torch.Tensor]:
+        """Return the arguments of `_Speaking`."""
+        ids = tokenize(self.shop.tokenizer, [caption if isinstance(caption, str) else "" for caption in said])
+        ids[torch.tensor([not isinstance(caption, str) for caption in said])] = self.one_word
+        place = ids == PLACEHOLDER_ID
+        shares = torch.from_numpy(_shares(self.shop.tokenizer, said, len(self.shop.tokenizer)))
+        jitter = torch.zeros(len(said), networks.TEXT_WIDTH)
+        if generator is not None:
+            level = self.jitter * torch.rand(len(said), 1, generator=generator)
+            jitter = level * torch.randn(jitter.shape, generator=generator)
+        return [part.to(self.shop.device) for part in (ids.masked_fill(place, 0), place, shares, jitter)]
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, Logs]:
         """Return the velocity-prediction loss of a batch with captions."""
         batch = self.schedule.batch
         generator.manual_seed(self.draw + step)
         chosen = torch.randint(POOL, (batch,), generator=generator)
         said = self._said(self.clips, chosen.tolist(), np.random.default_rng([self.draw + step, 1]))
-        mean, deviation = self.mean[chosen].float(), self.deviation[chosen].float()
-        latents = self.scale * (mean + deviation * torch.randn(mean.shape, generator=generator))
-        noise = torch.randn(latents.shape, generator=generator)
+        rows = chosen.to(self.shop.device)
+        mean, deviation = self.mean[rows].float(), self.deviation[rows].float()
+        latents = self.scale * (mean + deviation * self.shop.normal(*mean.shape, generator=generator))
+        noise = self.shop.normal(*latents.shape, generator=generator)
         # One timestep from each of `batch` equal slices gives less variance than independent draws.
         times = ((torch.arange(batch) + torch.rand(batch, generator=generator)) * (1000 / batch)).long()
-        with bf16():
-            hidden = self.encode(said, generator)
+        times = times.to(self.shop.device)
+        told = self._told(said, generator)
+        if self.speak is None:
+            self.speak = self.shop.graphed(_Speaking(self.modules["text_encoder"]), *told)
+        with self.shop.bf16():
+            hidden = self.speak(*told)
         return self._loss(latents, hidden, times, noise), {}
 
     @torch.inference_mode()
@@ -246,8 +322,8 @@ class BackboneDraftTask(Task):
             losses = []
             for start in range(0, HELD_OUT, 48):
                 latents = self.scale * self.held_latents[start : start + 48].float()
-                times = torch.randint(1000, (len(latents),), generator=generator)
-                noise = torch.randn(latents.shape, generator=generator)
+                times = torch.randint(1000, (len(latents),), generator=generator).to(self.shop.device)
+                noise = self.shop.normal(*latents.shape, generator=generator)
                 losses.append(float(self._loss(latents, self.encode(said[start : start + 48]), times, noise)))
             figures[f"held_out_loss_{kind}"] = round(float(np.mean(losses)), 5)
         return figures
@@ -257,7 +333,7 @@ class BackboneTask(BackboneDraftTask):
     """Second course, with the learning rate's course repeated and other draws, from the draft's averaged weights."""
 
     ships = True
-    schedule = Schedule(steps=4_500, batch=32, rate=8e-4, warmup=300, ema=0.9995, weight_decay=0.01)
+    schedule = Schedule(steps=8_000, batch=64, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     draw = BackboneDraftTask.schedule.steps
 
     def __init__(self, shop: Workshop) -> None:

@@ -17,6 +17,9 @@ from benchmark.utils.files import save_atomic
 
 SAVE_SECONDS = 90.0
 
+Logs = dict[str, torch.Tensor]
+"""Further figures of a step; they stay on their device, so that a GPU is not waited for, until a line is written."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -54,7 +57,7 @@ class Task(ABC):
     """Whether the networks are part of the suite; weights that only other stages use stay beside the checkpoints."""
 
     @abstractmethod
-    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+    def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, Logs]:
         """Return the loss of a step, and further figures for the log.
 
         The randomness comes from `generator`, which depends on the step alone. That of dropout comes from torch's
@@ -88,18 +91,35 @@ def average(target: nn.Module, source: nn.Module, decay: float) -> None:
             buffer.copy_(value)
 
 
-def _restore(checkpoint: Path, modules: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    state = torch.load(checkpoint, weights_only=True)
+def _random_states(device: torch.device | None) -> list[torch.Tensor]:
+    on_gpu = device is not None and device.type == "cuda"
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if on_gpu else [])]
+
+
+def _restore(
+    checkpoint: Path,
+    modules: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device | None,
+) -> Progress:
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     modules.load_state_dict(state["modules"])
     averaged.load_state_dict(state["averaged"])
     optimizer.load_state_dict(state["optimizer"])
-    if "random" in state:
-        torch.set_rng_state(state["random"])
+    torch.set_rng_state(state["random"][0])
+    if device is not None and device.type == "cuda" and len(state["random"]) > 1:
+        torch.cuda.set_rng_state(state["random"][1], device)
     return Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
 
 
 def train(
-    task: Task, checkpoint: Path, say: Callable[[str], None], *, stop_after: int | None = None
+    task: Task,
+    checkpoint: Path,
+    say: Callable[[str], None],
+    *,
+    stop_after: int | None = None,
+    device: torch.device | None = None,
 ) -> tuple[nn.ModuleDict, Progress] | None:
     """Train a task to the end of its schedule.
 
@@ -108,6 +128,7 @@ def train(
         checkpoint: File that is continued from if it exists, and that is written every `SAVE_SECONDS`.
         say: Receives lines on the progress.
         stop_after: Stop, and save, after this many steps of this call.
+        device: Where the networks are trained, and stay; None: where they are.
 
     Returns:
         The averaged modules and the progress; None if `stop_after` ended the call.
@@ -118,7 +139,7 @@ def train(
     import copy
 
     schedule = task.schedule
-    modules = task.modules.train()
+    modules = task.modules.train().to(device)
     averaged = copy.deepcopy(modules).requires_grad_(False)
     optimizer = torch.optim.AdamW(
         [p for p in modules.parameters() if p.requires_grad],
@@ -129,8 +150,18 @@ def train(
     )
     progress = Progress()
     if checkpoint.exists():
-        progress = _restore(checkpoint, modules, averaged, optimizer)
+        progress = _restore(checkpoint, modules, averaged, optimizer, device)
         say(f"resuming at step {progress.step} of {schedule.steps}")
+
+    running: torch.Tensor | None = None
+
+    def checked() -> float:
+        value = math.nan if running is None else float(running)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {progress.step - 1} or before; the last good state is {checkpoint}"
+            )
+        return value
 
     def save() -> None:
         state: dict[str, Any] = {
@@ -140,15 +171,15 @@ def train(
             "step": progress.step,
             "seconds": progress.seconds,
             "losses": [list(row) for row in progress.losses],
-            "random": torch.get_rng_state(),
+            "random": _random_states(device),
         }
         save_atomic(checkpoint, lambda path: torch.save(state, path))
 
     began = saved = time.perf_counter()
     before, first = progress.seconds, progress.step
-    running: float | None = None
     while progress.step < schedule.steps:
         if stop_after is not None and progress.step - first >= stop_after:
+            checked()
             save()
             return None
         step = progress.step
@@ -162,21 +193,23 @@ def train(
         if schedule.ema:
             # The average has a short memory at first, so that it forgets the initialisation.
             average(averaged, modules, min(schedule.ema, (1 + step) / (10 + step)))
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise FloatingPointError(f"the loss is {value} at step {step}; the last good state is {checkpoint}")
+        value = loss.detach()
         running = value if running is None else 0.98 * running + 0.02 * value
         progress.step += 1
         now = time.perf_counter()
         progress.seconds = before + now - began
         if progress.step % 100 == 0 or progress.step == schedule.steps:
-            progress.losses.append((progress.step, running))
+            progress.losses.append((progress.step, checked()))
             left = (schedule.steps - progress.step) * (now - began) / (progress.step - first)
-            details = " ".join(f"{name} {number:.4f}" for name, number in logs.items())
-            say(f"step {progress.step}/{schedule.steps} loss {running:.4f} {details} | {left / 60:.1f} min left")
+            details = " ".join(f"{name} {float(number):.4f}" for name, number in logs.items())
+            done = f"step {progress.step}/{schedule.steps} loss {progress.losses[-1][1]:.4f}"
+            say(f"{done} {details} | {left / 60:.1f} min left")
         if now - saved > SAVE_SECONDS:
+            checked()
             save()
             saved = now
+    if running is not None:
+        checked()
     save()
     if not schedule.ema:
         averaged.load_state_dict(modules.state_dict())

@@ -59,10 +59,10 @@ STAGES = {
 def _task(stage: str, shop: Workshop) -> Task:
     if stage == "beats":
         tags = captions.all_tags()
-        schedule = Schedule(steps=1_000, batch=32, rate=1e-3, warmup=200)
+        schedule = Schedule(steps=2_500, batch=32, rate=1e-3, warmup=200)
         return TagTask(shop, networks.beats(len(tags)), tags, True, schedule)
     if stage == "classifier":
-        schedule = Schedule(steps=500, batch=32, rate=1.5e-3, warmup=100)
+        schedule = Schedule(steps=1_500, batch=32, rate=1.5e-3, warmup=100)
         return TagTask(shop, networks.classifier(len(LABELS)), LABELS, False, schedule)
     tasks: dict[str, Callable[[Workshop], Task]] = {
         "vae-draft": VAEDraftTask,
@@ -77,6 +77,10 @@ def _task(stage: str, shop: Workshop) -> Task:
     return tasks[stage](shop)
 
 
+def _name_of(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def _prefixed(say: Callable[[str], None], stage: str) -> Callable[[str], None]:
     return lambda line: say(f"{stage}: {line}")
 
@@ -89,6 +93,7 @@ def pretrain(
     say: Callable[[str], None] = print,
     *,
     steps: int | None = None,
+    device: str = "cpu",
 ) -> dict[str, dict[str, Any]]:
     """Train stages and export each of them as `<stage>.safetensors` and `<stage>.json`.
 
@@ -102,6 +107,7 @@ def pretrain(
         cache: Folder of the cached world.
         say: Receives lines on the progress.
         steps: Number of steps of every schedule instead of its own, for trying the recipe out.
+        device: Where the networks are trained: "cpu" or "cuda".
 
     Returns:
         The report of each stage.
@@ -113,7 +119,7 @@ def pretrain(
         if stage not in STAGES:
             raise unknown("stage", stage, STAGES)
     work.mkdir(parents=True, exist_ok=True)
-    shop = Workshop(weights, work, cache, say)
+    shop = Workshop(weights, work, cache, say, device)
     reports = {}
     for stage in STAGES:
         if stages and stage not in stages:
@@ -124,7 +130,7 @@ def pretrain(
         if steps is not None:
             task.schedule = Schedule(**{**task.schedule.__dict__, "steps": steps, "warmup": min(10, steps)})
         say(f"{stage}: ready to train after {time.perf_counter() - began:.0f} s")
-        result = train(task, work / f"{stage}.pt", _prefixed(say, stage))
+        result = train(task, work / f"{stage}.pt", _prefixed(say, stage), device=shop.device)
         assert result is not None
         modules, progress = result
         path = (weights if task.ships else work) / f"{stage}.safetensors"
@@ -140,6 +146,7 @@ def pretrain(
             "steps": progress.step,
             "batch": task.schedule.batch,
             "seconds": round(progress.seconds),
+            "device": _name_of(shop.device),
             "threads": torch.get_num_threads(),
             "held_out": task.evaluate(),
             "losses": [[step, round(loss, 5)] for step, loss in progress.losses[:: max(1, len(progress.losses) // 40)]],
