@@ -189,7 +189,7 @@ class BackboneDraftTask(Task):
     """
 
     ships = False
-    schedule = Schedule(steps=8_000, batch=64, rate=1.2e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    schedule = Schedule(steps=2_000, batch=64, rate=1.2e-3, warmup=300, ema=0.9995, weight_decay=0.01)
     draw = 0
     """Part of the seed of every step, which decides its clips, their captions and their noise levels."""
     unconditional = 0.1
@@ -329,13 +329,22 @@ class BackboneDraftTask(Task):
         return figures
 
 
-class BackboneTask(BackboneDraftTask):
+class BackboneSecondTask(BackboneDraftTask):
     """Second course, with the learning rate's course repeated and other draws, from the draft's averaged weights."""
 
-    ships = True
-    schedule = Schedule(steps=8_000, batch=64, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
-    draw = BackboneDraftTask.schedule.steps
+    schedule = Schedule(steps=2_000, batch=64, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    draw = 8_000
+    before = "backbone-draft"
+    """Stage whose averaged weights are trained on."""
 
     def __init__(self, shop: Workshop) -> None:
         super().__init__(shop)
-        shop.continue_from("backbone-draft", self.modules)
+        shop.continue_from(self.before, self.modules)
+
+
+class BackboneTask(BackboneSecondTask):
+    """Third and longest course, from the second's averaged weights; its first steps have the second's draws."""
+
+    ships = True
+    schedule = Schedule(steps=7_200, batch=64, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
+    before = "backbone-second"

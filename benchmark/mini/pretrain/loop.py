@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from abc import ABC, abstractmethod
@@ -91,26 +92,61 @@ def average(target: nn.Module, source: nn.Module, decay: float) -> None:
             buffer.copy_(value)
 
 
-def _random_states(device: torch.device | None) -> list[torch.Tensor]:
-    on_gpu = device is not None and device.type == "cuda"
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if on_gpu else [])]
+class _State:
+    """All that a checkpoint holds: networks, their averages, optimizer, progress and the state of random draws."""
 
+    def __init__(self, task: Task, checkpoint: Path, device: torch.device | None) -> None:
+        self.checkpoint, self.device = checkpoint, device
+        self.modules = task.modules.train().to(device)
+        self.averaged = copy.deepcopy(self.modules).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            [p for p in self.modules.parameters() if p.requires_grad],
+            lr=task.schedule.rate,
+            weight_decay=task.schedule.weight_decay,
+            betas=(0.9, 0.99),
+            fused=True,
+        )
+        self.progress = Progress()
+        self.running: torch.Tensor | None = None
 
-def _restore(
-    checkpoint: Path,
-    modules: nn.Module,
-    averaged: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    device: torch.device | None,
-) -> Progress:
-    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
-    modules.load_state_dict(state["modules"])
-    averaged.load_state_dict(state["averaged"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"][0])
-    if device is not None and device.type == "cuda" and len(state["random"]) > 1:
-        torch.cuda.set_rng_state(state["random"][1], device)
-    return Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device is not None and self.device.type == "cuda"
+
+    def restore(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+        self.modules.load_state_dict(state["modules"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"][0])
+        if self._on_gpu and len(state["random"]) > 1:
+            torch.cuda.set_rng_state(state["random"][1], self.device)
+        self.progress = Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
+
+    def loss(self) -> float:
+        """Return the running mean of the loss; it stays on its device until then, so that a GPU is not waited for."""
+        value = math.nan if self.running is None else float(self.running)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {self.progress.step - 1} or before; "
+                f"the last good state is {self.checkpoint}"
+            )
+        return value
+
+    def save(self) -> None:
+        """Write the checkpoint, unless the loss is not finite."""
+        if self.running is not None:
+            self.loss()
+        state: dict[str, Any] = {
+            "modules": self.modules.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.progress.step,
+            "seconds": self.progress.seconds,
+            "losses": [list(row) for row in self.progress.losses],
+            "random": [torch.get_rng_state(), *([torch.cuda.get_rng_state(self.device)] if self._on_gpu else [])],
+        }
+        save_atomic(self.checkpoint, lambda path: torch.save(state, path))
 
 
 def train(
@@ -136,81 +172,44 @@ def train(
     Raises:
         FloatingPointError: The loss is not finite.
     """
-    import copy
-
     schedule = task.schedule
-    modules = task.modules.train().to(device)
-    averaged = copy.deepcopy(modules).requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        [p for p in modules.parameters() if p.requires_grad],
-        lr=schedule.rate,
-        weight_decay=schedule.weight_decay,
-        betas=(0.9, 0.99),
-        fused=True,
-    )
-    progress = Progress()
+    state = _State(task, checkpoint, device)
     if checkpoint.exists():
-        progress = _restore(checkpoint, modules, averaged, optimizer, device)
-        say(f"resuming at step {progress.step} of {schedule.steps}")
-
-    running: torch.Tensor | None = None
-
-    def checked() -> float:
-        value = math.nan if running is None else float(running)
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {progress.step - 1} or before; the last good state is {checkpoint}"
-            )
-        return value
-
-    def save() -> None:
-        state: dict[str, Any] = {
-            "modules": modules.state_dict(),
-            "averaged": averaged.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "step": progress.step,
-            "seconds": progress.seconds,
-            "losses": [list(row) for row in progress.losses],
-            "random": _random_states(device),
-        }
-        save_atomic(checkpoint, lambda path: torch.save(state, path))
-
+        state.restore()
+        say(f"resuming at step {state.progress.step} of {schedule.steps}")
+    modules, averaged, progress = state.modules, state.averaged, state.progress
     began = saved = time.perf_counter()
     before, first = progress.seconds, progress.step
     while progress.step < schedule.steps:
         if stop_after is not None and progress.step - first >= stop_after:
-            checked()
-            save()
+            state.save()
             return None
         step = progress.step
-        for group in optimizer.param_groups:
+        for group in state.optimizer.param_groups:
             group["lr"] = schedule.rate * schedule.factor(step)
         loss, logs = task.loss(step, torch.Generator().manual_seed(step))
-        optimizer.zero_grad(set_to_none=True)
+        state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
-        optimizer.step()
+        state.optimizer.step()
         if schedule.ema:
             # The average has a short memory at first, so that it forgets the initialisation.
             average(averaged, modules, min(schedule.ema, (1 + step) / (10 + step)))
         value = loss.detach()
-        running = value if running is None else 0.98 * running + 0.02 * value
+        state.running = value if state.running is None else 0.98 * state.running + 0.02 * value
         progress.step += 1
         now = time.perf_counter()
         progress.seconds = before + now - began
         if progress.step % 100 == 0 or progress.step == schedule.steps:
-            progress.losses.append((progress.step, checked()))
+            progress.losses.append((progress.step, state.loss()))
             left = (schedule.steps - progress.step) * (now - began) / (progress.step - first)
             details = " ".join(f"{name} {float(number):.4f}" for name, number in logs.items())
             done = f"step {progress.step}/{schedule.steps} loss {progress.losses[-1][1]:.4f}"
             say(f"{done} {details} | {left / 60:.1f} min left")
         if now - saved > SAVE_SECONDS:
-            checked()
-            save()
+            state.save()
             saved = now
-    if running is not None:
-        checked()
-    save()
+    state.save()
     if not schedule.ema:
         averaged.load_state_dict(modules.state_dict())
     task.modules.load_state_dict(averaged.state_dict())
