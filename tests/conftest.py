@@ -17,7 +17,8 @@ from browser import chromium  # noqa: F401  # one browser for all tests of a pro
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     # Workers side by side share the cores: more threads than cores would fight. Before anything imports torch.
     threads = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
+    for name in ("OMP_NUM_THREADS", "BENCH_THREADS"):
+        os.environ.setdefault(name, str(max(1, threads)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -49,9 +49,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     text = (suite.FOLDER / "mini.toml").read_text(encoding="utf-8")
     for old, new in (
         ('source = "mini" ', 'source = "vggsound" '),
-        ("train = 3640", f"train = {len(TRAIN)}"),
-        ("validation = 624", "validation = 0"),
-        ("test = 624", f"test = {len(TEST)}"),
+        ("train = 1820", f"train = {len(TRAIN)}"),
+        ("validation = 468", "validation = 0"),
+        ("test = 468", f"test = {len(TEST)}"),
     ):
         assert old in text
         text = text.replace(old, new, 1)

@@ -104,7 +104,7 @@ for attempt in json.loads(sys.argv[1]):
 KILLS: list[tuple[str, int, bool]] = [
     ("training.pt", 3, True),
     ("fit.json", 2, False),
-    ("-18.png", 1, False),
+    ("-26.png", 1, False),
     ("generate.json", 2, False),
     ("score.json", 3, False),
 ]
@@ -446,8 +446,8 @@ def test_a_bad_manifest_is_refused_whole_and_before_any_work(base: Path, tmp_pat
 
 
 def test_a_limit_takes_the_classes_in_turn(base: Path, tmp_path: Path) -> None:
-    data = worlds.write_manifest(tmp_path / "m.csv", rows(base, [0, 18, 1, 19, 2]))
-    assert job("reference", data, limit=4).test.ids == ("test-00", "test-01", "test-02", "test-18")
+    data = worlds.write_manifest(tmp_path / "m.csv", rows(base, [0, 26, 1, 27, 2]))
+    assert job("reference", data, limit=4).test.ids == ("test-00", "test-01", "test-02", "test-26")
     record = bench("run", "--method", "reference", "--data", data, "--limit", 2, "--json", runs=tmp_path).json
     assert record["limit"] == 2 and record["clips"]["total"] == record["metrics"]["iis"]["n"] == 2
 
@@ -510,8 +510,8 @@ def test_the_embedded_world(base: Path, method: str) -> None:
             if value["low"] is not None and name != "fd.clip":
                 assert value["low"] <= value["value"] <= value["high"]
     assert metrics["ais"]["chance"] == metrics["iis"]["chance"] == 50
-    assert metrics["aic"]["chance"] == pytest.approx(100 / 18) and metrics["aic.r@5"]["chance"] == pytest.approx(
-        500 / 18
+    assert metrics["aic"]["chance"] == pytest.approx(100 / 25) and metrics["aic.r@5"]["chance"] == pytest.approx(
+        500 / 25
     )
     assert metrics["ais.winrate.sameclass"]["reason"] == "no class has two clips"
     weights = suite.load_suite("mini").weights
