@@ -27,6 +27,8 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("BENCH_RUNS", raising=False)
         patch.setenv("HF_HUB_OFFLINE", "1")
+        # Of processes that import the hub's library later; this one has done so.
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
         # Tables and help are wrapped and coloured by what the terminal says of itself.
         patch.setenv("COLUMNS", "120")
         patch.setenv("NO_COLOR", "1")

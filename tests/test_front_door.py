@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import worlds
+from processes import python
 
 import benchmark as bench
 from benchmark.media.audio import write_wav
@@ -37,9 +38,10 @@ def script(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 def test_the_page_runs_from_top_to_bottom(tmp_path):
     write_wav(tmp_path / "bell.wav", make_sound("test", 0) / 32768.0)
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
-    done = script(tmp_path, code)
-    assert done.returncode == 0, done.stderr
-    assert "unknown method 'audiotokn': did you mean 'audiotoken'" in done.stdout
+    (tmp_path / "script.py").write_text(code, encoding="utf-8")
+    done = python("script.py", place=tmp_path, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "unknown method 'audiotokn': did you mean 'audiotoken'" in done.out
     assert (tmp_path / "bell.png").is_file() and (tmp_path / "runs" / "mini" / "sd-text").is_dir()
 
 
