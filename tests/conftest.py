@@ -53,7 +53,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("COLUMNS", "120")
         patch.setenv("NO_COLOR", "1")
         patch.delenv("FORCE_COLOR", raising=False)
-        # No test cuts the power, and waiting for the disk is a good part of a small run. A file that is closed still fails.
+        # No test cuts the power, and a small run waits for the disk a good part of its time. A closed file still fails.
         patch.setattr(os, "fsync", os.fstat)
         yield
 
