@@ -43,8 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Environment of the tests and of the processes that they start; the cache is shared by all of a session."""
+    cache = tmp_path_factory.mktemp("cache")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # The clips of the world cost twenty seconds: one worker makes them, and all read them.
+        shared = tmp_path_factory.getbasetemp().parent / "world"
+        shared.mkdir(exist_ok=True)
+        (cache / "world").symlink_to(shared, target_is_directory=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("BENCH_CACHE", str(cache))
         patch.delenv("BENCH_RUNS", raising=False)
         patch.setenv("HF_HUB_OFFLINE", "1")
         # Of processes that import the hub's library later; this one has done so.
