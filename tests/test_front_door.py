@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import worlds
+from processes import python
 
 import benchmark as bench
 from benchmark.media.audio import write_wav
@@ -37,9 +38,10 @@ def script(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 def test_the_page_runs_from_top_to_bottom(tmp_path):
     write_wav(tmp_path / "bell.wav", make_sound("test", 0) / 32768.0)
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
-    done = script(tmp_path, code)
-    assert done.returncode == 0, done.stderr
-    assert "unknown method 'audiotokn': did you mean 'audiotoken'" in done.stdout
+    (tmp_path / "script.py").write_text(code, encoding="utf-8")
+    done = python("script.py", place=tmp_path, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "unknown method 'audiotokn': did you mean 'audiotoken'" in done.out
     assert (tmp_path / "bell.png").is_file() and (tmp_path / "runs" / "mini" / "sd-text").is_dir()
 
 
@@ -131,11 +133,10 @@ def test_old_names_lead_to_the_new_ones_with_a_warning(old):
     assert f"`{old}` has moved to" in done.stderr and "FutureWarning" in done.stderr
 
 
-def test_an_old_command_still_runs():
-    command = [sys.executable, "-m", "benchmark.mini.ceiling", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and "python -m benchmark.studies.ceilings" in done.stdout
-    assert "has moved to `benchmark.studies.ceilings`" in done.stderr
+def test_an_old_command_still_runs(tmp_path):
+    done = python("-m", "benchmark.mini.ceiling", "--help", place=tmp_path, cwd=ROOT)
+    assert done.code == 0 and "python -m benchmark.studies.ceilings" in done.out
+    assert "has moved to `benchmark.studies.ceilings`" in done.err
 
 
 def test_an_outside_method_of_the_last_version_still_works(tmp_path):
@@ -148,8 +149,8 @@ from benchmark.validate import validate
 import benchmark
 print(callable(validate), callable(benchmark.validate), callable(label_embedding))
 """
-    done = script(tmp_path, code)
-    assert done.returncode == 0 and done.stdout == "True True True\n", done.stderr
+    done = python("-c", code, place=tmp_path, cwd=tmp_path)
+    assert done.code == 0 and done.out == "True True True\n", done.err
 
 
 def test_nothing_of_the_project_itself_uses_an_old_name():

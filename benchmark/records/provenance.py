@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -203,7 +204,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+@cache
 def _version(name: str) -> str | None:
+    # Read once: what a process has imported stays, and the metadata of thirty packages take a tenth of a second.
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

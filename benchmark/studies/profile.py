@@ -60,6 +60,8 @@ class Size(NamedTuple):
     """Training steps per turn; the first one is not counted."""
     rounds: int = 3
     """Turns of alternatives that are compared, and repetitions of everything else."""
+    width: int = 1024
+    """Rows and columns of the matrices of `product_rates`."""
 
 
 class Figure(NamedTuple):
@@ -86,20 +88,23 @@ def timed(call: Callable[[], object], repeats: int) -> float:
     return total(laps[1:])
 
 
-def product_rates() -> dict[str, float]:
-    """Measure the GFLOP/s of a product of 1024 x 1024 matrices and of a convolution.
+def product_rates(width: int = 1024) -> dict[str, float]:
+    """Measure the GFLOP/s of a product of square matrices and of a convolution.
 
-    The convolution has 3 x 3 kernels, 128 channels, a batch of 64 and 16 x 16 pixels.
+    The convolution has 3 x 3 kernels, 128 channels and 16 x 16 pixels.
+
+    Args:
+        width: Rows and columns of the matrices; the convolution's batch is a sixteenth of it.
     """
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
         name = str(dtype).removeprefix("torch.")
-        matrix = torch.randn(1024, 1024).to(dtype)
-        rates[f"torch.mm, {name}"] = 2 * 1024**3 / timed(partial(torch.mm, matrix, matrix), 5) / 1e9
-        images = torch.randn(64, 128, 16, 16).to(dtype).contiguous(memory_format=torch.channels_last)
+        matrix = torch.randn(width, width).to(dtype)
+        rates[f"torch.mm, {name}"] = 2 * width**3 / timed(partial(torch.mm, matrix, matrix), 5) / 1e9
+        images = torch.randn(width // 16, 128, 16, 16).to(dtype).contiguous(memory_format=torch.channels_last)
         kernel = torch.randn(128, 128, 3, 3).to(dtype).contiguous(memory_format=torch.channels_last)
         convolve = partial(nn.functional.conv2d, images, kernel, padding=1)
-        rates[f"conv2d 3x3 channels_last, {name}"] = 2 * 64 * 16**2 * 9 * 128**2 / timed(convolve, 5) / 1e9
+        rates[f"conv2d 3x3 channels_last, {name}"] = 2 * len(images) * 16**2 * 9 * 128**2 / timed(convolve, 5) / 1e9
     return rates
 
 
@@ -234,7 +239,7 @@ class Profile:
         single: list[Parts] = []
         lowered: list[Parts] = []
         for _ in range(self.size.rounds):
-            self.products.append(product_rates())
+            self.products.append(product_rates(self.size.width))
             self.method, laps = self.fit(torch.float32)
             single += laps
             lowered += self.fit(torch.bfloat16)[1]
@@ -280,7 +285,7 @@ class Profile:
         with trace.watch(unet, UNET, AROUND), trace.watch(decoder, DECODER, AROUND):
             self.backbone.sample(embeds, seeds)
             for _ in range(self.size.rounds):
-                self.products.append(product_rates())
+                self.products.append(product_rates(self.size.width))
                 for name, variant in variants.items():
                     laps[name].append(sampled(*variant))
         self._arrange(own, torch.channels_last)

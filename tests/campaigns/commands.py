@@ -1,70 +1,21 @@
-"""`bench` in processes of their own, forked from one that has imported everything: each takes as long as its work."""
+"""A small run of `bench` in processes of their own, with all that it stores."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-import sys
-import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import worlds
+from processes import LIMIT_SECONDS, Ended, Program
 
-LIMIT_SECONDS = 600.0
-"""A command of some seconds that is not done then, hangs."""
-PRELOADED = [
-    *("torch", "diffusers", "transformers", "open_clip", "pandas", "pyarrow.parquet", "scipy.linalg", "soundfile"),
-    *("benchmark.cli.app", "benchmark.runs.steps", "benchmark.mini.networks", "metrics.compute", "audiotoken.method"),
-]
 CLIPS = {"train": (0, 1, 2, 18), "test": (0, 1, 2, 18)}
-
-
-class Ended(NamedTuple):
-    """What became of a command; the code is None where it was killed, by us or by the time limit."""
-
-    code: int | None
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def lines(self) -> list[str]:
-        """What it said of a problem."""
-        return [line for line in self.err.splitlines() if line.startswith(("warning:", "bench:"))]
 
 
 def bench(*arguments: str, place: Path, environment: dict[str, str], after: float = LIMIT_SECONDS) -> Ended:
     """Run a command, and kill its whole process group `after` so many seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    out, err = place / "out.txt", place / "err.txt"
-    process = context.Process(target=_main, args=(arguments, environment, str(out), str(err)))
-    began = time.monotonic()
-    process.start()
-    process.join(after)
-    killed = process.is_alive()
-    if killed:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid or 0, signal.SIGKILL)
-        process.kill()  # it may not have led a group yet
-    process.join()
-    texts = [path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in (out, err)]
-    return Ended(None if killed else process.exitcode, *texts, time.monotonic() - began)
-
-
-def _main(arguments: tuple[str, ...], environment: dict[str, str], out: str, err: str) -> None:
-    os.setsid()
-    os.environ |= environment
-    for path, number in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    from benchmark.cli import app
-
-    sys.exit(app.main(arguments))
+    return Program("-m", "benchmark", *arguments, place=place, environment=environment).end(after)
 
 
 class Sandbox:

@@ -450,9 +450,9 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(
 def test_results_come_in_order_and_a_crash_or_a_hang_ends_one_job_alone() -> None:
     jobs = [0, 1, -2, 2, -1, 3, 4, -1]
     expected = [0, 10, "hang at -2", 20, "crash at -1", 30, 40, "crash at -1"]
-    made = in_order(tenfold, jobs, 2, lambda job, how: f"{how} at {job}", limit=15)  # type: ignore[arg-type,return-value]
+    made = in_order(tenfold, jobs, 2, lambda job, how: f"{how} at {job}", limit=5)  # type: ignore[arg-type,return-value]
     assert list(made) == expected
-    assert list(in_order(tenfold, [0, -2, -1], 1, lambda job, how: -job, limit=15)) == [0, 2, 1]
+    assert list(in_order(tenfold, [0, -2, -1], 1, lambda job, how: -job, limit=5)) == [0, 2, 1]
 
 
 def test_work_that_is_given_up_ends_its_processes() -> None:

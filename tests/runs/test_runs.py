@@ -6,8 +6,7 @@ import errno
 import json
 import os
 import re
-import subprocess
-import sys
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 import soundfile
 import worlds
 from PIL import Image
+from processes import python
 from worlds import GREY, NOISE, bench, method_file, things
 
 from benchmark import registries, suite
@@ -63,12 +63,10 @@ def folder_of(runs: Path) -> Path:
 
 # ------------------------------------------------------------------------------------------------------------- killed
 
-# One process imports the libraries, then forks each attempt: `bench` itself, killed by the system at a chosen moment.
-ATTEMPTS = """
+# `bench` itself, killed by the system at a chosen moment.
+ATTEMPT = """
 import json, os, signal, sys
-import diffusers, open_clip, pandas, soxr, torch, transformers
-import audiotoken.method, audiotoken.training, benchmark.mini.wiring
-from diffusers import StableDiffusionPipeline
+import audiotoken.training, benchmark.mini.wiring
 from benchmark import cli, suite
 from benchmark.runs import plan
 
@@ -89,15 +87,10 @@ def killed(pattern, count, after):
             os.kill(os.getpid(), signal.SIGKILL)
     return call
 
-for attempt in json.loads(sys.argv[1]):
-    child = os.fork()
-    if child == 0:
-        os.environ |= attempt["environment"]
-        if attempt["kill"]:
-            os.replace = killed(*attempt["kill"])
-        os._exit(cli.main(attempt["arguments"]))
-    status = os.waitpid(child, 0)[1]
-    assert os.waitstatus_to_exitcode(status) == (-signal.SIGKILL if attempt["kill"] else 0), (attempt, status)
+kill, arguments = json.loads(sys.argv[1])
+if kill:
+    os.replace = killed(*kill)
+sys.exit(cli.main(arguments))
 """
 
 # The name of a file that is about to appear (or just has): it ends in this, for the n-th time in the attempt.
@@ -110,7 +103,6 @@ KILLS: list[tuple[str, int, bool]] = [
 ]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the attempts are forked")
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(base: Path, tmp_path: Path) -> None:
     arguments = [
         "run",
@@ -124,20 +116,16 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(base: Pat
         "batch_size=4",
     ]
 
-    def attempt(name: str, kill: tuple[str, int, bool] | None = None) -> dict[str, Any]:
+    def attempt(name: str, kill: tuple[str, int, bool] | None = None) -> str:
+        """Return what it said."""
         environment = {"BENCH_RUNS": str(tmp_path / name), "BENCH_CACHE": str(tmp_path / f"{name}-cache")}
-        return {"environment": environment, "kill": kill, "arguments": arguments}
+        given = json.dumps([kill, arguments])
+        done = python("-c", ATTEMPT, given, place=tmp_path, environment=environment, cwd=ROOT)
+        assert done.code == (-signal.SIGKILL if kill else 0), (name, kill, done.err)
+        return done.err
 
-    attempts = [*(attempt("killed", kill) for kill in KILLS), attempt("killed"), attempt("whole")]
-    done = subprocess.run(
-        [sys.executable, "-c", ATTEMPTS, json.dumps(attempts)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.findall(r"continuing at step (\d) of 6", done.stderr) == ["3", "6"]
+    said = "".join([*(attempt("killed", kill) for kill in KILLS), attempt("killed"), attempt("whole")])
+    assert re.findall(r"continuing at step (\d) of 6", said) == ["3", "6"]
 
     killed, whole = folder_of(tmp_path / "killed"), folder_of(tmp_path / "whole")
     fits = [next(runs.glob("*/audiotoken-*/embedder.safetensors")) for runs in (killed.parents[2], whole.parents[2])]

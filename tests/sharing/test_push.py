@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 import worlds
 from huggingface_hub import ModelCard
 from PIL import Image
+from processes import Ended, python
 from safetensors import safe_open
 from worlds import bench
 
@@ -41,19 +40,14 @@ def examples(folder: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
 
 
-def execute(code: str, folder: Path, home: Path, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run an example beside the folder, as a person would: a fresh process with a sound, and no cache."""
-    (home / "empty").mkdir(exist_ok=True)
-    environment = {
-        **os.environ,
-        "HF_HOME": str(home / "empty"),
-        "HF_HUB_OFFLINE": "1",
-        "BENCH_RUNS": str(home / "none"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert not check or done.returncode == 0, done.stderr
+def execute(code: str, folder: Path, home: Path, *, check: bool = True) -> Ended:
+    """Run an example beside the folder, as a person would: a process of its own with a sound, and no cache."""
+    cache = Path(os.environ["HF_HOME"])
+    shutil.rmtree(cache, ignore_errors=True)
+    empty = f"from huggingface_hub.constants import HF_HOME\nassert HF_HOME == {str(cache)!r}\n"
+    environment = {"BENCH_RUNS": str(home / "none")}
+    done = python("-c", empty + code, place=home, environment=environment, cwd=folder.parent)
+    assert not check or done.code == 0, done.err
     return done
 
 
@@ -83,7 +77,7 @@ def test_nothing_but_the_one_small_file_can_be_executed(pushed: tuple[Path, Path
             assert list(file.keys())
     code = examples(folder)[0].replace(", trust_remote_code=True", "")
     done = execute(code, folder, tmp_path, check=False)
-    assert done.returncode and "contains custom code in pipeline.py" in done.stderr
+    assert done.code and "contains custom code in pipeline.py" in done.err
     assert "trust_remote_code=True` lets diffusers execute" in (folder / "README.md").read_text()
 
 
@@ -93,7 +87,7 @@ def test_a_lora_that_is_not_loaded_draws_nothing(pushed: tuple[Path, Path], tmp_
     assert "load_lora_weights" in code and (folder / "pytorch_lora_weights.safetensors").exists()
     shutil.copy(next(run.parents[3].glob("things/audio/test-*.wav")), folder.parent / "sound.wav")
     done = execute(code.replace("pipeline.load_lora_weights(folder)\n", ""), folder, tmp_path, check=False)
-    assert done.returncode and "the LoRA of this pipeline is not loaded: call load_lora_weights" in done.stderr
+    assert done.code and "the LoRA of this pipeline is not loaded: call load_lora_weights" in done.err
 
 
 def test_the_card_has_the_records_numbers(pushed: tuple[Path, Path]) -> None:
@@ -119,7 +113,7 @@ def test_the_card_has_the_records_numbers(pushed: tuple[Path, Path]) -> None:
     assert json.loads((folder / "record.json").read_text()) == json.loads((run / "record.json").read_text())
 
 
-def test_what_cannot_be_shared_is_refused_in_one_line(base: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_shared_is_refused_in_one_line(base: Path, pushed: tuple[Path, Path], tmp_path: Path) -> None:
     def refusal(run: Path, to: Path) -> str:
         before = set(to.parent.iterdir())
         result = bench("push", run, "--to", to)
@@ -128,7 +122,7 @@ def test_what_cannot_be_shared_is_refused_in_one_line(base: Path, tmp_path: Path
         assert set(to.parent.iterdir()) == before, "something was left behind"
         return result.err
 
-    run, _ = worlds.finished(base, "audiotoken", **FAST)
+    run, _ = pushed
     assert "record.json: cannot be read" in refusal(tmp_path / "nowhere", tmp_path / "model")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("kept")
@@ -145,11 +139,11 @@ def test_what_cannot_be_shared_is_refused_in_one_line(base: Path, tmp_path: Path
     assert "is incomplete: the same `bench run` command continues it" in refusal(copy, tmp_path / "model")
 
 
-def test_a_fit_that_is_gone_or_damaged_is_named(base: Path, tmp_path: Path) -> None:
+def test_a_fit_that_is_gone_or_damaged_is_named(base: Path, pushed: tuple[Path, Path], tmp_path: Path) -> None:
+    run, _ = pushed
     runs = tmp_path / "runs"
     shutil.copytree(base / "runs", runs)
-    run, _ = worlds.finished(base, "audiotoken", **FAST)
-    fit = next(path.parent for path in runs.rglob("embedder.safetensors") if path.parent.name.startswith("audiotoken-"))
+    (fit,) = (path.parent for path in runs.rglob("embedder.safetensors"))
     with open(fit / "embedder.safetensors", "r+b") as file:
         file.seek(-3, 2)
         file.write(b"\xff\xff\xff")

@@ -29,10 +29,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run.of(RunRequest(suite="mini", method="sd-text", limit=3, runs=runs), Silent())
 
 
-def test_the_command_draws_scores_and_prints(
-    job: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+def test_the_command_draws_scores_and_prints(job: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = pixels(steps.generate(job))
     given = ["--limit", "3", "--kind", "label", "--kind", "words", "--runs", str(tmp_path / "runs"), "--json"]
     assert ceilings.main([*given, "-o", str(tmp_path / "told")], Silent()) == 0

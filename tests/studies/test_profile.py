@@ -22,6 +22,7 @@ from benchmark.records.store import Store
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
 from benchmark.studies import profile
+from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
 
 PAGE = "before\n<!-- profile -->\nold\n<!-- /profile -->\nafter\n<!-- curve --><!-- /curve -->\n"
@@ -78,8 +79,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, obj
     folder = tmp_path_factory.mktemp("profile")
     page, figures = folder / "page.md", folder / "figures.json"
     page.write_text(PAGE)
+    mini = load_suite("mini")
+    small = {
+        "budget": mini.budget.model_copy(update={"batch_size": 8}),
+        "generation": mini.generation.model_copy(update={"steps": 3}),
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(profile, "Size", partial(profile.Size, clips=4, scored=2, steps=2, rounds=1))
+        patch.setattr(profile, "load_suite", lambda name: mini.model_copy(update=small))
+        patch.setattr(profile, "Size", partial(profile.Size, clips=4, scored=2, steps=2, rounds=1, width=128))
         assert profile.main(["--json", str(figures), "--write", str(page)]) == 0
     return json.loads(figures.read_text()), page.read_text()
 
