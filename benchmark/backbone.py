@@ -68,6 +68,11 @@ class Backbone:
         width: int = self.text_encoder.config.hidden_size
         return width
 
+    @property
+    def cast_for_sampling(self) -> bool:
+        """Whether sampling casts the networks: in half precision on a CUDA device."""
+        return self.dtype is not torch.float32 and casts(self.device)
+
     @cached_property
     def noise_schedule(self) -> DDPMScheduler:
         """Forward process for training: `add_noise`, `alphas_cumprod`, `config`.
@@ -208,7 +213,7 @@ class Backbone:
 
     def _draw(self, embeds: Tensor, seeds: Sequence[int], compiled: bool) -> Tensor:
         """Return images (B, 3, H, W) that are sampled together."""
-        if self.dtype is not torch.float32 and casts(self.device) and self.suite.generation.guidance > 1:
+        if self.cast_for_sampling and self.suite.generation.guidance > 1:
             return self._draw_cast(embeds, seeds, compiled)
         generation = self.suite.generation
         side = self.suite.backbone.resolution

@@ -20,9 +20,10 @@ from audiotoken.checkpoint import load_state
 from audiotoken.embedder import Embedder
 from audiotoken.features import Features, Listener, latents_of
 from audiotoken.method import AudioToken, AudioTokenCL, TokenMethod
-from audiotoken.settings import AudioTokenCLSettings, AudioTokenSettings, TrainingSettings
+from audiotoken.settings import AudioTokenCLSettings, AudioTokenSettings
 from audiotoken.training import learning_rate, train
 from audiotoken.training_data import Stored, batch_positions
+from audiotoken.training_settings import TrainingSettings
 from benchmark.backbone import Backbone
 from benchmark.data.manifest import load_manifest
 from benchmark.mini import networks
