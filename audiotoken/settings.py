@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from audiotoken.pretrained import GivenEmbedder, GivenLora
-from audiotoken.training_settings import CARDS, TrainingSettings
+from audiotoken.training_settings import CARDS, TrainingSettings, presets
 from benchmark import MethodSettings
 from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 UNTRAINED = {"embedder", "lora", "official_dropout"}
 """Settings that apply where nothing is trained."""
+
+
+LATENT_BYTES = 4 * 2 * 2
+"""Bytes of the mean and the standard deviation of a latent's four channels in half precision."""
 
 
 class TokenSettings(MethodSettings):
@@ -75,6 +79,18 @@ class TokenSettings(MethodSettings):
         open_ = named is None and suite.backbone.dtype != "float32"
         precision = fast_precision(device) if open_ else named
         return {"precision": precision, "frozen": "cast"} if precision not in (None, "float32") else {}
+
+    def needs(self, suite: Suite, device: str) -> tuple[str, ...]:
+        """Return lines on the memory of a training on a suite with Stable Diffusion 1, and on disk space."""
+        if not self.trains or suite.backbone.dtype == "float32":
+            return ()
+        named = self.chosen(suite, device).get("precision", suite.backbone.dtype)
+        kept = suite.data.train * (suite.backbone.resolution // 8) ** 2 * LATENT_BYTES
+        return (
+            presets(self.resolved(suite.budget, named)),
+            f"on CUDA, latents of the training frames are kept in the cache ({kept / 1e9:.1f} GB) where twice that is "
+            "free: then the autoencoder's part of a step falls away after the first epoch",
+        )
 
     def resolved(self, budget: Budget | None = None, precision: str | None = None) -> TrainingSettings:
         """Return the training settings, with values of None replaced by those of the suite's `budget`.

@@ -300,7 +300,7 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self.parameters, settings.max_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.looks_ahead and step + 1 < settings.steps:
+        if self.looks_ahead:
             self._coming = step + 1, self._inputs(step + 1)
         # Last, as reading a loss waits until the device has done all of the above.
         self._note(step, ldm, penalties.total.detach())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -50,6 +50,18 @@ class TrainingSettings:
 def gigabytes(card: str) -> float:
     """Return the memory of a card of `CARDS`, in gigabytes."""
     return float(card.removesuffix("GB"))
+
+
+def presets(settings: TrainingSettings) -> str:
+    """Return what fits which card, and what `settings` take, by estimate and in one line."""
+
+    def taken(clips: int) -> str:
+        return f"{clips} clips at once, {peak_estimate(replace(settings, micro_batch=clips)) / 1e9:.1f} GB"
+
+    cards = [f"--set micro_batch={card} ({taken(clips)})" for card, clips in CARDS.items()]
+    checkpointing = ", with gradient checkpointing" if settings.gradient_checkpointing else ""
+    own = taken(min(settings.micro_batch, settings.batch_size))
+    return f"device memory of training in {settings.precision}{checkpointing}, by estimate: {own}; {', '.join(cards)}"
 
 
 def peak_estimate(settings: TrainingSettings) -> float:

@@ -108,6 +108,15 @@ class MethodSettings(FrozenModel):
         """
         return {}
 
+    def needs(self, suite: Suite, device: str) -> tuple[str, ...]:
+        """Return lines for a dry run on memory and disk space that a fit needs, and on settings that need less.
+
+        Args:
+            suite: The protocol that the method is fitted on.
+            device: Device of the fit.
+        """
+        return ()
+
 
 @dataclass(frozen=True)
 class RunContext:

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from benchmark.backbone import Backbone
 from benchmark.fullscale import random_networks
 from benchmark.text_encoder import PLACEHOLDER
+from benchmark.utils.device import arithmetic
 from benchmark.utils.env import PACKAGE
 from benchmark.utils.errors import one_line_of
 from benchmark.utils.files import write_atomic
@@ -197,8 +198,8 @@ class Study:
     def __init__(self, device: str, size: Size, say: Callable[[str], None]) -> None:
         self.device, self.size, self.say = device, size, say
         self.cuda = torch.device(device).type == "cuda"
-        precision = fast_precision(device) if self.cuda else "bfloat16"
-        self.precision, self.dtype = precision, getattr(torch, precision)
+        self.precision = fast_precision(device)
+        self.dtype: torch.dtype = getattr(torch, self.precision)
         self.rate: float | None = None
         self.operations: tuple[float, float] | None = None
         name = torch.cuda.get_device_name(device) if self.cuda else platform.processor() or platform.machine()
@@ -218,7 +219,6 @@ class Study:
             "memory_bytes": memory,
             "training_precision": self.precision,
             "sampling_precision": self.protocol.backbone.dtype,
-            "tf32_matrix_products": torch.backends.cuda.matmul.allow_tf32,
             "processors": os.cpu_count(),
             "size": asdict(self.size),
         }
@@ -238,10 +238,18 @@ class Study:
             Part("training, compiled", self.training_compiled, 150),
         ]
 
-    def run(self, save: Callable[[Report], None], seconds: float = SECONDS) -> Report:
-        """Measure all parts within `seconds`; `save` receives the report after each."""
+    def run(self, save: Callable[[Report], None], seconds: float = SECONDS, only: Sequence[str] = ()) -> Report:
+        """Measure the parts within `seconds`.
+
+        Args:
+            save: Receives the report after each part.
+            seconds: Time of the whole study.
+            only: Names of the parts; by default all.
+        """
         start = time.perf_counter()
         for part in self.parts:
+            if only and part.name not in only:
+                continue
             left = seconds - (time.perf_counter() - start)
             began = time.perf_counter()
             if left < 5:
@@ -249,7 +257,7 @@ class Study:
                 continue
             self.say(f"[{time.perf_counter() - start:5.0f} s] {part.name}")
             try:
-                with _limited(min(part.seconds, left)):
+                with _limited(left if self.size.tiny else min(part.seconds, left)):
                     for figure in part.measure():
                         self.report.figures.append(figure)
                         self.say(f"    {figure.what}: {shown(figure)}")
@@ -270,7 +278,7 @@ class Study:
             suite = tomllib.load(file)
         backbone = SimpleNamespace(**{**suite["backbone"], "resolution": self.size.resolution})
         if not self.cuda:
-            backbone.dtype = "bfloat16"  # few CPUs compute in float16
+            backbone.dtype = self.precision
         generation = SimpleNamespace(**{**suite["generation"], "steps": self.size.steps})
         return SimpleNamespace(backbone=backbone, generation=generation, data=SimpleNamespace(**suite["data"]))
 
@@ -530,7 +538,8 @@ class Study:
                 noise = torch.randn_like(latents)
                 times = torch.randint(0, schedule.config.num_train_timesteps, (micro,), device=latents.device).long()
                 noisy = schedule.add_noise(latents, noise, times)
-                with torch.autocast(torch.device(self.device).type, self.dtype):
+                lowered = self.dtype is not torch.float32
+                with torch.autocast(torch.device(self.device).type, self.dtype, enabled=lowered):
                     hidden = text(ids)[0]
                 predicted = unet(noisy, times, hidden.to(dtype=self.dtype)).sample
                 loss = F.mse_loss(predicted.float(), noise.float(), reduction="mean")
@@ -732,11 +741,12 @@ class Study:
                 random_networks.write_inception(Path(folder))
                 return InceptionScorer(Path(folder) / WEIGHTS, "", self.device)
 
-        return {
+        clips = {
             "CLIP ViT-B/32": lambda: clip("ViT-B-32-quickgelu"),
             "CLIP ViT-L/14": lambda: clip("ViT-L-14-quickgelu"),
-            "Inception-v3, features of FID": inception,
         }
+        # Inception-v3 comes in one size, which takes long to make.
+        return clips if self.size.tiny else {**clips, "Inception-v3, features of FID": inception}
 
 
 @contextlib.contextmanager
@@ -788,9 +798,8 @@ def table(report: Report) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     precisions = f"training in {facts['training_precision']}, sampling in {facts['sampling_precision']}"
     memory = "" if facts["memory_bytes"] is None else f", {facts['memory_bytes'] / 1e9:.0f} GB"
-    tf32 = "with" if facts["tf32_matrix_products"] else "without"
     lines = [
-        f"{report.device}{memory}; {versions}; {precisions}, {tf32} TF32.",
+        f"{report.device}{memory}; {versions}; {precisions}, without TF32.",
         "",
         "| part | what | |",
         "|---|---|---|",
@@ -818,6 +827,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="time of the whole study")
     parser.add_argument("-o", "--output", type=Path, help="file for the figures (JSON), written after each part")
     parser.add_argument("--write", type=Path, help="page into which the table is put, such as docs/performance.md")
+    parser.add_argument("--part", action="append", default=[], help="measure this part alone (repeatable)")
     asked = parser.parse_args(arguments)
     if torch.device(asked.device).type == "cuda" and not torch.cuda.is_available():
         parser.error(f"--device {asked.device}: there is no CUDA device; --device cpu --tiny tries the study without")
@@ -826,8 +836,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.output is not None:
             write_atomic(asked.output, json.dumps(report.to_dict(), indent=2) + "\n")
 
-    study = Study(asked.device, SMALL if asked.tiny else Size(), lambda line: print(line, file=sys.stderr, flush=True))
-    report = study.run(save, asked.seconds)
+    size = SMALL if asked.tiny else Size()
+    study = Study(asked.device, size, lambda line: print(line, file=sys.stderr, flush=True))
+    # Tiny products are slower on several threads of a busy processor.
+    with arithmetic(1 if asked.tiny else None):
+        report = study.run(save, asked.seconds, asked.part)
     print(table(report))
     if asked.write is not None:
         put(asked.write, report)
