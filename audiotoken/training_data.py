@@ -165,7 +165,7 @@ class Streamed(TrainingData):
         if missing:
             made = torch.stack(self._encoded([samples[place] for place in missing]), 1).half()
             if store is not None:
-                self._keep([samples[place].position for place in missing], made)
+                self._keep(store, [samples[place].position for place in missing], made)
             for place, latents in zip(missing, made, strict=True):
                 rows[place] = latents
         there = [row for row in rows if row is not None]
@@ -178,11 +178,11 @@ class Streamed(TrainingData):
             both = pinned.to(self.device, non_blocking=True).float()
         return both[:, 0], both[:, 1]
 
-    def _keep(self, positions: Sequence[int], made: Tensor) -> None:
+    def _keep(self, store: LatentStore, positions: Sequence[int], made: Tensor) -> None:
         """Write latents to the store behind the training's back; a failure of a former writing is raised here."""
         if self._written is not None:
             self._written.result()
-        self._written = self._writer.submit(_write, self.passes.store, positions, made, _event(made))
+        self._written = self._writer.submit(_write, store, positions, made, _event(made))
 
     def _read(self, count: int) -> Future[list[Sample]]:
         stream = self._stream

@@ -666,7 +666,7 @@ class Study:
         spans = [
             (event.time_range.start, event.time_range.end)
             for event in profiler.events() or []
-            if event.device_type is torch.autograd.DeviceType.CUDA and not getattr(event, "is_user_annotation", False)
+            if event.device_type.name == "CUDA" and not getattr(event, "is_user_annotation", False)
         ]
         return union(spans) / 1e6 / plain
 
