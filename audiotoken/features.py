@@ -18,6 +18,7 @@ from benchmark.utils import distributed, sealed
 from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import digest, write_rows
+from benchmark.utils.precision import sent
 from benchmark.utils.sources import class_hash, code_hash
 from metrics import network_sources
 
@@ -121,7 +122,7 @@ class Listener(Sense):
 
     def of_samples(self, samples: Sequence[Sample]) -> Tensor:
         """Return features (B, T, width) of the audio of examples from a training stream."""
-        return self.hear(torch.from_numpy(np.stack([sample.sound for sample in samples])).to(self.device))
+        return self.hear(sent(torch.from_numpy(np.stack([sample.sound for sample in samples])), self.device))
 
     @torch.inference_mode()
     def hear(self, waves: Tensor) -> Tensor:

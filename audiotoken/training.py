@@ -20,7 +20,7 @@ from audiotoken.timesteps import Timesteps
 from audiotoken.training_settings import CARDS, gigabytes, peak_estimate
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError
-from benchmark.utils.precision import casts
+from benchmark.utils.precision import casts, sent
 from benchmark.utils.sealed import Damaged
 
 if TYPE_CHECKING:
@@ -170,14 +170,7 @@ class ForeseenRows(Rows):
         """Draw the values that will probably be asked for next, and start copying them to the device."""
         for one in draws:
             state = self.generator.get_state()
-            self._ready.append((one, state, _copied(super().draw(*one), device)))
-
-
-def _copied(values: Tensor, device: str) -> Tensor:
-    """Return `values` on the device; a CUDA device copies them when it comes to it, and nobody waits."""
-    if values.is_cuda or torch.device(device).type != "cuda":
-        return values.to(device)
-    return values.pin_memory().to(device, non_blocking=True)
+            self._ready.append((one, state, sent(super().draw(*one), device)))
 
 
 @dataclass(frozen=True)
@@ -250,7 +243,9 @@ class Training:
             if self.settings.gradient_checkpointing:
                 unet.disable_gradient_checkpointing()
             if self.cast:
-                self.backbone.single_precision()
+                # After a step without memory there may be none for this: whoever samples does it anyway.
+                with contextlib.suppress(torch.OutOfMemoryError):
+                    self.backbone.single_precision()
 
     def step(self, step: int) -> None:
         """Take one step of the optimiser."""
@@ -316,16 +311,16 @@ class Training:
         )
         mean, deviation = batch.latent_mean, batch.latent_deviation
         place = str(mean.device)
-        latents = mean + deviation * _copied(rows.draw(torch.randn, mean.shape[1:]), place)
-        noise = _copied(rows.draw(torch.randn, mean.shape[1:]), place)
+        latents = mean + deviation * sent(rows.draw(torch.randn, mean.shape[1:]), place)
+        noise = sent(rows.draw(torch.randn, mean.shape[1:]), place)
         all_times, all_weights = self.timesteps.draw(count, rows.generator)
         times, weights = all_times[rows.taken], all_weights[rows.taken]
-        there = _copied(times, place)
+        there = sent(times, place)
         noisy = self.schedule.add_noise(latents, noise, there).to(device)
         target = ldm_target(self.schedule, latents, noise, there).to(device)
         if self.looks_ahead:
             rows.foresee(self._draws, device)
-        on_device = _copied(times, device), _copied(weights, device)
+        on_device = sent(times, device), sent(weights, device)
         return _Inputs(rows, batch, noisy, target, *on_device, all_times, all_weights)
 
     def _predicted(self, noisy: Tensor, times: Tensor, tokens: Tensor) -> Tensor:

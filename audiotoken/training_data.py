@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmark.dataset import Sample, StreamPlace
 from benchmark.utils import distributed
+from benchmark.utils.precision import sent
 
 if TYPE_CHECKING:
     from audiotoken.features import Features, Sense
@@ -89,8 +90,8 @@ class Passes(NamedTuple):
     together: int | None = None
     """Clips per pass; None for all of a step."""
     dtype: torch.dtype = torch.float32
-    """Precision of the autoencoder; in a lower one than float32, latents are rounded to half precision and stay on the
-    device."""
+    """Precision of the autoencoder, and of the source of features under autocast; in a lower one than float32, latents
+    are rounded to half precision and stay on the device."""
     store: LatentStore | None = None
     """Store of such latents."""
 
@@ -139,9 +140,11 @@ class Streamed(TrainingData):
         self._coming = step + 1, self._read(share)
         together = self.passes.together or len(samples)
         pieces = [samples[start : start + together] for start in range(0, len(samples), together)]
-        # A clone, because autograd refuses tensors created in inference mode.
-        features = torch.cat([self.sense.of_samples(piece) for piece in pieces]).clone()
         narrow = self.passes.dtype is not torch.float32
+        with torch.autocast(torch.device(self.device).type, self.passes.dtype, enabled=narrow):
+            features = torch.cat([self.sense.of_samples(piece) for piece in pieces])
+        # Clones, because autograd refuses tensors created in inference mode.
+        features = features.clone()
         mean, deviation = self._kept(samples) if narrow else self._encoded(samples)
         return Batch(features, mean.clone(), deviation.clone(), self.labels([sample.position for sample in samples]))
 
@@ -172,10 +175,7 @@ class Streamed(TrainingData):
         if missing:
             both = torch.stack([row.to(self.device) for row in there]).float()
         else:
-            # One copy a batch, which nobody waits for.
-            stacked = torch.stack(there)
-            pinned = stacked.pin_memory() if torch.device(self.device).type == "cuda" else stacked
-            both = pinned.to(self.device, non_blocking=True).float()
+            both = sent(torch.stack(there), self.device).float()
         return both[:, 0], both[:, 1]
 
     def _keep(self, store: LatentStore, positions: Sequence[int], made: Tensor) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmark import text_encoder as text
 from benchmark.utils.errors import RunError
-from benchmark.utils.precision import PRODUCTS, casts, hold
+from benchmark.utils.precision import PRODUCTS, casts, hold, sent
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler, StableDiffusionPipeline
@@ -159,7 +159,7 @@ class Backbone:
                 pixels = pixels.float().div(127.5).sub(1.0).to(self.device)
             else:
                 # Bytes are a quarter of the copy.
-                pixels = pixels.to(self.device).float().div(127.5).sub(1.0).to(dtype)
+                pixels = sent(pixels, self.device).float().div(127.5).sub(1.0).to(dtype)
             posterior = self.vae.encode(pixels.contiguous(memory_format=torch.channels_last)).latent_dist
             means.append(scale * posterior.mean)
             deviations.append(scale * posterior.std)

@@ -8,7 +8,7 @@ the host's memory, from which every later precision is cast, so that the order o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -58,9 +58,17 @@ def hold(module: nn.Module, dtype: torch.dtype, kinds: tuple[type[nn.Module], ..
             master: Tensor | None = getattr(parameter, _MASTER, None)
             if master is None:
                 master = parameter.data.cpu()
+            source = parameter.data if parameter.dtype is torch.float32 else master
             # Single-precision values may be changed by others, so the next cast starts from what they are then.
             setattr(parameter, _MASTER, None if wanted is torch.float32 else master)
-            parameter.data = master.to(parameter.device, wanted)
+            parameter.data = source.to(parameter.device, wanted)
+
+
+def sent(values: Tensor, device: str) -> Tensor:
+    """Return `values` on a device; a CUDA device copies them when it comes to it, and nobody waits."""
+    if values.is_cuda or device_type(device) != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 def _wanted(
@@ -71,8 +79,3 @@ def _wanted(
         for parameter in part.parameters(recurse=False):
             if parameter.is_floating_point() and not parameter.requires_grad:
                 yield parameter, own
-
-
-def narrow(values: Any, dtype: torch.dtype) -> Any:
-    """Return `values` in `dtype` where it is a tensor of floating-point numbers, and else as it is."""
-    return values.to(dtype) if isinstance(values, Tensor) and values.is_floating_point() else values
