@@ -119,7 +119,8 @@ class TokenMethod(ConditioningMethod):
         if distributed.is_first():
             save_embedder(self._file, embedder, metadata)
         chosen = self.settings.precision is None and run.suite.budget.precision is None
-        remarks = (f"trained in {settings.precision}, as {run.device} computes",) if self._choice and chosen else ()
+        default = f"trained in {settings.precision}, the default of {device_type(run.device)}"
+        remarks = (default,) if self._choice and chosen else ()
         return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures, remarks)
 
     @property

@@ -316,6 +316,25 @@ def test_the_device_decides_the_precision_where_the_settings_leave_it_open(
     assert resolved.precision == (expected or given.get("precision") or "float32")
 
 
+@pytest.mark.parametrize("cast", [True, False])
+def test_test_clips_are_heard_together_only_where_networks_are_cast(cast: bool) -> None:
+    calls: list[int] = []
+
+    def heard(clips: Any) -> Tensor:
+        calls.append(len(clips))
+        return torch.ones(len(clips), 2)
+
+    method = AudioToken(AudioTokenSettings())
+    listener = SimpleNamespace(together=heard)
+    method.listener = listener if cast else heard  # type: ignore[assignment]
+    method.embedder = torch.nn.Identity()  # type: ignore[assignment]
+    method.run = SimpleNamespace(  # type: ignore[assignment]
+        backbone=SimpleNamespace(cast_for_sampling=cast, inject=lambda tokens: tokens)
+    )
+    clips: Any = ["a", "b", "c"]
+    assert method.condition(clips).prompt_embeds.shape == (3, 2) and calls == ([3] if cast else [1, 1, 1])
+
+
 def test_a_dry_run_says_what_fits_which_card() -> None:
     lines = AudioTokenSettings().needs(load_suite("vggsound"), "cpu")
     assert "4 clips at once, 6.8 GB; --set micro_batch=12GB (4 clips at once, 6.8 GB)" in lines[0]
