@@ -13,7 +13,8 @@ vae-draft         AutoencoderKL: L1, gradient L1 and KL
 vae               the draft trained further, with a second course of the rate            vae-draft
 backbone-draft    CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
 backbone-second   the draft trained further, with a second course of the rate            vae, backbone-draft
-backbone          the same once more, longer                                             vae, backbone-second
+backbone-third    the same once more, longer                                             vae, backbone-second
+backbone          the same with fused words that are noisy, longer, shorter, mixed       vae, backbone-third
 beats             AudioToken's audio encoder: audio tags (label and manner)
 clip              the image scorer: contrastive, captions that are true of a frame       vae (as augmentation)
 wav2clip          the sound scorer: contrastive against the frozen clip                  clip
@@ -39,6 +40,7 @@ from benchmark.mini.pretrain.backbone import (
     BackboneDraftTask,
     BackboneSecondTask,
     BackboneTask,
+    BackboneThirdTask,
     VAEDraftTask,
     VAETask,
 )
@@ -54,6 +56,7 @@ STAGES = {
     "vae": 0,
     "backbone-draft": 1,
     "backbone-second": 1,
+    "backbone-third": 1,
     "backbone": 1,
     "beats": 2,
     "clip": 3,
@@ -78,6 +81,7 @@ def _task(stage: str, shop: Workshop) -> Task:
         "vae": VAETask,
         "backbone-draft": BackboneDraftTask,
         "backbone-second": BackboneSecondTask,
+        "backbone-third": BackboneThirdTask,
         "backbone": BackboneTask,
         "clip": CLIPTask,
         "wav2clip": Wav2CLIPTask,
