@@ -80,7 +80,7 @@ def encode_with_token(text_encoder: Any, input_ids: Tensor, token: Tensor, place
 
     Args:
         text_encoder: A CLIPTextModel.
-        input_ids: Token ids, (B, L), each row with `placeholder_id` exactly once; on the CPU they make no GPU wait.
+        input_ids: Token ids, (B, L), each row with `placeholder_id` exactly once.
         token: One vector per row, (B, D), or one for all rows, (D,).
         placeholder_id: Id of the placeholder, which may lie outside the vocabulary.
 
@@ -138,29 +138,15 @@ def encode_at(text_encoder: Any, input_ids: Tensor, found: Tensor, token: Tensor
         Hidden states, (B, L, D).
     """
 
-    return encode_with_vectors(text_encoder, input_ids.masked_fill(found, 0), found, token)
-
-
-def encode_with_vectors(text_encoder: Any, input_ids: Tensor, found: Tensor, vector: Tensor) -> Tensor:
-    """Encode prompts with a vector in the place of the embeddings that `found` marks.
-
-    Args:
-        text_encoder: A CLIPTextModel.
-        input_ids: Token ids of the table, (B, L); those that are replaced are never used.
-        found: Where the vector goes, bool (B, L); any number of places a row.
-        vector: One vector per row, (B, D), or one for all rows, (D,).
-
-    Returns:
-        Hidden states, (B, L, D).
-    """
-    table = text_encoder.get_input_embeddings()
-
     def put(module: Any, arguments: Any, embedded: Tensor) -> Tensor:
-        return torch.where(found.to(embedded.device).unsqueeze(-1), vector.to(embedded).unsqueeze(-2), embedded)
+        here = found.to(embedded.device).unsqueeze(-1)
+        vector = token.to(embedded).unsqueeze(-2)
+        return torch.where(here, vector, embedded)
 
     hook = text_encoder.get_input_embeddings().register_forward_hook(put)
     try:
-        return text_encoder(input_ids.to(table.weight.device)).last_hidden_state
+        # Any id of the table will do: its embedding is replaced before it is used.
+        return text_encoder(input_ids.masked_fill(found, 0)).last_hidden_state
     finally:
         hook.remove()
 

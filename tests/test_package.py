@@ -188,7 +188,14 @@ def test_no_file_knows_the_machine_it_was_written_on():
 def test_the_shipped_weights_are_those_of_their_reports_and_of_the_suite():
     # of the draft, which is no part of the suite, there is the report alone
     reports = {path.stem for path in WEIGHTS[0].parent.glob("*.json")}
-    assert reports == {"vae-draft", "backbone-draft", "backbone-second", "backbone-third", *(path.stem for path in WEIGHTS)}
+    assert reports == {
+        "vae-draft",
+        "backbone-draft",
+        "backbone-second",
+        "backbone-third",
+        "backbone-fourth",
+        *(path.stem for path in WEIGHTS),
+    }
     for path in WEIGHTS:
         report = json.loads(path.with_suffix(".json").read_text())
         assert report["sha256"] == sha256_of(path), path.name

@@ -64,7 +64,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Path, d
 def test_every_stage_exports_what_it_reports(made: tuple[Path, dict[str, Any], list[str]]) -> None:
     weights, reports, said = made
     assert tuple(reports) == tuple(stages.STAGES)
-    drafts = {"vae-draft", "backbone-draft", "backbone-second", "backbone-third"}
+    drafts = {"vae-draft", "backbone-draft", "backbone-second", "backbone-third", "backbone-fourth"}
     assert not any((weights / f"{draft}.safetensors").exists() for draft in drafts), "they are no part of the suite"
     for stage, report in reports.items():
         path = (weights.parent / "work" if stage in drafts else weights) / f"{stage}.safetensors"
@@ -206,7 +206,7 @@ def test_a_fused_caption_is_one_vector_in_the_place_of_a_word(
     from benchmark.text_encoder import encode_with_token
 
     torch.manual_seed(0)
-    task = backbone.BackboneTask(workshop.Workshop(made[0], made[0].parent / "work", cache, lambda line: None))
+    task = stages._task("backbone", workshop.Workshop(made[0], made[0].parent / "work", cache, lambda line: None))
     task.modules.eval()
     tokenizer, encoder = task.shop.tokenizer, task.modules["text_encoder"]
     table = encoder.get_input_embeddings().weight
@@ -240,7 +240,7 @@ def test_a_fused_caption_is_one_vector_in_the_place_of_a_word(
 
 
 def test_captions_are_empty_fused_or_in_words(made: tuple[Path, dict[str, Any], list[str]], cache: Path) -> None:
-    task = backbone.BackboneTask(workshop.Workshop(made[0], made[0].parent / "work", cache, lambda line: None))
+    task = stages._task("backbone", workshop.Workshop(made[0], made[0].parent / "work", cache, lambda line: None))
     said = task._said(task.clips, list(range(60)) * 20, np.random.default_rng(0))
     empty = sum(caption == "" for caption in said)
     fused = sum(not isinstance(caption, str) for caption in said)

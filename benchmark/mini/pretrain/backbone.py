@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmark.mini.data import WorldClips
 from benchmark.mini.pretrain.loop import Logs, Schedule, Task
 from benchmark.mini.pretrain.workshop import HELD_OUT, POOL, Workshop
 from benchmark.mini.world import Value
-from benchmark.text_encoder import encode_with_vectors, tokenize
+from benchmark.text_encoder import encode_at, tokenize
 from benchmark.utils.files import save_atomic, sha256_of
 
 Fused = tuple[str, Mapping[str, Value]]
@@ -102,7 +103,7 @@ class _Speaking(nn.Module):
         """
         vectors = shares @ self.text_encoder.get_input_embeddings().weight
         vectors = vectors + jitter * vectors.detach().std(dim=1, keepdim=True)
-        return encode_with_vectors(self.text_encoder, ids, place, vectors)
+        return encode_at(self.text_encoder, ids, place, vectors)
 
 
 class _Predicting(nn.Module):
@@ -180,34 +181,73 @@ class VAETask(VAEDraftTask):
         shop.continue_from("vae-draft", self.modules)
 
 
-class BackboneDraftTask(Task):
-    """First course of training the CLIP text encoder and the U-Net together: velocity prediction (v-loss).
+@dataclass(frozen=True)
+class Course:
+    """Course of the backbone's training: a learning rate that rises and falls, draws of its own, and its captions."""
+
+    schedule: Schedule
+    """Steps and rate."""
+    draw: int
+    """Part of the seed of every step, which decides its clips, their captions and their noise levels."""
+    before: str | None = None
+    """Stage whose averaged weights are trained on; None: from nothing."""
+    ships: bool = False
+    """Whether the result is part of the suite."""
+    fused: float = 0.5
+    """Share of captions, of those that are not empty, that are given as one vector."""
+    jitter: float = 0.3
+    """Largest deviation of the noise on a fused vector, relative to the vector's own."""
+    tail: int = 1
+    """Power of a uniform draw that the noise's level follows: the higher, the rarer is strong noise."""
+    length: float = 1.0
+    """Largest factor, up and down, of a fused vector's length."""
+    mixed: float = 0.0
+    """Share of fused vectors that are mixed with up to as much of another clip's."""
+
+
+_long = partial(Schedule, batch=64, warmup=300, ema=0.9995)
+_late = partial(Course, fused=0.6, jitter=1.5, tail=2, length=2.5, mixed=0.4)
+COURSES = {
+    "backbone-draft": Course(_long(steps=2_000, rate=1.2e-3), draw=0),
+    "backbone-second": Course(_long(steps=2_000, rate=1e-3), draw=8_000, before="backbone-draft"),
+    "backbone-third": Course(_long(steps=7_200, rate=1e-3), draw=8_000, before="backbone-second"),
+    "backbone-fourth": _late(
+        Schedule(steps=900, batch=32, rate=4e-4, warmup=50, ema=0.995), draw=20_000, before="backbone-third"
+    ),
+    "backbone": _late(
+        Schedule(steps=1_100, batch=32, rate=4e-4, warmup=50, ema=0.998),
+        draw=40_000,
+        before="backbone-fourth",
+        ships=True,
+    ),
+}
+"""The courses by stage, in order.
+
+In the last two, fused vectors are also noisy, longer, shorter and mixed with others. So what lies between the words
+means something as well, as in a text encoder that was trained on millions of captions: a token that is half right is
+worth half, where the courses before made it worse than no word at all, and a method's training finds its way.
+"""
+
+
+class BackboneTask(Task):
+    """Training of the CLIP text encoder and the U-Net together: velocity prediction (v-loss).
 
     A caption is given in words or fused: "a photo of <*>" with one vector in the place of the word, the sum of the mean
     input embeddings of the label and of each thing that the caption names. So the frozen backbone can be spoken to by
-    one new word that says a thing and its manner at once, as a text encoder trained on millions of captions can.
+    one new word that says a thing and its manner at once.
+
+    Args:
+        shop: Shared resources.
+        course: The course to train.
     """
 
-    ships = False
-    schedule = Schedule(steps=2_000, batch=64, rate=1.2e-3, warmup=300, ema=0.9995, weight_decay=0.01)
-    draw = 0
-    """Part of the seed of every step, which decides its clips, their captions and their noise levels."""
     unconditional = 0.1
     """Share of empty captions."""
-    fused = 0.5
-    """Share of the other captions that are given as one vector."""
-    jitter = 0.3
-    """Largest deviation of the noise on a fused vector, relative to the vector's own, so that its surroundings mean the
-    same."""
-    tail = 1
-    """Power of a uniform draw that the noise's level follows: the higher, the rarer is strong noise."""
-    length = 1.0
-    """Largest factor, up and down, of a fused vector's length."""
-    mixed = 0.0
-    """Share of fused vectors that are mixed with up to as much of another clip's."""
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: Workshop, course: Course) -> None:
         from diffusers import DDPMScheduler
+
+        self.course, self.schedule, self.ships = course, course.schedule, course.ships
 
         unet = networks.unet().to(memory_format=torch.channels_last)
         text = networks.text_encoder(len(shop.tokenizer))
@@ -223,6 +263,8 @@ class BackboneDraftTask(Task):
         self.mean, self.deviation = self._latents(self.clips)
         self.held_latents = self._latents(self.held_out)[0]
         self.one_word = fused_prompt(shop.tokenizer)
+        if course.before is not None:
+            shop.continue_from(course.before, self.modules)
 
     @torch.inference_mode()
     def _latents(self, clips: WorldClips) -> tuple[torch.Tensor, torch.Tensor]:
@@ -264,7 +306,7 @@ class BackboneDraftTask(Task):
             kind = words.uniform()
             if kind < self.unconditional:
                 said.append("")
-            elif kind < self.unconditional + self.fused * (1 - self.unconditional):
+            elif kind < self.unconditional + self.course.fused * (1 - self.unconditional):
                 said.append((label, captions.sample_named(seen, words)))
             else:
                 said.append(captions.sample_caption(label, seen, words)[0])
@@ -289,29 +331,29 @@ class BackboneDraftTask(Task):
         jitter = torch.zeros(len(said), networks.TEXT_WIDTH)
         if generator is not None:
             shares = self._varied(shares, generator)
-            level = self.jitter * torch.rand(len(said), 1, generator=generator) ** self.tail
+            level = self.course.jitter * torch.rand(len(said), 1, generator=generator) ** self.course.tail
             jitter = level * torch.randn(jitter.shape, generator=generator)
         return [part.to(self.shop.device) for part in (ids.masked_fill(place, 0), place, shares, jitter)]
 
     def _varied(self, shares: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return the shares of vectors of other lengths, of which some are mixed with another of the batch."""
-        if self.mixed:
+        if self.course.mixed:
             fused = shares.any(1).nonzero().flatten()
             other = fused[torch.randperm(len(fused), generator=generator)]
             part = 0.5 * torch.rand(len(fused), 1, generator=generator)
-            part *= torch.rand(len(fused), 1, generator=generator) < self.mixed
+            part *= torch.rand(len(fused), 1, generator=generator) < self.course.mixed
             shares = shares.index_copy(0, fused, (1 - part) * shares[fused] + part * shares[other])
-        if self.length > 1:
+        if self.course.length > 1:
             power = 2 * torch.rand(len(shares), 1, generator=generator) - 1
-            shares = shares * self.length**power
+            shares = shares * self.course.length**power
         return shares
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, Logs]:
         """Return the velocity-prediction loss of a batch with captions."""
         batch = self.schedule.batch
-        generator.manual_seed(self.draw + step)
+        generator.manual_seed(self.course.draw + step)
         chosen = torch.randint(POOL, (batch,), generator=generator)
-        said = self._said(self.clips, chosen.tolist(), np.random.default_rng([self.draw + step, 1]))
+        said = self._said(self.clips, chosen.tolist(), np.random.default_rng([self.course.draw + step, 1]))
         rows = chosen.to(self.shop.device)
         mean, deviation = self.mean[rows].float(), self.deviation[rows].float()
         latents = self.scale * (mean + deviation * self.shop.normal(*mean.shape, generator=generator))
@@ -347,42 +389,3 @@ class BackboneDraftTask(Task):
                 losses.append(float(self._loss(latents, self.encode(said[start : start + 48]), times, noise)))
             figures[f"held_out_loss_{kind}"] = round(float(np.mean(losses)), 5)
         return figures
-
-
-class BackboneSecondTask(BackboneDraftTask):
-    """Second course, with the learning rate's course repeated and other draws, from the draft's averaged weights."""
-
-    schedule = Schedule(steps=2_000, batch=64, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
-    draw = 8_000
-    before = "backbone-draft"
-    """Stage whose averaged weights are trained on."""
-
-    def __init__(self, shop: Workshop) -> None:
-        super().__init__(shop)
-        shop.continue_from(self.before, self.modules)
-
-
-class BackboneThirdTask(BackboneSecondTask):
-    """Third and longest course, from the second's averaged weights; its first steps have the second's draws."""
-
-    schedule = Schedule(steps=7_200, batch=64, rate=1e-3, warmup=300, ema=0.9995, weight_decay=0.01)
-    before = "backbone-second"
-
-
-class BackboneTask(BackboneSecondTask):
-    """Last course: fused vectors are also noisy, longer, shorter and mixed with others.
-
-    So what lies between the words means something as well, as in a text encoder that was trained on millions of
-    captions: a token that is half right is worth half, where the courses before made it worse than no word at all, and
-    a method's training finds its way.
-    """
-
-    ships = True
-    schedule = Schedule(steps=900, batch=32, rate=4e-4, warmup=50, ema=0.995, weight_decay=0.01)
-    draw = 20_000
-    before = "backbone-third"
-    fused = 0.6
-    jitter = 1.5
-    tail = 2
-    length = 2.5
-    mixed = 0.4

@@ -14,7 +14,8 @@ vae               the draft trained further, with a second course of the rate   
 backbone-draft    CLIP text encoder and U-Net together: velocity prediction (v-loss)     vae
 backbone-second   the draft trained further, with a second course of the rate            vae, backbone-draft
 backbone-third    the same once more, longer                                             vae, backbone-second
-backbone          the same with fused words that are noisy, longer, shorter, mixed       vae, backbone-third
+backbone-fourth   the same with fused words that are noisy, longer, shorter, mixed       vae, backbone-third
+backbone          that once more                                                         vae, backbone-fourth
 beats             AudioToken's audio encoder: audio tags (label and manner)
 clip              the image scorer: contrastive, captions that are true of a frame       vae (as augmentation)
 wav2clip          the sound scorer: contrastive against the frozen clip                  clip
@@ -36,14 +37,7 @@ import torch
 
 from benchmark.mini import captions, networks
 from benchmark.mini.data import world_digest
-from benchmark.mini.pretrain.backbone import (
-    BackboneDraftTask,
-    BackboneSecondTask,
-    BackboneTask,
-    BackboneThirdTask,
-    VAEDraftTask,
-    VAETask,
-)
+from benchmark.mini.pretrain.backbone import COURSES, BackboneTask, VAEDraftTask, VAETask
 from benchmark.mini.pretrain.loop import Schedule, Task, train
 from benchmark.mini.pretrain.scorers import CLIPTask, ImageBindTask, TagTask, Wav2CLIPEncoderTask, Wav2CLIPTask
 from benchmark.mini.pretrain.workshop import Workshop
@@ -54,10 +48,7 @@ from benchmark.utils.files import sha256_of, write_atomic
 STAGES = {
     "vae-draft": 0,
     "vae": 0,
-    "backbone-draft": 1,
-    "backbone-second": 1,
-    "backbone-third": 1,
-    "backbone": 1,
+    **dict.fromkeys(COURSES, 1),
     "beats": 2,
     "clip": 3,
     "wav2clip": 4,
@@ -69,6 +60,8 @@ STAGES = {
 
 
 def _task(stage: str, shop: Workshop) -> Task:
+    if stage in COURSES:
+        return BackboneTask(shop, COURSES[stage])
     if stage == "beats":
         tags = captions.all_tags()
         schedule = Schedule(steps=2_500, batch=32, rate=1e-3, warmup=200)
@@ -79,10 +72,6 @@ def _task(stage: str, shop: Workshop) -> Task:
     tasks: dict[str, Callable[[Workshop], Task]] = {
         "vae-draft": VAEDraftTask,
         "vae": VAETask,
-        "backbone-draft": BackboneDraftTask,
-        "backbone-second": BackboneSecondTask,
-        "backbone-third": BackboneThirdTask,
-        "backbone": BackboneTask,
         "clip": CLIPTask,
         "wav2clip": Wav2CLIPTask,
         "wav2clip-encoder": Wav2CLIPEncoderTask,
