@@ -18,6 +18,7 @@ from benchmark.utils import distributed, sealed
 from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import digest, write_rows
+from benchmark.utils.precision import sent
 from benchmark.utils.sources import class_hash, code_hash
 from metrics import network_sources
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from benchmark.utils.progress import UI
 
 FEATURES_VERSION = 1
+LATENTS_VERSION = 1
 LIBRARIES = ("av", "numpy", "open-clip-torch", "pillow", "soundfile", "soxr", "torch", "torchaudio", "transformers")
 """Packages whose version may change a feature."""
 HEARD_TOGETHER = 8
@@ -120,7 +122,7 @@ class Listener(Sense):
 
     def of_samples(self, samples: Sequence[Sample]) -> Tensor:
         """Return features (B, T, width) of the audio of examples from a training stream."""
-        return self.hear(torch.from_numpy(np.stack([sample.sound for sample in samples])).to(self.device))
+        return self.hear(sent(torch.from_numpy(np.stack([sample.sound for sample in samples])), self.device))
 
     @torch.inference_mode()
     def hear(self, waves: Tensor) -> Tensor:
@@ -195,7 +197,25 @@ def features_key(sense: Sense, clips: str, weights: str) -> str:
     return digest([FEATURES_VERSION, weights, suite.files, clips, code, numerics, sense.preparation])
 
 
-def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36) -> tuple[Tensor, Tensor]:
+def latents_key(backbone: Backbone, clips: str, passes: Sequence[object]) -> str:
+    """Return the hash of all that stored latents of the clips' frames depend on.
+
+    Args:
+        backbone: Backbone whose VAE encodes the frames.
+        clips: Identity of the clips.
+        passes: Precision of the VAE and number of frames per pass.
+    """
+    suite, source = backbone.suite, backbone.suite.backbone
+    weights = suite.weights.get(source.source, source.source)
+    frames = [source.resolution, source.resize, suite.data.train_frame]
+    decoding = sorted(Path(benchmark.media.__path__[0]).glob("*.py"))
+    code = code_hash(decoding, ("diffusers", "numpy", "pillow", "torch"))
+    return digest([LATENTS_VERSION, weights, clips, frames, code, device_type(backbone.device), *passes])
+
+
+def latents_of(
+    backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the scaled latents of the clips' frames, (n, 4, h, w) each.
 
     Several processes share the work.
@@ -205,6 +225,10 @@ def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36)
         clips: The training clips.
         ui: Progress.
         batch_size: Number of frames per pass of the VAE.
+        dtype: Precision of the VAE.
+
+    Returns:
+        The latents, float32 on the CPU.
     """
     spec = backbone.suite.backbone
     encoded = []
@@ -212,7 +236,8 @@ def latents_of(backbone: Backbone, clips: ClipSet, ui: UI, batch_size: int = 36)
         for start in distributed.mine(range(0, len(clips), batch_size)):
             some = clips[start : start + batch_size]
             frames = [np.asarray(resize(clip.picture(), spec.resolution, spec.resize)) for clip in some]
-            encoded.append(backbone.encode_pictures(np.stack(frames)))
+            mean, deviation = backbone.encode_pictures(np.stack(frames), dtype)
+            encoded.append((mean.cpu(), deviation.cpu()))
             advance(len(some) * distributed.world())
     means, deviations = zip(*distributed.gather(encoded), strict=True)
     return torch.cat(means), torch.cat(deviations)

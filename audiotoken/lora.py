@@ -34,6 +34,8 @@ def with_own_unet(backbone: Backbone) -> Backbone:
 
     The copy takes no memory, and frozen parameters stay frozen.
     """
+    # New layers take the precision of those that they stand beside.
+    backbone.single_precision()
     own = copy.copy(backbone)
     own.pipeline = copy.copy(backbone.pipeline)
     own.pipeline.unet = own.unet = sharing_copy(backbone.unet)

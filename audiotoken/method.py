@@ -14,18 +14,24 @@ from audiotoken.settings import AudioTokenCLSettings, AudioTokenLoraSettings, Au
 from benchmark import Conditioning, ConditioningMethod, FitReport, MethodCard, MethodSettings, RunContext
 from benchmark.dataset import Sample, StreamPlace
 from benchmark.utils import distributed
+from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
+from benchmark.weights import stand_ins
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from PIL.Image import Image
 
     from audiotoken.embedder import Embedder
     from audiotoken.features import Sense
     from audiotoken.pipeline import AudioTokenPipeline
-    from audiotoken.training_data import TrainingData
+    from audiotoken.training_data import Passes, TrainingData
+    from audiotoken.training_settings import TrainingSettings
     from benchmark import Clip, ClipSet
 
+LATENTS = "latents"
+"""Folder of the cache for latents of training frames."""
 SAMPLES = 4
 """Training clips of which images are drawn during training, where requested."""
 
@@ -87,8 +93,7 @@ class TokenMethod(ConditioningMethod):
         from audiotoken.training import train as train_embedder
         from benchmark.runs.tracking import Watch
 
-        run, material = self.run, self.training_data(train)
-        settings = self.settings.resolved(run.suite.budget)
+        run, material, settings = self.run, self.training_data(train), self.training
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             embedder = Embedder(
@@ -113,7 +118,19 @@ class TokenMethod(ConditioningMethod):
             metadata["official_dropout"] = "true"
         if distributed.is_first():
             save_embedder(self._file, embedder, metadata)
-        return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures)
+        chosen = self.settings.precision is None and run.suite.budget.precision is None
+        default = f"trained in {settings.precision}, the default of {device_type(run.device)}"
+        remarks = (default,) if self._choice and chosen else ()
+        return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures, remarks)
+
+    @property
+    def _choice(self) -> dict[str, Any]:
+        return self.settings.chosen(self.run.suite, self.run.device)
+
+    @property
+    def training(self) -> TrainingSettings:
+        """The training settings, complete for the suite and the device."""
+        return self.settings.resolved(self.run.suite.budget, self._choice.get("precision"))
 
     def training_data(self, train: ClipSet) -> TrainingData:
         """Return the training data: streamed where the data set streams, otherwise computed once."""
@@ -128,9 +145,41 @@ class TokenMethod(ConditioningMethod):
             return found
 
         if data is not None and data.stream(train, run.suite, StreamPlace(run.seed)) is not None:
-            return Streamed(self.studies(), run.backbone, train, stream, run.seed)
+            return Streamed(self.studies(), run.backbone, train, stream, run.seed, self._passes(train))
         features = Features(self.studies(), train, run.suite.encoders[self.network], run.cache, run.ui)
-        return Stored(features, *latents_of(run.backbone, train, run.ui), run.seed)
+        given = (self.training.micro_batch, self._passes_in) if self._choice else ()
+        return Stored(features, *latents_of(run.backbone, train, run.ui, *given), run.seed)
+
+    @property
+    def _passes_in(self) -> torch.dtype:
+        """Precision of the autoencoder: the training's where networks are cast for it."""
+        import torch
+
+        return getattr(torch, self.training.precision) if self._choice else torch.float32
+
+    def _passes(self, train: ClipSet) -> Passes:
+        """Return how streamed clips go through the frozen networks, with a store of latents where the disk has room."""
+        from audiotoken.features import latents_key
+        from audiotoken.latents import LatentStore
+        from audiotoken.training_data import Passes
+
+        if device_type(self.run.device) != "cuda":
+            return Passes()
+        if not self._choice:
+            return Passes(self.training.micro_batch)
+        run, together, dtype = self.run, self.training.micro_batch, self._passes_in
+        key = latents_key(run.backbone, train.identity, [str(dtype), together])
+        folder = run.cache / LATENTS / key[:32]
+        side = run.suite.backbone.resolution // run.backbone.pipeline.vae_scale_factor
+        shape = run.backbone.unet.config.in_channels, side, side
+        size = f"{LatentStore.size(len(train), shape) / 1e9:.1f} GB"
+        if stand_ins.active():  # a dry run, whose steps are those of the first epoch
+            return Passes(together, dtype)
+        if not LatentStore.fits(folder, len(train), shape):
+            run.ui.say(f"{run.cache} has no room for latents of {len(train):,} frames ({size}): made in every epoch")
+            return Passes(together, dtype)
+        run.ui.say(f"latents of {len(train):,} frames are kept in {folder} (up to {size}): each is encoded once")
+        return Passes(together, dtype, LatentStore(folder, len(train), shape))
 
     def draw(self, embedder: Embedder, clips: ClipSet) -> list[Image]:
         """Generate images of `clips` with the current `embedder`, to be logged during training."""
@@ -186,6 +235,9 @@ class TokenMethod(ConditioningMethod):
         import torch
 
         with torch.no_grad():
+            if self.run.backbone.cast_for_sampling:
+                # One pass instead of one a clip: a device that computes in half precision is not exact to the bit.
+                return Conditioning(self.run.backbone.inject(self.embedder(self.listener.together(clips))))
             # Row by row: the rounding of a matrix product may depend on its height.
             tokens = torch.cat([self.embedder(self.listener([clip])) for clip in clips])
             return Conditioning(self.run.backbone.inject(tokens))

@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from audiotoken.pretrained import GivenEmbedder, GivenLora
+from audiotoken.training_settings import CARDS, TrainingSettings, presets
 from benchmark import MethodSettings
+from benchmark.utils.device import device_type
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from audiotoken.losses import ClReduction
-    from benchmark.suite import Budget
+    from benchmark.suite import Budget, Suite
 
 
 UNTRAINED = {"embedder", "lora", "official_dropout"}
 """Settings that apply where nothing is trained."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """Complete training settings; `TokenSettings` documents them."""
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.01
-    schedule: Literal["constant", "cosine"] = "constant"
-    timesteps: Literal["uniform", "importance"] = "uniform"
-    warmup_steps: int = 0
-    max_grad_norm: float = math.inf
-    micro_batch: int
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    gradient_checkpointing: bool = False
-    compile: bool = False
-    lambda_a: float = 0.01
-    lambda_b: float = 0.0
-    lambda_c: float = 0.0
-    cl_reduction: ClReduction = "batch"
+LATENT_BYTES = 4 * 2 * 2
+"""Bytes of the mean and the standard deviation of a latent's four channels in half precision."""
 
 
 class TokenSettings(MethodSettings):
@@ -68,25 +49,62 @@ class TokenSettings(MethodSettings):
     max_grad_norm: float | None = Field(None, gt=0, le=1e6)
     """Largest 2-norm of a step's gradient; larger ones are scaled down to it. None does not clip, as in the paper."""
     micro_batch: int | None = Field(None, ge=1)
-    """Clips per process and pass of the U-Net; a step's gradient is accumulated over passes. None takes all at once."""
+    """Clips per process and pass of a frozen network, on which memory depends: a number, or 12GB, 16GB or 24GB for what
+    fits such a card with Stable Diffusion 1. A step's gradient is accumulated over passes. None takes all at once."""
     precision: Literal["float32", "bfloat16", "float16"] | None = None
-    """Autocast precision of text encoder and U-Net in training (float16 with a scaled loss); None is float32."""
+    """Precision of the frozen networks in training (float16 with a scaled loss). None is float32; on CUDA, for a suite
+    that samples in half precision, it is bfloat16 where the card has it, else float16. TF32 is never used."""
     gradient_checkpointing: bool | None = None
     """Recompute the U-Net's activations in the backward pass: less memory, more time."""
     compile: bool | None = None
-    """Compile the U-Net for training (torch.compile)."""
+    """Compile the U-Net (torch.compile) for training, and on CUDA for sampling where that is in half precision. Whether
+    it pays depends on the card: `python -m benchmark.studies.gpu` measures it."""
     lambda_a: float = Field(0.01, ge=0)
     """Weight of mean |e_audio|."""
     lambda_b: float = Field(0.0, ge=0)
     """Weight of the squared 2-norm of e_audio."""
 
-    def resolved(self, budget: Budget | None = None) -> TrainingSettings:
+    @field_validator("micro_batch", mode="before")
+    @classmethod
+    def _of_a_card(cls, given: Any) -> Any:
+        return CARDS.get(given, given) if isinstance(given, str) else given
+
+    def chosen(self, suite: Suite, device: str) -> dict[str, Any]:
+        """Return the precision where the device decides it, and how CUDA devices hold frozen networks in it."""
+        if not self.trains or device_type(device) != "cuda":
+            return {}
+        from benchmark.utils.precision import fast_precision
+
+        named = self.precision or suite.budget.precision
+        open_ = named is None and suite.backbone.dtype != "float32"
+        precision = fast_precision(device) if open_ else named
+        return {"precision": precision, "frozen": "cast"} if precision not in (None, "float32") else {}
+
+    def needs(self, suite: Suite, device: str) -> tuple[str, ...]:
+        """Return lines on the memory of a training on a suite with Stable Diffusion 1, and on disk space."""
+        if not self.trains or suite.backbone.dtype == "float32":
+            return ()
+        named = self.chosen(suite, device).get("precision", suite.backbone.dtype)
+        kept = suite.data.train * (suite.backbone.resolution // 8) ** 2 * LATENT_BYTES
+        return (
+            presets(self.resolved(suite.budget, named)),
+            f"on CUDA, latents of the training frames are kept in the cache ({kept / 1e9:.1f} GB) where twice that is "
+            "free: then the autoencoder's part of a step falls away after the first epoch",
+        )
+
+    def resolved(self, budget: Budget | None = None, precision: str | None = None) -> TrainingSettings:
         """Return the training settings, with values of None replaced by those of the suite's `budget`.
+
+        Args:
+            budget: The suite's training budget.
+            precision: Precision where neither the settings nor the budget name one.
 
         Raises:
             UserError: Steps, batch size or learning rate are neither set nor in the budget.
         """
-        merged = ({} if budget is None else budget.model_dump()) | self.model_dump(exclude_none=True)
+        merged: dict[str, Any] = {} if precision is None else {"precision": precision}
+        merged |= {} if budget is None else budget.model_dump(exclude_none=True)
+        merged |= self.model_dump(exclude_none=True)
         values = {name: merged[name] for name in TrainingSettings.__dataclass_fields__ if merged.get(name) is not None}
         if missing := [name for name in ("steps", "batch_size", "learning_rate") if name not in values]:
             raise UserError(f"neither set nor in a budget: {', '.join(missing)}: give --set {missing[0]}=...")

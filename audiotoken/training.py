@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +17,24 @@ from audiotoken.checkpoint import load_state, save_state
 from audiotoken.embedder import Embedder, Rows
 from audiotoken.losses import denoising_errors, ldm_target, token_penalties
 from audiotoken.timesteps import Timesteps
+from audiotoken.training_settings import CARDS, gigabytes, peak_estimate
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError
+from benchmark.utils.precision import casts, sent
 from benchmark.utils.sealed import Damaged
 
 if TYPE_CHECKING:
-    from audiotoken.settings import TrainingSettings
-    from audiotoken.training_data import TrainingData
+    from audiotoken.training_data import Batch, TrainingData
+    from audiotoken.training_settings import TrainingSettings
     from benchmark import Backbone
     from benchmark.runs.tracking import Watch
     from benchmark.utils.progress import UI
 
 SAVE_SECONDS = 20.0
 NARROW = ("bfloat16", "float16")
+
+Draw = tuple[Callable[..., Tensor], tuple[int, ...]]
+"""A random function of torch, and the shape of a row of its values."""
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
@@ -76,10 +82,10 @@ def train(
         Running means of the last losses by name, rounded to 6 decimals.
 
     Raises:
-        RunError: The loss or the embedder is no longer finite (the last finite state is kept), or the batch cannot be
-            split evenly over the processes.
+        RunError: The loss or the embedder is no longer finite (the last finite state is kept), the batch cannot be
+            split evenly over the processes, or the device has too little memory.
     """
-    run = _Training(embedder, backbone, material, settings, seed)
+    run = Training(embedder, backbone, material, settings, seed)
     first = 0
     try:
         first = run.load_state_dict(load_state(checkpoint))
@@ -94,7 +100,8 @@ def train(
     with ui.task("training the embedder", settings.steps, "steps") as advance, run.prepared_unet():
         advance(first)
         for step in range(first, settings.steps):
-            run.step(step)
+            with enough_memory(settings, material.device):
+                run.step(step)
             advance(1)
             if watch is not None:
                 watch.after(step + 1, run.figures(step))
@@ -109,8 +116,83 @@ def train(
     return {name: round(value, 6) for name, value in run.running.items()}
 
 
-class _Training:
-    """Training state and training step."""
+@contextlib.contextmanager
+def enough_memory(settings: TrainingSettings, device: str) -> Iterator[None]:
+    """Name the setting that takes less memory, where a step in this block has too little.
+
+    Raises:
+        RunError: A CUDA device has too little memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        whole = torch.cuda.get_device_properties(device).total_memory
+        raise RunError(too_little_memory(device, whole, settings)) from error
+
+
+def too_little_memory(device: str, whole: int, settings: TrainingSettings) -> str:
+    """Return the line for a device whose memory of `whole` bytes is too little for a training with these settings."""
+    clips = min(settings.micro_batch, settings.batch_size)
+    fitting = [name for name, most in CARDS.items() if most < clips and gigabytes(name) <= 1.1 * whole / 1e9]
+    if fitting:
+        fewer = replace(settings, micro_batch=CARDS[fitting[-1]])
+        advice = f"--set micro_batch={fitting[-1]} ({fewer.micro_batch} clips, {peak_estimate(fewer) / 1e9:.1f} GB)"
+    elif clips > 1:
+        advice = f"--set micro_batch={clips // 2}, below the preset {next(iter(CARDS))}"
+    else:
+        advice = "--set gradient_checkpointing=true, or a larger device: no preset takes less"
+    return f"{device} has too little memory ({whole / 1e9:.1f} GB) for {clips} clips in {settings.precision}: {advice}"
+
+
+class ForeseenRows(Rows):
+    """Rows whose next random values may be drawn before they are asked for, while the device is at work.
+
+    They are those that would be drawn on demand, in whatever order they are asked for.
+    """
+
+    def __init__(self, *_: Any) -> None:
+        self.asked: list[Draw] = []
+        self._ready: list[tuple[Draw, Tensor, Tensor]] = []
+
+    def draw(self, function: Callable[..., Tensor], shape: Sequence[int]) -> Tensor:
+        """Return the values of the rows taken, drawn before or now."""
+        wanted = function, tuple(shape)
+        self.asked.append(wanted)
+        if self._ready:
+            foreseen, state, values = self._ready.pop(0)
+            if foreseen == wanted:
+                return values
+            self.generator.set_state(state)
+            self._ready.clear()
+        return super().draw(*wanted)
+
+    def foresee(self, draws: Sequence[Draw], device: str) -> None:
+        """Draw the values that will probably be asked for next, and start copying them to the device."""
+        for one in draws:
+            state = self.generator.get_state()
+            self._ready.append((one, state, sent(super().draw(*one), device)))
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a step takes besides the parameters."""
+
+    rows: ForeseenRows
+    batch: Batch
+    noisy: Tensor
+    target: Tensor
+    times: Tensor
+    """(b,) timesteps on the device."""
+    weights: Tensor
+    """(b,) weights of the errors on the device."""
+    all_times: Tensor
+    """(B,) timesteps of the step's clips in all processes, on the CPU."""
+    all_weights: Tensor
+    """(B,) their weights, on the CPU."""
+
+
+class Training:
+    """Training state and training step; the arguments are those of `train`."""
 
     def __init__(
         self, embedder: Embedder, backbone: Backbone, material: TrainingData, settings: TrainingSettings, seed: int
@@ -139,6 +221,12 @@ class _Training:
         self.scaler = torch.amp.GradScaler(self.kind, enabled=settings.precision == "float16")
         self.running = {"loss": 0.0, "ldm": 0.0}
         self.unet = backbone.unet
+        self.narrow = getattr(torch, settings.precision) if settings.precision in NARROW else None
+        self.cast = self.narrow is not None and casts(material.device)
+        # What importance draws depends on the gradients of the step before.
+        self.looks_ahead = self.cast and not self.timesteps.learns
+        self._coming: tuple[int, _Inputs] | None = None
+        self._draws: list[Draw] = []
 
     @contextlib.contextmanager
     def prepared_unet(self) -> Iterator[None]:
@@ -154,6 +242,10 @@ class _Training:
             self.unet = unet
             if self.settings.gradient_checkpointing:
                 unet.disable_gradient_checkpointing()
+            if self.cast:
+                # After a step without memory there may be none for this: whoever samples does it anyway.
+                with contextlib.suppress(torch.OutOfMemoryError):
+                    self.backbone.single_precision()
 
     def step(self, step: int) -> None:
         """Take one step of the optimiser."""
@@ -161,41 +253,34 @@ class _Training:
         count = settings.batch_size
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings, step)
-        batch = self.material.batch(step, count)
-        rows = Rows(
-            torch.Generator().manual_seed((self.seed + 1) * 1_000_000_007 + step),
-            count,
-            slice(distributed.rank(), None, distributed.world()),
-        )
-        mean, deviation = batch.latent_mean, batch.latent_deviation
-        latents = mean + deviation * rows.draw(torch.randn, mean.shape[1:])
-        noise = rows.draw(torch.randn, mean.shape[1:])
-        all_times, all_weights = self.timesteps.draw(count, rows.generator)
-        times, weights = all_times[rows.taken], all_weights[rows.taken]
-        noisy = self.schedule.add_noise(latents, noise, times).to(device)
-        target = ldm_target(self.schedule, latents, noise, times).to(device)
-        tokens = self.embedder(batch.features, rows)
+        coming, self._coming = self._coming, None
+        inputs = coming[1] if coming is not None and coming[0] == step else self._inputs(step)
+        inputs.rows.asked.clear()
+        tokens = self.embedder(inputs.batch.features, inputs.rows)
+        self._draws = list(inputs.rows.asked)
+        if self.cast:
+            assert self.narrow is not None
+            self.backbone.hold_unet(self.narrow)
 
         # The graph is cut at the tokens: the U-Net may run in pieces, while the embedder's backward pass runs once.
         leaf = tokens.detach().requires_grad_()
         self.optimizer.zero_grad(set_to_none=True)
         ldm = torch.zeros((), device=device)
         for piece in self._pieces(len(tokens)):
-            with self._precision():
-                predicted = self._denoise(noisy[piece], times[piece].to(device), self.backbone.inject(leaf[piece]))
-            errors = denoising_errors(predicted, target[piece]) * weights[piece].to(device)
+            predicted = self._predicted(inputs.noisy[piece], inputs.times[piece], leaf[piece])
+            errors = denoising_errors(predicted, inputs.target[piece]) * inputs.weights[piece]
             share = errors.sum() / count
             ldm += share.detach()
             self._backward(share)
+        labels = inputs.batch.label_embeddings
         penalties = token_penalties(
             distributed.gather_rows(leaf),
-            None if batch.label_embeddings is None else distributed.gather_rows(batch.label_embeddings),
+            None if labels is None else distributed.gather_rows(labels),
             settings.lambda_a,
             settings.lambda_b,
             settings.lambda_c,
             settings.cl_reduction,
         )
-        self._note(step, ldm, penalties.total.detach())
         self._backward(penalties.total)
         assert leaf.grad is not None
         tokens.backward(leaf.grad)
@@ -204,12 +289,49 @@ class _Training:
         if self.timesteps.learns:
             sizes = distributed.gather_rows(leaf.grad.norm(dim=1).cpu() / self.scaler.get_scale())
             if bool(sizes.isfinite().all()):
-                self.timesteps.learn(all_times, count * sizes / all_weights)
+                self.timesteps.learn(inputs.all_times, count * sizes / inputs.all_weights)
         if math.isfinite(settings.max_grad_norm):
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, settings.max_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.looks_ahead:
+            self._coming = step + 1, self._inputs(step + 1)
+        # Last, as reading a loss waits until the device has done all of the above.
+        self._note(step, ldm, penalties.total.detach())
+
+    def _inputs(self, step: int) -> _Inputs:
+        """Return what a step takes besides the parameters; it depends on the seed and the step alone."""
+        device, count = self.material.device, self.settings.batch_size
+        batch = self.material.batch(step, count)
+        rows = ForeseenRows(
+            torch.Generator().manual_seed((self.seed + 1) * 1_000_000_007 + step),
+            count,
+            slice(distributed.rank(), None, distributed.world()),
+        )
+        mean, deviation = batch.latent_mean, batch.latent_deviation
+        place = str(mean.device)
+        latents = mean + deviation * sent(rows.draw(torch.randn, mean.shape[1:]), place)
+        noise = sent(rows.draw(torch.randn, mean.shape[1:]), place)
+        all_times, all_weights = self.timesteps.draw(count, rows.generator)
+        times, weights = all_times[rows.taken], all_weights[rows.taken]
+        there = sent(times, place)
+        noisy = self.schedule.add_noise(latents, noise, there).to(device)
+        target = ldm_target(self.schedule, latents, noise, there).to(device)
+        if self.looks_ahead:
+            rows.foresee(self._draws, device)
+        on_device = sent(times, device), sent(weights, device)
+        return _Inputs(rows, batch, noisy, target, *on_device, all_times, all_weights)
+
+    def _predicted(self, noisy: Tensor, times: Tensor, tokens: Tensor) -> Tensor:
+        """Return the U-Net's prediction for noisy latents under the prompt with these tokens."""
+        if not self.cast:
+            with self._precision():
+                return self._denoise(noisy, times, self.backbone.inject(tokens))
+        assert self.narrow is not None
+        with self._precision():
+            prompts = self.backbone.inject(tokens, self.narrow)
+        return self._denoise(noisy.to(self.narrow), times, prompts.to(self.narrow)).float()
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         name = self.settings.precision

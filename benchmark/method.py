@@ -99,6 +99,24 @@ class MethodSettings(FrozenModel):
         """
         return True
 
+    def chosen(self, suite: Suite, device: str) -> dict[str, Any]:
+        """Return what the device decides where the settings leave it open, by name; a fit depends on it, too.
+
+        Args:
+            suite: The protocol that the method is fitted on.
+            device: Device of the fit.
+        """
+        return {}
+
+    def needs(self, suite: Suite, device: str) -> tuple[str, ...]:
+        """Return lines for a dry run on memory and disk space that a fit needs, and on settings that need less.
+
+        Args:
+            suite: The protocol that the method is fitted on.
+            device: Device of the fit.
+        """
+        return ()
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -271,7 +289,10 @@ class ConditioningMethod(Method):
 
     def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
         """Sample images from the suite's backbone with the conditioning of the clips."""
-        return self.run.backbone.sample(self.condition(clips).prompt_embeds, seeds)
+        embeds = self.condition(clips).prompt_embeds
+        if getattr(self.settings, "compile", None):
+            return self.run.backbone.sample(embeds, seeds, compiled=True)
+        return self.run.backbone.sample(embeds, seeds)
 
 
 def make_settings(method: type[Method], given: Mapping[str, Any]) -> MethodSettings:

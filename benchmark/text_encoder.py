@@ -91,27 +91,59 @@ def encode_with_token(text_encoder: Any, input_ids: Tensor, token: Tensor, place
         ValueError: A row contains no placeholder or several (the message names the first such row), or the shapes do
             not fit.
     """
-    if input_ids.ndim != 2:
-        raise ValueError(f"input ids have shape {tuple(input_ids.shape)}, not (batch, length)")
     table = text_encoder.get_input_embeddings()
-    if token.shape not in ((len(input_ids), table.embedding_dim), (table.embedding_dim,)):
+    shapes = (len(input_ids), table.embedding_dim), (table.embedding_dim,)
+    if input_ids.ndim == 2 and token.shape not in shapes:
         raise ValueError(
             f"tokens have shape {tuple(token.shape)}; {len(input_ids)} prompts and this text encoder take "
             f"({len(input_ids)}, {table.embedding_dim})"
         )
+    return encode_at(text_encoder, input_ids, placeholder_places(input_ids, placeholder_id), token)
+
+
+def placeholder_places(input_ids: Tensor, placeholder_id: int) -> Tensor:
+    """Return where the placeholder is in each row, bool (B, L).
+
+    Args:
+        input_ids: Token ids, (B, L).
+        placeholder_id: Id of the placeholder.
+
+    Raises:
+        ValueError: A row contains no placeholder or several (the message names the first such row), or the ids have
+            another shape.
+    """
+    if input_ids.ndim != 2:
+        raise ValueError(f"input ids have shape {tuple(input_ids.shape)}, not (batch, length)")
     found = input_ids == placeholder_id
     for row, count in enumerate(found.sum(dim=1).tolist()):
         if count != 1:
             raise ValueError(
                 f"row {row} of the prompts holds the placeholder (id {placeholder_id}) {count} times, not 1"
             )
+    return found
+
+
+def encode_at(text_encoder: Any, input_ids: Tensor, found: Tensor, token: Tensor) -> Tensor:
+    """Encode prompts with a vector at given places, as `encode_with_token` does, without a check of the places.
+
+    A check reads values back from the device, which waits until all work that was given to it is done.
+
+    Args:
+        text_encoder: A CLIPTextModel.
+        input_ids: Token ids, (B, L).
+        found: Where the vector stands, bool (B, L).
+        token: One vector per row, (B, D), or one for all rows, (D,).
+
+    Returns:
+        Hidden states, (B, L, D).
+    """
 
     def put(module: Any, arguments: Any, embedded: Tensor) -> Tensor:
         here = found.to(embedded.device).unsqueeze(-1)
         vector = token.to(embedded).unsqueeze(-2)
         return torch.where(here, vector, embedded)
 
-    hook = table.register_forward_hook(put)
+    hook = text_encoder.get_input_embeddings().register_forward_hook(put)
     try:
         # Any id of the table will do: its embedding is replaced before it is used.
         return text_encoder(input_ids.masked_fill(found, 0)).last_hidden_state

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler
 
+from benchmark import backbone as backbones
 from benchmark import text_encoder as text
 from benchmark.mini.data import make_picture
 from benchmark.registries import BACKBONES
@@ -135,3 +138,91 @@ def test_training_noise_is_the_forward_process_whatever_was_sampled_before(backb
     noisy = backbone.noise_schedule.add_noise(latents, noise, times)
     torch.testing.assert_close(noisy, abar.sqrt() * latents + (1 - abar).sqrt() * noise)
     assert backbone.noise_schedule.config.prediction_type == "v_prediction"
+
+
+# ---------------------------------------------------------------------------------- as CUDA devices sample, on a CPU
+
+
+@pytest.mark.parametrize("sampler", [DPMSolverMultistepScheduler, PNDMScheduler, DDIMScheduler])
+def test_the_loop_for_cast_networks_is_that_of_the_pipeline(
+    backbone: Any, embeds: torch.Tensor, sampler: type[Any]
+) -> None:
+    one = copy.copy(backbone)
+    one.pipeline = copy.copy(backbone.pipeline)
+    given = {"steps_offset": 1, "skip_prk_steps": True} if sampler is PNDMScheduler else {}
+    one.pipeline.scheduler = sampler.from_config(backbone.pipeline.scheduler.config, **given)
+    few = backbone.suite.generation.model_copy(update={"steps": 4})
+    one.suite = backbone.suite.model_copy(update={"generation": few})
+    with torch.inference_mode():
+        expected = one._draw(embeds[:2], [5, 6], False)
+        found = one._draw_cast(embeds[:2], [5, 6], False)
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.fixture
+def cast(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A backbone of a suite in half precision, whose networks are cast as on a CUDA device."""
+    monkeypatch.setattr(backbones, "casts", lambda device: True)
+    protocol = load_suite("mini")
+    given = {
+        "backbone": protocol.backbone.model_copy(update={"dtype": "bfloat16"}),
+        "generation": protocol.generation.model_copy(update={"steps": 4}),
+    }
+    return BACKBONES.get("mini")(protocol.model_copy(update=given), "cpu")
+
+
+def test_cast_networks_sample_alike_and_single_precision_comes_back(cast: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cast.cast_for_sampling
+    embeds = cast.encode_prompts([cast.prompt("thunder"), cast.prompt("rain")])
+    pictures = np.stack([make_picture("pretrain-val", k) for k in range(2)])
+    latents = cast.encode_pictures(pictures)
+    found = cast.sample(embeds, [1, 2])
+    assert {next(part.parameters()).dtype for part in (cast.unet, cast.vae)} == {torch.bfloat16}
+    assert cast.encode_prompts([cast.prompt("rain")])[0].equal(embeds[1])
+    again = cast.encode_pictures(pictures)
+    assert all(one.equal(other) for one, other in zip(latents, again, strict=True))
+    monkeypatch.setattr(backbones, "casts", lambda device: False)
+    autocast = cast.sample(embeds, [1, 2])
+    assert next(cast.unet.parameters()).dtype is torch.float32
+    assert (
+        max(np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() for a, b in zip(found, autocast, strict=True))
+        < 6
+    )
+
+
+def test_latents_in_half_precision_obey_the_number_of_frames_at_once(cast: Any) -> None:
+    pictures = np.stack([make_picture("pretrain-val", k) for k in range(5)])
+    seen: list[int] = []
+    hook = cast.vae.encoder.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    try:
+        mean, deviation = cast.encode_pictures(pictures, torch.bfloat16, 2)
+    finally:
+        hook.remove()
+    assert seen == [2, 2, 1] and mean.dtype is deviation.dtype is torch.float32
+    exact, _ = cast.encode_pictures(pictures)
+    torch.testing.assert_close(mean, exact, rtol=0, atol=0.05 * float(exact.abs().max()))
+
+
+def test_a_batch_without_memory_is_halved_and_one_image_without_memory_is_an_error(
+    cast: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 2
+    tried: list[int] = []
+
+    def draw(embeds: torch.Tensor, seeds: list[int], compiled: bool) -> torch.Tensor:
+        tried.append(len(seeds))
+        if len(seeds) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.stack([torch.full((3, 2, 2), seed / 255) for seed in seeds])
+
+    monkeypatch.setattr(cast, "_draw", draw)
+    with pytest.warns(UserWarning, match="too little memory: 2 images are sampled together"):
+        made = cast.sample(torch.zeros(5, 1, 1), [1, 2, 3, 4, 5])
+    assert [np.asarray(image).max() for image in made] == [1, 2, 3, 4, 5] and tried == [5, 2, 2, 1]
+    tried.clear()
+    cast.sample(torch.zeros(4, 1, 1), [1, 2, 3, 4])
+    assert tried == [2, 2], "what did not fit once is not tried again"
+    most = 0
+    with pytest.warns(UserWarning, match="1 images"), pytest.raises(RunError, match="too little memory for one image"):
+        cast.sample(torch.zeros(2, 1, 1), [1, 2])

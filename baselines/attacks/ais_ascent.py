@@ -90,6 +90,7 @@ class AISAscent(AudioToken):
             seeds: Seed of each clip's noise.
         """
         backbone, device = self.run.backbone, self.run.device
+        backbone.single_precision()
         with torch.no_grad():
             start = torch.cat([self.embedder(self.listener([clip])) for clip in clips])
             latents, _ = backbone.encode_pictures(np.stack([np.asarray(image) for image in first]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tarfile import BLOCKSIZE
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from benchmark.suite import Suite
+
+
+AHEAD = 4
+"""Examples that are decoded ahead by each decoder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +130,7 @@ class Stream:
         seconds: Length of the window; defaults to the suite's `train_seconds`.
         frames: Whether the examples include the frames.
         buffer: Size of the buffer: at most this many clips are in memory (0.4 MB each).
+        decoders: Threads that decode frames ahead; 0 decodes them when they are taken.
 
     Attributes:
         position: Number of examples that this process was given. A stream that is created with the position of another
@@ -142,20 +149,21 @@ class Stream:
         seconds: float | None = None,
         frames: bool = True,
         buffer: int = 256,
+        decoders: int = 0,
     ) -> None:
         self.clips = tuple(clip for clip in clips if isinstance(clip, ShardClip))
         if not self.clips or len(self.clips) < len(clips):
             raise ValueError(f"{clips.name!r} is not stored in shards: only prepared data can be streamed")
         seconds = suite.data.train_seconds or suite.data.seconds if seconds is None else seconds
         seed, position, rank, world = place
-        if buffer < 1 or seconds <= 0 or position < 0 or not 0 <= rank < world:
+        if buffer < 1 or seconds <= 0 or position < 0 or decoders < 0 or not 0 <= rank < world:
             raise ValueError(
-                f"no stream has buffer {buffer}, {seconds} seconds, position {position}, rank {rank} of {world}: "
-                "give buffer >= 1, seconds > 0, position >= 0, 0 <= rank < world"
+                f"no stream has buffer {buffer}, {seconds} seconds, position {position}, {decoders} decoders, rank "
+                f"{rank} of {world}: give buffer >= 1, seconds > 0, position >= 0, decoders >= 0, 0 <= rank < world"
             )
         self.resolution, self.rule = suite.backbone.resolution, suite.backbone.resize
         self.samples, self.length = round(seconds * RATE), suite.data.length
-        self.seed, self.frames, self.buffer = seed, frames, buffer
+        self.seed, self.frames, self.buffer, self.decoders = seed, frames, buffer, decoders
         self.rank, self.world, self.position = rank, world, position
         shards: dict[Path, list[int]] = {}
         for number in sorted(range(len(clips)), key=lambda number: self.clips[number].sound_at):
@@ -163,10 +171,25 @@ class Stream:
         self._shards = [shards[path] for path in sorted(shards)]
 
     def __iter__(self) -> Iterator[Sample]:
-        count = len(self.clips)
+        if not self.decoders:
+            for stored in self._stored():
+                self.position += 1
+                yield self._sample(*stored)
+            return
+        with ThreadPoolExecutor(self.decoders, "decoder") as pool:
+            decoding: deque[Future[Sample]] = deque()
+            for stored in self._stored():
+                decoding.append(pool.submit(self._sample, *stored))
+                if len(decoding) > AHEAD * self.decoders:
+                    self.position += 1
+                    yield decoding.popleft().result()
+
+    def _stored(self) -> Iterator[tuple[int, int, bytes, bytes]]:
+        """Yield place, epoch, sound and JPEG of the examples from `position` on."""
+        count, position = len(self.clips), self.position
         reader = _Reader(self.frames)
         while True:
-            epoch, offset = divmod(self.position * self.world + self.rank, count)
+            epoch, offset = divmod(position * self.world + self.rank, count)
             arriving, order = buffered_order(self._shards, self.buffer, self.seed, epoch)
             mine = {order[place] for place in range(offset, count, self.world)}
             held: dict[int, tuple[bytes, bytes]] = {}
@@ -176,8 +199,8 @@ class Stream:
                     if clip in mine:
                         held[clip] = reader.read(self.clips[clip])
                 entered = max(entered, min(count, place + self.buffer))
-                self.position += 1
-                yield self._sample(order[place], epoch, *held.pop(order[place]))
+                position += 1
+                yield order[place], epoch, *held.pop(order[place])
 
     def _sample(self, place: int, epoch: int, sound: bytes, jpeg: bytes) -> Sample:
         pcm = np.frombuffer(sound, "<i2")

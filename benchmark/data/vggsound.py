@@ -107,7 +107,7 @@ class VGGSound(DataSet):
         """Return a stream from the shards; None for a suite without `train_seconds`, or for clips from elsewhere."""
         if suite.data.train_seconds is None or not all(isinstance(clip, ShardClip) for clip in clips):
             return None
-        return iter(Stream(clips, suite, place))
+        return iter(Stream(clips, suite, place, decoders=decoders(os.cpu_count() or 1, place.world)))
 
     def synthesize(self, suite: Suite, clips: int, folder: Path) -> int:
         """Write synthetic videos, and prepare them in `folder`/vggsound as the suite requires."""
@@ -116,6 +116,16 @@ class VGGSound(DataSet):
 
         prepare_synthetic(suite, clips, folder / "videos", folder / "vggsound")
         return EXPECTED["classes"]
+
+
+def decoders(cores: int, processes: int) -> int:
+    """Return the threads that decode frames for a training: up to 8, where the training's own two leave cores free.
+
+    Example:
+        >>> decoders(16, 1), decoders(16, 4), decoders(2, 1)
+        (8, 2, 0)
+    """
+    return min(8, max(0, cores // processes - 2))
 
 
 DATA = VGGSound()

@@ -317,8 +317,8 @@ class _Watch:
             yield
         except torch.OutOfMemoryError as error:
             advice = {
-                "fit": "--set micro_batch=4, --set precision=bfloat16 and --set gradient_checkpointing=true need less",
-                "generate": "the suite fixes the number of images that are sampled together: use a larger device",
+                "fit": "--set micro_batch=12GB and --set gradient_checkpointing=true need less",
+                "generate": "even one image at a time needs more: use a larger device",
             }
             raise RunError(
                 f"{self.device} has too little memory to {phase}: {advice.get(phase, 'use a larger device')}"
@@ -503,6 +503,8 @@ def _notes(full: Plan, small: _Small, batch: int | None, asked: int | None) -> I
         yield f"a dry run shows nothing in {' or '.join(full.request.trackers)}"
     if full.request.samples_every:
         yield f"left out: images drawn every {full.request.samples_every} training steps (--samples-every)"
+    if full.method.fits:
+        yield from full.settings.needs(full.fit_suite, full.device)
     yield "left out: start-up and reading of weights, preparation of the data, arithmetic of the metrics"
 
 

@@ -209,7 +209,10 @@ class Plan:
         suite = self.fit_suite
         encoders = {key: sha256 for key, sha256 in suite.encoders.items() if key == self.method.network}
         device = device_type(self.device)
-        return digest([FIT_VERSION, suite.fingerprint(), encoders, name, settings, self.seed, device, *self._sources])
+        with calling(self.method, "Settings"):
+            chosen = self.settings.chosen(suite, self.device)
+        more = [*([chosen] if chosen else []), *self._sources]
+        return digest([FIT_VERSION, suite.fingerprint(), encoders, name, settings, self.seed, device, *more])
 
     @cached_property
     def fit_folder(self) -> Folder | None:
@@ -222,7 +225,10 @@ class Plan:
     @cached_property
     def generate_identity(self) -> str:
         """What the images depend on, hashed."""
-        return digest([GENERATE_VERSION, self.identity, self.fit_identity, device_type(self.device), *self._sources])
+        device = device_type(self.device)
+        if device == "cuda" and self.suite.backbone.dtype != "float32":
+            device += ", networks cast once"
+        return digest([GENERATE_VERSION, self.identity, self.fit_identity, device, *self._sources])
 
     @property
     def images_per_clip(self) -> int:

@@ -17,6 +17,7 @@ from benchmark.records.record import RunRecord, write_scores
 from benchmark.records.store import Folder, RunFolder
 from benchmark.runs import preflight, scoring
 from benchmark.runs.method_calls import MethodError, calling
+from benchmark.runs.picture_writer import PictureWriter
 from benchmark.runs.plan import SCORE_VERSION
 from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
@@ -244,12 +245,16 @@ def _make_all(job: Run, method: Method) -> tuple[int, float, dict[str, str]]:
         for start in range(0, len(test), generation.batch_size)
     ]
     made, seconds, failures = 0, 0.0, dict[str, str]()
-    with job.ui.task(f"generating with {plan.name}", len(paths), "images") as advance:
+    with (
+        job.ui.task(f"generating with {plan.name}", len(paths), "images") as advance,
+        PictureWriter(lambda written: plan.folder.note_files("generate", written)) as writer,
+    ):
         for image, start in distributed.mine(batches):
             clips = test[start : start + generation.batch_size]
             targets = [paths[clip.id, image] for clip in clips]
+            there = [target for target in targets if target.exists()]
             # a batch is made whole or not at all: a resumed run meets the same arithmetic
-            if not all(target.exists() for target in targets):
+            if len(there) < len(targets):
                 began = time.perf_counter()
                 seeds = [image_seed(generation.seed, plan.seed or 0, clip.id, image) for clip in clips]
                 images, failed = _make_batch(method, clips, seeds)
@@ -258,10 +263,9 @@ def _make_all(job: Run, method: Method) -> tuple[int, float, dict[str, str]]:
                     raise next(iter(failed.values()))
                 made += len(images)
                 failures |= {clip: _line(error) for clip, error in failed.items()}
-                for clip, target in zip(clips, targets, strict=True):
-                    if clip.id in images:
-                        save_png(target, images[clip.id])
-                plan.folder.note_files("generate", [target for target in targets if target.exists()])
+                made_now = zip(clips, targets, strict=True)
+                new = {target: images[clip.id] for clip, target in made_now if clip.id in images}
+                writer.put(new, [target for target in there if target not in new])
             advance(len(clips) * distributed.world())
     return made, seconds, failures
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 
 from benchmark.utils.distributed import own_device
@@ -62,7 +63,8 @@ def arithmetic(threads: int | None = None) -> Iterator[None]:
     """Compute with a number of CPU threads, and in single precision where nothing else is said.
 
     A notebook may have called `torch.set_default_dtype` or `torch.set_num_threads`, which would change weights, images
-    and scores. Its settings are put back at the end.
+    and scores. CUDA devices do not use TF32, which rounds single precision to 10 bits and by default is on in
+    convolutions. The settings are put back at the end.
 
     Args:
         threads: The number of threads, before which `BENCH_THREADS` goes; None: as many as torch takes by itself.
@@ -76,6 +78,7 @@ def arithmetic(threads: int | None = None) -> Iterator[None]:
     if given and not (given.isdecimal() and int(given) >= 1):
         raise UserError(f"{THREADS}={given!r}: give a number of threads from 1 on, or leave it out")
     before, of_all = torch.get_default_dtype(), torch.get_num_threads()
+    tf32 = _set_tf32((False, False)) if torch.cuda.is_available() else None
     torch.set_default_dtype(torch.float32)
     if threads is not None:
         torch.set_num_threads(int(given or threads))
@@ -84,6 +87,20 @@ def arithmetic(threads: int | None = None) -> Iterator[None]:
     finally:
         torch.set_default_dtype(before)
         torch.set_num_threads(of_all)
+        if tf32 is not None:
+            _set_tf32(tf32)
+
+
+def _set_tf32(allowed: tuple[bool, bool]) -> tuple[bool, bool]:
+    """Set whether matrix products and convolutions may use TF32; return what was set before."""
+    import torch
+
+    with warnings.catch_warnings():
+        # Newer versions of torch announce other names, which older ones do not know.
+        warnings.simplefilter("ignore")
+        before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = allowed
+    return before
 
 
 def peak_memory(device: str) -> int:

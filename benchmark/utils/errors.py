@@ -61,3 +61,8 @@ def listed(problems: Sequence[str], most: int = 10) -> list[str]:
     """
     rest = len(problems) - most
     return [*problems[:most], f"... and {rest} more like it"] if rest > 0 else list(problems)
+
+
+def one_line_of(error: BaseException) -> str:
+    """Return the class and the message of an error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

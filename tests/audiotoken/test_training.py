@@ -17,14 +17,17 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from audiotoken import training
 from audiotoken.checkpoint import load_state
-from audiotoken.embedder import Embedder
+from audiotoken.embedder import Embedder, Rows
 from audiotoken.features import Features, Listener, latents_of
+from audiotoken.lora import add_lora, lora_layers, with_own_unet
 from audiotoken.method import AudioToken, AudioTokenCL, TokenMethod
-from audiotoken.settings import AudioTokenCLSettings, AudioTokenSettings, TrainingSettings
-from audiotoken.training import learning_rate, train
+from audiotoken.settings import AudioTokenCLSettings, AudioTokenSettings
+from audiotoken.training import ForeseenRows, learning_rate, train
 from audiotoken.training_data import Stored, batch_positions
+from audiotoken.training_settings import CARDS, TrainingSettings, gigabytes, peak_estimate
 from benchmark.backbone import Backbone
 from benchmark.data.manifest import load_manifest
+from benchmark.method import make_settings
 from benchmark.mini import networks
 from benchmark.mini.wiring import WEIGHTS
 from benchmark.registries import ENCODERS
@@ -203,6 +206,140 @@ def test_a_long_gradient_is_scaled_down_and_a_short_one_left_alone(
     assert same(plain, unbounded)
     _, bounded = trained("bounded.pt", max_grad_norm=float(full.norm()) / 10)
     torch.testing.assert_close(bounded, full / 10, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_networks_that_are_cast_once_train_alike_and_resume(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    def trained(name: str, **given: Any) -> Embedder:
+        one = embedder()
+        train(one, backbone, material(), settings(**given), 0, tmp_path / name, Silent())
+        return one
+
+    before = [parameter.clone() for parameter in (*backbone.unet.parameters(), *backbone.text_encoder.parameters())]
+    full, autocast = trained("full.pt"), trained("autocast.pt", precision=precision)
+    monkeypatch.setattr(training, "casts", lambda device: True)
+    seen: set[torch.dtype] = set()
+    with backbone.unet.conv_in.register_forward_pre_hook(lambda _, given: seen.add(given[0].dtype)):
+        cast = trained("cast.pt", precision=precision, micro_batch=2)
+    assert seen == {getattr(torch, precision)}
+    for other in (full, autocast):
+        for a, b in zip(cast.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0.04)
+    trained("cut.pt", precision=precision, micro_batch=2, steps=3)
+    assert same(trained("cut.pt", precision=precision, micro_batch=2), cast), "looking ahead changes nothing"
+    backbone.inject(torch.zeros(1, WIDTH))
+    after = (*backbone.unet.parameters(), *backbone.text_encoder.parameters())
+    assert all(a.equal(b) for a, b in zip(after, before, strict=True))
+
+
+def test_a_lora_is_trained_in_single_precision_in_a_network_that_is_cast(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "casts", lambda device: True)
+    own = with_own_unet(backbone)
+    add_lora(own.unet, 2, seed=0)
+    start = [up.clone() for _, up in lora_layers(own.unet).values()]
+    train(embedder(), own, material(), settings(precision="bfloat16"), 0, tmp_path / "a.pt", Silent())
+    trained = [up for _, up in lora_layers(own.unet).values()]
+    assert all(one.dtype is torch.float32 for one in trained)
+    assert any(not one.equal(other) for one, other in zip(trained, start, strict=True))
+    assert not lora_layers(backbone.unet)
+
+
+@pytest.mark.parametrize("asked", [["rand", "randn"], ["randn", "rand"], ["rand", "rand"]])
+def test_values_drawn_ahead_are_those_drawn_on_demand(asked: list[str]) -> None:
+    def rows() -> ForeseenRows:
+        return ForeseenRows(torch.Generator().manual_seed(7), 4, slice(1, None, 2))
+
+    ahead, plain = rows(), Rows(torch.Generator().manual_seed(7), 4, slice(1, None, 2))
+    ahead.foresee([(torch.rand, (3,)), (torch.randn, (2,))], "cpu")
+    for name in asked:
+        shape = (3,) if name == "rand" else (2,)
+        values = getattr(torch, name)
+        assert ahead.draw(values, shape).equal(plain.draw(values, shape))
+    assert [one[0] for one in ahead.asked] == [getattr(torch, name) for name in asked]
+
+
+def test_a_step_without_memory_names_the_preset_that_fits(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(training.Training, "step", full)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=int(16.9e9)))
+    for asked, advice in [
+        ({"micro_batch": 16}, "16.9 GB) for 16 clips in bfloat16: --set micro_batch=16GB (8 clips, 10.6 GB)"),
+        ({"micro_batch": 6}, "--set micro_batch=12GB (4 clips, 6.8 GB)"),
+        ({"micro_batch": 4}, "--set micro_batch=2, below the preset 12GB"),
+        ({"micro_batch": 1}, "--set gradient_checkpointing=true, or a larger device: no preset takes less"),
+    ]:
+        given = settings(batch_size=16, precision="bfloat16", **asked)
+        with pytest.raises(RunError) as error:
+            train(embedder(), backbone, material(), given, 0, tmp_path / "a.pt", Silent())
+        assert str(error.value).startswith("cpu has too little memory (16.9 GB)") and str(error.value).endswith(advice)
+        assert "\n" not in str(error.value)
+
+
+def test_a_card_stands_for_a_number_of_clips() -> None:
+    for card, clips in CARDS.items():
+        given = AudioTokenSettings(micro_batch=card)  # type: ignore[arg-type]
+        assert given.micro_batch == clips and given == AudioTokenSettings(micro_batch=clips)
+        asked = TrainingSettings(steps=1, batch_size=16, learning_rate=1.0, micro_batch=clips, precision="bfloat16")
+        assert peak_estimate(asked) < 0.8 * gigabytes(card) * 1e9
+    with pytest.raises(UserError, match="micro_batch='13GB'"):
+        make_settings(AudioToken, {"micro_batch": "13GB"})
+
+
+@pytest.mark.parametrize(
+    ("suite", "device", "given", "expected"),
+    [
+        ("vggsound", "cuda", {}, "bfloat16"),
+        ("vggsound", "cuda:1", {"precision": "float16"}, "float16"),
+        ("vggsound", "cuda", {"precision": "float32"}, None),
+        ("vggsound", "cuda", {"embedder": None}, "bfloat16"),
+        ("vggsound", "cpu", {}, None),
+        ("vggsound", "mps", {}, None),
+        ("mini", "cuda", {}, None),
+    ],
+)
+def test_the_device_decides_the_precision_where_the_settings_leave_it_open(
+    monkeypatch: pytest.MonkeyPatch, suite: str, device: str, given: dict[str, Any], expected: str | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    asked, protocol = AudioTokenSettings(**given), load_suite(suite)
+    chosen = asked.chosen(protocol, device)
+    assert chosen == ({"precision": expected, "frozen": "cast"} if expected else {})
+    resolved = asked.resolved(protocol.budget, chosen.get("precision"))
+    assert resolved.precision == (expected or given.get("precision") or "float32")
+
+
+@pytest.mark.parametrize("cast", [True, False])
+def test_test_clips_are_heard_together_only_where_networks_are_cast(cast: bool) -> None:
+    calls: list[int] = []
+
+    def heard(clips: Any) -> Tensor:
+        calls.append(len(clips))
+        return torch.ones(len(clips), 2)
+
+    method = AudioToken(AudioTokenSettings())
+    listener = SimpleNamespace(together=heard)
+    method.listener = listener if cast else heard  # type: ignore[assignment]
+    method.embedder = torch.nn.Identity()  # type: ignore[assignment]
+    method.run = SimpleNamespace(  # type: ignore[assignment]
+        backbone=SimpleNamespace(cast_for_sampling=cast, inject=lambda tokens: tokens)
+    )
+    clips: Any = ["a", "b", "c"]
+    assert method.condition(clips).prompt_embeds.shape == (3, 2) and calls == ([3] if cast else [1, 1, 1])
+
+
+def test_a_dry_run_says_what_fits_which_card() -> None:
+    lines = AudioTokenSettings().needs(load_suite("vggsound"), "cpu")
+    assert "4 clips at once, 6.8 GB; --set micro_batch=12GB (4 clips at once, 6.8 GB)" in lines[0]
+    assert "(12.0 GB)" in lines[1]
+    assert AudioTokenSettings().needs(load_suite("mini"), "cpu") == ()
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from audiotoken.features import Listener
-from audiotoken.training_data import Batch, Streamed
+from audiotoken.latents import LatentStore
+from audiotoken.training_data import Batch, Passes, Streamed
 from benchmark.clips import ClipSet
 from benchmark.data.shards import Stream
 from benchmark.data.synthetic_videos import prepare_synthetic
@@ -83,3 +84,35 @@ def test_the_sound_is_a_window_of_the_clip(parts: Parts, clips: ClipSet) -> None
     seconds = made.batch(0, 1).features.shape[1], listener(clips[:1]).shape[1]
     assert seconds[0] == pytest.approx(seconds[1] / 2.5, abs=8)
     assert np.isfinite(made.batch(1, 1).features.numpy()).all() and isinstance(clips[0].audio, Path)
+
+
+def test_latents_are_encoded_once_and_kept(parts: Parts, clips: ClipSet, tmp_path: Path) -> None:
+    listener, backbone = parts
+    seen: list[int] = []
+
+    def made() -> tuple[Streamed, LatentStore]:
+        store = LatentStore(tmp_path, len(clips), (4, 16, 16))
+        stream = lambda place: iter(Stream(clips, backbone.suite, place, seconds=1.0))  # noqa: E731
+        return Streamed(listener, backbone, clips, stream, 3, Passes(2, torch.bfloat16, store)), store
+
+    hook = backbone.vae.encoder.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    try:
+        one, store = made()
+        first = one.batch(0, BATCH)
+        assert max(seen) <= 2 and sum(seen) == BATCH
+        one.close()
+        store.close()
+        seen.clear()
+        other, store = made()
+        again = other.batch(0, BATCH)
+        other.close()
+        assert not seen, "a frame is encoded once"
+    finally:
+        hook.remove()
+    exact = streamed(parts, clips).batch(0, BATCH)
+    for name in ("latent_mean", "latent_deviation"):
+        a, b = getattr(first, name), getattr(again, name)
+        assert a.equal(b) and a.dtype is torch.float32
+        reference = getattr(exact, name)
+        torch.testing.assert_close(a, reference, rtol=0.05, atol=0.05 * float(reference.abs().max()))
+    store.close()

@@ -598,6 +598,13 @@ def test_a_stream_continues_exactly(stream: Any, position: int) -> None:
     assert again.position == 20
 
 
+@pytest.mark.parametrize(("decoders", "position"), [(1, 0), (3, 5)])
+def test_decoding_ahead_changes_no_example(stream: Any, decoders: int, position: int) -> None:
+    ahead = stream(decoders=decoders, position=position)
+    assert all(map(same, taken(stream(position=position), 15), taken(ahead, 15)))
+    assert ahead.position == position + 15, "what was decoded and not taken does not count"
+
+
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_share_the_order_of_one(stream: Any, world: int) -> None:
     samples = taken(stream(), 24)
@@ -624,7 +631,7 @@ def test_the_buffer_bounds_how_far_a_clip_moves() -> None:
 
 
 def test_what_cannot_stream(stream: Any) -> None:
-    for options in ({"buffer": 0}, {"rank": 2, "world": 2}, {"position": -1}, {"seconds": 0.0}):
+    for options in ({"buffer": 0}, {"rank": 2, "world": 2}, {"position": -1}, {"seconds": 0.0}, {"decoders": -1}):
         with pytest.raises(ValueError, match="no stream has"):
             stream(**options)
     loose = ClipSet("loose", (Clip("a", tone(400), None, (DOG,), "train"),), (DOG,))
