@@ -13,7 +13,7 @@
 set -euo pipefail
 
 # On a file system that all nodes see; bench doctor --suite vggsound says what is missing there.
-: "${PLACE:=$HOME/bench}"
+: "${PLACE:=$HOME/work}"
 export BENCH_WEIGHTS="${BENCH_WEIGHTS:-$PLACE/weights}" BENCH_DATA="${BENCH_DATA:-$PLACE/data}"
 export BENCH_RUNS="${BENCH_RUNS:-$PLACE/runs}" BENCH_CACHE="${BENCH_CACHE:-$PLACE/cache}"
 # No library asks the network for anything.
