@@ -115,7 +115,7 @@ def examine(suite: Suite, ui: UI) -> Report:
     notes = [
         f"{one.name}: nobody published its sha256, and a source may change; records state the hash of the file used"
         for one in listed
-        if isinstance(one, catalog.Network) and not one.pinned
+        if isinstance(one, catalog.Network) and not one.pinned and not one.sources[0].startswith(catalog.MADE)
     ]
     notes += remarks.on_folder([one for one in listed if isinstance(one, catalog.Network) and not one.optional])
     if to_fetch > free:
@@ -133,11 +133,14 @@ def _networks(suite: Suite) -> list[Network | str]:
     known = {alias: one for one in catalog.networks().values() for alias in (one.name, *one.also)}
     names = [*suite.weights, *suite.encoders]
     packaged = suite.published is None
-    listed: list[Network | str] = [name if packaged else known.get(name, name) for name in names]
-    # Only FID needs it.
-    inception = known["inception"].model_copy(update={"optional": True}) if packaged else known["inception"]
+    listed: list[Network | str] = [
+        name if packaged or name not in known else locate.entry(suite, name) for name in names
+    ]
+    inception = locate.entry(suite, "inception")
+    if packaged:  # only FID needs it
+        inception = inception.model_copy(update={"optional": True})
     # Networks of some methods, such as published weights instead of a training.
-    besides = [] if packaged else [one for one in known.values() if one.optional]
+    besides = [] if packaged or suite.variant else [one for one in known.values() if one.optional]
     return list(dict.fromkeys([*listed, inception, *besides]))
 
 
@@ -154,7 +157,9 @@ def _released(one: Network) -> Need:
     else:
         started = [place for place in locate.roots(one) if len(locate.absent(one, place)) < len(one.files)]
         gone = f" ({', '.join(locate.absent(one, started[0]))} missing in {started[0]})" if started else ""
-        state, found, detail = "missing", None, f"`{name}`, or from {one.home}{gone}"
+        made = one.sources[0].startswith(catalog.MADE)
+        how = "`bench tiny DIR` writes it to DIR/weights" if made else f"`{name}`, or from {one.home}"
+        state, found, detail = "missing", None, how + gone
     return Need(
         one.name,
         one.title,

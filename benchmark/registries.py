@@ -81,6 +81,7 @@ JUDGES: Registry[Callable[[Suite, str], Scorer]] = Registry("judge")
 
 DATASETS.register("mini", "benchmark.mini.wiring:DATA")
 DATASETS.register("vggsound", "benchmark.data.vggsound:DATA")
+DATASETS.register("vggsound-tiny", "benchmark.data.vggsound:TINY")
 
 BACKBONES.register("mini", "benchmark.mini.wiring:backbone")
 BACKBONES.register("stable-diffusion-v1-4", "benchmark.fullscale.backbone:backbone")
@@ -91,7 +92,7 @@ for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip_encode
     ENCODERS.register(f"mini/{_name}", f"benchmark.mini.wiring:{_object}")
 
 # suites of the same networks
-_ALIKE = ("vggsound-paper", "vggsound-middle")
+_ALIKE = ("vggsound-paper", "vggsound-middle", "vggsound-tiny")
 for _name, _object in (
     ("clip-vit-b-32", "clip_vit_b_32"),
     ("clip-vit-l-14", "clip_vit_l_14"),

@@ -28,6 +28,7 @@ from benchmark.cli import (
     runs,
     share,
     show,
+    tiny,
     verify,
 )
 from benchmark.cli.exit_codes import explain
@@ -62,6 +63,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "fetch": data.fetch,
     "prepare": data.prepare,
     "export": data.export,
+    "tiny": tiny.tiny,
     "new-method": method.new_method,
     "validate": method.validate,
 }

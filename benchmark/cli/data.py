@@ -84,14 +84,19 @@ class PrepareOptions:
         str | None,
         typer.Option(metavar="RULE", help="Training frame: middle or clip-best. \\[default: as the suite says]"),
     ] = None
-    suite: SuiteName = "vggsound"
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite", "-s", metavar="NAME", help="For which suite. \\[default: the one of the data set's name]"
+        ),
+    ] = None
     device: Device = "auto"
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. \\[default: all cores]")] = None
 
 
 def prepare(
     options: PrepareOptions,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="vggsound.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="vggsound, or vggsound-tiny.")],
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that holds the videos, at any depth.")],
     as_json: AsJson = False,
 ) -> None:

