@@ -14,9 +14,11 @@ import torch
 import worlds
 from torch import nn
 
+from benchmark.data.synthetic_videos import prepare_synthetic
 from benchmark.dry_run import estimate
 from benchmark.fullscale import random_networks
 from benchmark.runs.request import RunRequest
+from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
 from metrics.encoders import beats
 
@@ -96,6 +98,21 @@ def test_a_whole_run_of_the_suite_without_any_file(small: Path, monkeypatch: pyt
     # nothing is left, and nothing was written where a run writes
     assert not list(temporary.iterdir()) and not small.exists() and not (small.parent / "runs").exists()
     assert dict(os.environ) == before
+
+
+def test_data_that_are_prepared_here_do_not_make_the_run_look_small(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "half"
+    prepare_synthetic(load_suite("vggsound"), 2, tmp_path / "videos", data / "vggsound")
+    monkeypatch.setenv("BENCH_DATA", str(data))
+    report = rehearsed("--suite", "vggsound", "--method", "sd-text")
+    assert part(report, "generating with sd-text")["count"] == 15_446
+    assert any("2 of 15,446 test clips and 2 of 183,730 training clips are prepared" in n for n in report["notes"])
+    (data / "vggsound" / "dataset.json").unlink()
+    report = rehearsed("--suite", "vggsound", "--method", "sd-text", "--limit", "9")
+    assert part(report, "generating with sd-text")["count"] == 9
+    assert any("could not be used" in note and "is not finished" in note for note in report["notes"])
 
 
 def test_with_an_embedder_there_is_no_training_and_trackers_stay_empty(small: Path, tmp_path: Path) -> None:
