@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from benchmark import suite
-from benchmark.fullscale import networks
+from benchmark.fullscale import networks, tiny_networks
 from benchmark.fullscale.random_networks import write_inception
 from benchmark.fullscale.tiny_networks import as_released
 from benchmark.text_encoder import clip_tokenizer
@@ -19,19 +19,7 @@ from benchmark.weights import catalog
 from metrics.encoders.beats import BEATs, BEATsConfig
 from metrics.encoders.wav2clip import Wav2CLIP
 
-TINY_BEATS = {
-    "encoder_layers": 12,
-    "encoder_embed_dim": 32,
-    "encoder_ffn_embed_dim": 32,
-    "encoder_attention_heads": 4,
-    "embed_dim": 16,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-    "num_buckets": 32,
-    "max_distance": 64,
-    "encoder_layerdrop": 0.05,
-    "layer_wise_gradient_decay_ratio": 0.6,
-}
+TINY_BEATS = {"encoder_layers": 12, **tiny_networks.BEATS}
 
 
 def stable_diffusion(root: Path) -> Path:

@@ -18,30 +18,10 @@ from benchmark.data.synthetic_videos import prepare_synthetic
 from benchmark.dry_run import estimate
 from benchmark.fullscale import random_networks
 from benchmark.runs.request import RunRequest
+from benchmark.studies import gpu
 from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
 from metrics.encoders import beats
-
-TINY: dict[str, dict[str, Any]] = {
-    "UNET": {
-        "sample_size": 8,
-        "block_out_channels": (8, 8),
-        "layers_per_block": 1,
-        "cross_attention_dim": 16,
-        "norm_num_groups": 4,
-        "attention_head_dim": 4,
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    },
-    "VAE": {"block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4, "sample_size": 64, "layers_per_block": 1},
-    "TEXT_ENCODER": {
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "projection_dim": 16,
-    },
-}
 
 
 @pytest.fixture
@@ -49,8 +29,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The suites at 64 pixels, random networks that are tiny, and folders that nothing may be written to."""
     releases.use(tmp_path / "none", tmp_path / "suites", monkeypatch)
     releases.clip_architectures(tmp_path / "architectures")
-    for name, sizes in TINY.items():
-        monkeypatch.setattr(random_networks, name, {**getattr(random_networks, name), **sizes})
+    for name in ("UNET", "VAE", "TEXT_ENCODER"):
+        monkeypatch.setattr(random_networks, name, {**getattr(random_networks, name), **gpu.TINY[name]})
     monkeypatch.setattr(beats, "BEATsConfig", partial(beats.BEATsConfig, **releases.TINY_BEATS))
     for name in ("cache", "data", "runs"):
         monkeypatch.setenv(f"BENCH_{name.upper()}", str(tmp_path / "own" / name))
