@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.registries import DATASETS
 from benchmark.utils.errors import RunError, UserError
-from benchmark.weights import catalog, locate
+from benchmark.weights import catalog, listing, locate, remarks
 from benchmark.weights.download import free_space
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
     from benchmark.weights.catalog import Network
+    from benchmark.weights.listing import ListedFile
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Need:
     """Licence of the weights."""
     sources: tuple[str, ...]
     """Addresses."""
+    files: tuple[ListedFile, ...]
+    """Its files; empty for a network that ships with the package."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,19 @@ def required(suite: Suite, only: list[str] | None = None) -> list[Network]:
     """
     if only:
         return list(dict.fromkeys(catalog.network(name) for name in only))
-    listed = [one for one in _networks(locate.resolve(suite)) if isinstance(one, catalog.Network) and not one.optional]
-    if not listed:
-        raise UserError(f"suite {suite.name!r} has nothing to fetch: its networks ship with the package")
-    return listed
+    wanted = [one for one in released(suite) if not one.optional]
+    if not wanted:
+        raise UserError(
+            f"suite {suite.name!r} has nothing to fetch, as its networks ship with the package: name another one, such "
+            "as --suite vggsound"
+        )
+    return wanted
+
+
+def released(suite: Suite) -> list[Network]:
+    """Return the networks of a suite that do not ship with the package, the optional ones last."""
+    listed = [one for one in _networks(locate.resolve(suite)) if isinstance(one, catalog.Network)]
+    return sorted(listed, key=lambda one: one.optional)
 
 
 def examine(suite: Suite, ui: UI) -> Report:
@@ -103,8 +115,9 @@ def examine(suite: Suite, ui: UI) -> Report:
     notes = [
         f"{one.name}: nobody published its sha256, and a source may change; records state the hash of the file used"
         for one in listed
-        if isinstance(one, catalog.Network) and not one.pinned
+        if isinstance(one, catalog.Network) and not one.pinned and not one.sources[0].startswith(catalog.MADE)
     ]
+    notes += remarks.on_folder([one for one in listed if isinstance(one, catalog.Network) and not one.optional])
     if to_fetch > free:
         notes.append(f"{locate.folder()} has {free / 1e9:.1f} GB left, the downloads need {to_fetch / 1e9:.1f} GB")
     device, accelerated = _device()
@@ -120,11 +133,14 @@ def _networks(suite: Suite) -> list[Network | str]:
     known = {alias: one for one in catalog.networks().values() for alias in (one.name, *one.also)}
     names = [*suite.weights, *suite.encoders]
     packaged = suite.published is None
-    listed: list[Network | str] = [name if packaged else known.get(name, name) for name in names]
-    # Only FID needs it.
-    inception = known["inception"].model_copy(update={"optional": True}) if packaged else known["inception"]
+    listed: list[Network | str] = [
+        name if packaged or name not in known else locate.entry(suite, name) for name in names
+    ]
+    inception = locate.entry(suite, "inception")
+    if packaged:  # only FID needs it
+        inception = inception.model_copy(update={"optional": True})
     # Networks of some methods, such as published weights instead of a training.
-    besides = [] if packaged else [one for one in known.values() if one.optional]
+    besides = [] if packaged or suite.variant else [one for one in known.values() if one.optional]
     return list(dict.fromkeys([*listed, inception, *besides]))
 
 
@@ -135,11 +151,15 @@ def _released(one: Network) -> Need:
     if root is not None:
         wrong = locate.wrong(one, root)
         detail = "; ".join(wrong) + f": delete it, and `{name}` gets it again" if wrong else str(root)
+        if not wrong and (file := locate.linked(one, root)) is not None:
+            detail = f"{file}, recognised by its hash"
         state, found = "wrong" if wrong else "there", locate.hash_at(one, root)
     else:
         started = [place for place in locate.roots(one) if len(locate.absent(one, place)) < len(one.files)]
         gone = f" ({', '.join(locate.absent(one, started[0]))} missing in {started[0]})" if started else ""
-        state, found, detail = "missing", None, f"`{name}`, or from {one.home}{gone}"
+        made = one.sources[0].startswith(catalog.MADE)
+        how = "`bench tiny DIR` writes it to DIR/weights" if made else f"`{name}`, or from {one.home}"
+        state, found, detail = "missing", None, how + gone
     return Need(
         one.name,
         one.title,
@@ -151,7 +171,8 @@ def _released(one: Network) -> Need:
         published,
         one.size,
         one.licence,
-        tuple(source.removesuffix("/{}") for source in one.sources),
+        tuple(source.removesuffix("/{}") for source in locate.sources(one)),
+        tuple(listing.files([one])),
     )
 
 
@@ -164,7 +185,7 @@ def _packaged(suite: Suite, name: str) -> Need:
     except RunError as error:
         state, detail = "wrong" if "sha256" in str(error) else "missing", str(error)
     found = published if state == "there" else None
-    return Need(name, name, "ships with the package", state, False, detail, found, published, 0, "Apache-2.0", ())
+    return Need(name, name, "ships with the package", state, False, detail, found, published, 0, "Apache-2.0", (), ())
 
 
 def _device() -> tuple[str, bool]:

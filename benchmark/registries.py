@@ -81,6 +81,7 @@ JUDGES: Registry[Callable[[Suite, str], Scorer]] = Registry("judge")
 
 DATASETS.register("mini", "benchmark.mini.wiring:DATA")
 DATASETS.register("vggsound", "benchmark.data.vggsound:DATA")
+DATASETS.register("vggsound-tiny", "benchmark.data.vggsound:TINY")
 
 BACKBONES.register("mini", "benchmark.mini.wiring:backbone")
 BACKBONES.register("stable-diffusion-v1-4", "benchmark.fullscale.backbone:backbone")
@@ -90,16 +91,18 @@ for _name in ("clip", "wav2clip", "classifier"):
 for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip_encoder"), ("imagebind", "imagebind")):
     ENCODERS.register(f"mini/{_name}", f"benchmark.mini.wiring:{_object}")
 
+# suites of the same networks
+_ALIKE = ("vggsound-paper", "vggsound-middle", "vggsound-tiny")
 for _name, _object in (
     ("clip-vit-b-32", "clip_vit_b_32"),
     ("clip-vit-l-14", "clip_vit_l_14"),
     ("wav2clip", "wav2clip_scorer"),
 ):
     _target = f"benchmark.fullscale.networks:{_object}"
-    SCORERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
+    SCORERS.register(f"vggsound/{_name}", _target, aliases=[f"{suite}/{_name}" for suite in _ALIKE])
 for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip_encoder"), ("imagebind", "imagebind")):
     _target = f"benchmark.fullscale.networks:{_object}"
-    ENCODERS.register(f"vggsound/{_name}", _target, aliases=[f"vggsound-paper/{_name}"])
+    ENCODERS.register(f"vggsound/{_name}", _target, aliases=[f"{suite}/{_name}" for suite in _ALIKE])
 
 for _name in ("effnetlite0", "imagebind", "dinov2"):
     JUDGES.register(_name, f"benchmark.fullscale.judges:{_name}")

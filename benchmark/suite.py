@@ -180,6 +180,8 @@ class Suite(FrozenModel):
     """Questions of the metrics that a probe answers, by metric id."""
     weights: dict[str, str]
     """sha256 of each file of the protocol's networks."""
+    variant: str | None = None
+    """Edition of the networks: their names in weights.toml begin with it and a dash, as far as such ones are listed."""
     encoders: dict[str, str] = {}
     """sha256 of each file of the methods' audio encoders; outside the fingerprint."""
     files: dict[str, str] = {}

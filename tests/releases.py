@@ -11,26 +11,15 @@ import safetensors.torch
 import torch
 
 from benchmark import suite
-from benchmark.fullscale import networks
+from benchmark.fullscale import networks, tiny_networks
 from benchmark.fullscale.random_networks import write_inception
+from benchmark.fullscale.tiny_networks import as_released
 from benchmark.text_encoder import clip_tokenizer
 from benchmark.weights import catalog
 from metrics.encoders.beats import BEATs, BEATsConfig
 from metrics.encoders.wav2clip import Wav2CLIP
 
-TINY_BEATS = {
-    "encoder_layers": 12,
-    "encoder_embed_dim": 32,
-    "encoder_ffn_embed_dim": 32,
-    "encoder_attention_heads": 4,
-    "embed_dim": 16,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-    "num_buckets": 32,
-    "max_distance": 64,
-    "encoder_layerdrop": 0.05,
-    "layer_wise_gradient_decay_ratio": 0.6,
-}
+TINY_BEATS = {"encoder_layers": 12, **tiny_networks.BEATS}
 
 
 def stable_diffusion(root: Path) -> Path:
@@ -82,31 +71,7 @@ def stable_diffusion(root: Path) -> Path:
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(root)
-    # as released in 2022: other names of the autoencoder's attention and of the text encoder, and a buffer of that
-    older = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
-    path = root / "vae" / "diffusion_pytorch_model.safetensors"
-    state = safetensors.torch.load_file(path)
-    for new, old in older.items():
-        state = {name.replace(new, old): value for name, value in state.items()}
-    assert any(".query." in name for name in state)
-    safetensors.torch.save_file(state, path, {"format": "pt"})
-    path = root / "text_encoder" / "model.safetensors"
-    state = safetensors.torch.load_file(path)
-    state = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in state.items()}
-    state["text_model.embeddings.position_ids"] = torch.arange(77)[None]
-    safetensors.torch.save_file(state, path, {"format": "pt"})
-    # as released: a tokenizer's vocabulary in two files, and no other
-    folder = root / "tokenizer"
-    (folder / "tokenizer.json").unlink(missing_ok=True)
-    (folder / "vocab.json").write_text(json.dumps(tokenizer.get_vocab()), encoding="utf-8")
-    from open_clip.tokenizer import SimpleTokenizer
-
-    merges = "\n".join(" ".join(pair) for pair in SimpleTokenizer().bpe_ranks)
-    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}\n", encoding="utf-8")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
-    (folder / "special_tokens_map.json").write_text(json.dumps(special | {"unk_token": "<|endoftext|>"}))
-    config = special | {"unk_token": "<|endoftext|>", "model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    as_released(root, tokenizer)
     return root
 
 

@@ -59,7 +59,7 @@ def test_the_fingerprint_is_a_function_of_the_protocol() -> None:
 
 
 def test_unknown_suites_are_named() -> None:
-    assert suite_names() == ["mini", "vggsound", "vggsound-paper"]
+    assert suite_names() == ["mini", "vggsound", "vggsound-middle", "vggsound-paper", "vggsound-tiny"]
     with pytest.raises(UserError, match="unknown suite 'minni': did you mean 'mini'"):
         load_suite("minni")
     with pytest.raises(UserError):

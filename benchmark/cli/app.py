@@ -23,11 +23,13 @@ from benchmark.cli import (
     method,
     mini,
     plot,
+    recipe,
     report,
     run,
     runs,
     share,
     show,
+    tiny,
     verify,
 )
 from benchmark.cli.exit_codes import explain
@@ -61,7 +63,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "doctor": show.doctor,
     "fetch": data.fetch,
     "prepare": data.prepare,
+    "recipe": recipe.recipe,
     "export": data.export,
+    "tiny": tiny.tiny,
     "new-method": method.new_method,
     "validate": method.validate,
 }

@@ -11,6 +11,7 @@ import typer
 from benchmark.cli import output
 from benchmark.cli.options import AsJson, Data, Device, Limit, SuiteName
 from benchmark.dataset import SplitName
+from benchmark.utils.errors import UserError
 from benchmark.utils.progress import Console
 from benchmark.utils.terminal import print_line, print_table
 
@@ -21,20 +22,43 @@ def fetch(
         typer.Argument(metavar="[NETWORK]", help="Only these; without any, all that the suite cannot do without."),
     ] = None,
     suite: SuiteName = "mini",
+    list_: Annotated[
+        bool,
+        typer.Option(
+            "--list", metavar="", help="Download nothing: print each file's size, sha256, addresses and where it goes."
+        ),
+    ] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Fill a folder for a machine without network: BENCH_WEIGHTS there."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Download the released weights of a suite; continues where it was stopped. Prints where they are."""
-    from benchmark.doctor import required
+    from benchmark.doctor import released, required
     from benchmark.suite import load_suite
-    from benchmark.weights import download
+    from benchmark.weights import download, listing, locate, remarks
 
+    asked = load_suite(suite)
+    if to is not None and to.exists() and not to.is_dir():
+        raise UserError(f"--to {to} is a file: name a folder")
     with output.stdout_is_for_results():
-        rows = download.fetch(required(load_suite(suite), names), Console())
+        wanted = required(asked, names)
+        if list_:
+            # the optional ones too: what a person may want is decided with the list in hand
+            files = listing.files(wanted if names else released(asked), to)
+        else:
+            if to is None and locate.folder().exists():
+                for line in remarks.on_folder(wanted):
+                    Console().warn(line)
+            rows = download.fetch(wanted, Console(), to)
+            if to is not None:
+                Console().say(f"{listing.write_sums(to)} has the hashes of all files: `sha256sum --check` reads it")
     if as_json:
-        output.print_json(rows)
+        output.print_json([one.to_dict() for one in files] if list_ else rows)
         return
-    for row in rows:
-        print_line(row["path"])
+    for line in listing.text(files) if list_ else [row["path"] for row in rows]:
+        print_line(line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +84,19 @@ class PrepareOptions:
         str | None,
         typer.Option(metavar="RULE", help="Training frame: middle or clip-best. \\[default: as the suite says]"),
     ] = None
-    suite: SuiteName = "vggsound"
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite", "-s", metavar="NAME", help="For which suite. \\[default: the one of the data set's name]"
+        ),
+    ] = None
     device: Device = "auto"
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. \\[default: all cores]")] = None
 
 
 def prepare(
     options: PrepareOptions,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="vggsound.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="vggsound, or vggsound-tiny.")],
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that holds the videos, at any depth.")],
     as_json: AsJson = False,
 ) -> None:

@@ -157,10 +157,17 @@ def _print_worst(record: RunRecord, place: Path, detail: DetailOptions, as_json:
         Console().say(f"written to {detail.output}")
 
 
-def doctor(suite: SuiteName = "mini", as_json: AsJson = False) -> None:
+def doctor(
+    suite: SuiteName = "mini",
+    files: Annotated[
+        bool, typer.Option("--files", metavar="", help="Also each released file: size, sha256, addresses, place.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """What a suite needs, and whether it is on this machine; exit 1 if something is missing."""
     from benchmark.doctor import examine
     from benchmark.suite import load_suite
+    from benchmark.weights import listing
 
     with output.stdout_is_for_results():
         report = examine(load_suite(suite), Console())
@@ -181,6 +188,10 @@ def doctor(suite: SuiteName = "mini", as_json: AsJson = False) -> None:
         header = ["network", "state", "size", "licence", "for", "where"]
         print_table(header, rows, title=f"suite {report.suite}")
         print()
+        for line in listing.text(file for need in report.needs for file in need.files) if files else ():
+            print_line(line)
+        if files:
+            print()
         for place, line in enumerate(report.clips.lines() if report.clips else ()):
             print_line(f"{'' if place else 'clips':<10}{line}")
         print(f"to fetch  {report.to_fetch / 1e9:.2g} GB\nfree      {report.free / 1e9:.0f} GB")
@@ -189,7 +200,10 @@ def doctor(suite: SuiteName = "mini", as_json: AsJson = False) -> None:
             print_line(f"note: {note}")
     if not report.complete:
         if report.to_fetch or any(need.state == "wrong" for need in report.needs):
-            say(f"suite {suite} is not complete: `bench fetch --suite {suite}` gets what is missing")
+            say(
+                f"suite {suite} is not complete: `bench fetch --suite {suite}` gets what is missing, and "
+                f"`bench fetch --suite {suite} --to DIR` on another machine gets it where there is no network"
+            )
         else:
             say(f"suite {suite} has no clips that it can be run on: `bench prepare` makes them")
         raise typer.Exit(1)

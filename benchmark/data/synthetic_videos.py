@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmark.data.prepare.clip_lists import clip_key
 from benchmark.data.prepare.extract import CLIP_SECONDS
 from benchmark.data.prepare.pipeline import prepare
 from benchmark.media.audio import RATE
+from benchmark.utils.files import replacing, write_atomic
 from benchmark.utils.progress import Silent
 
 if TYPE_CHECKING:
@@ -44,15 +46,7 @@ def prepare_synthetic(suite: Suite, count: int, videos: Path, out: Path) -> None
         videos: Folder for the videos and their list.
         out: Folder for the prepared data.
     """
-    keys = [clip_key(f"made{k:07d}", 0) for k in range(2 * count)]
-    rows = list(zip(keys, [f"sound {k % count}" for k in range(2 * count)], strict=True))
-    for number, key in enumerate(keys):
-        write_video(videos / f"{key}.mp4", number)
-    split = ["train"] * count + ["test"] * count
-    listed = videos / "list.csv"
-    listed.write_text("".join(f"{key[:-7]},0,{label},{of}\n" for (key, label), of in zip(rows, split, strict=True)))
-    annotated = videos / "annotations.csv"
-    annotated.write_text("video_id,label,modality\n" + "".join(f"{key},{label},AV\n" for key, label in rows))
+    listed, annotated = write_videos(videos, videos, [f"sound {k}" for k in range(count)])
     prepare(
         videos,
         out,
@@ -64,6 +58,30 @@ def prepare_synthetic(suite: Suite, count: int, videos: Path, out: Path) -> None
     )
 
 
+def write_videos(videos: Path, lists: Path, labels: Sequence[str]) -> tuple[Path, Path]:
+    """Write a training video and a test video for each label, and the two lists of VGGSound and VGGSounder.
+
+    Args:
+        videos: Folder for the videos.
+        lists: Folder for vggsound.csv and vggsounder.csv.
+        labels: A label for each video of a split; labels may recur.
+
+    Returns:
+        The paths of the two lists.
+    """
+    listed, annotated = lists / "vggsound.csv", lists / "vggsounder.csv"
+    rows, notes = [], ["video_id,label,modality\n"]
+    for number, (split, label) in enumerate(itertools.product(("train", "test"), labels)):
+        key = clip_key(f"made{number:07d}", 0)
+        if not (videos / f"{key}.mp4").exists():
+            write_video(videos / f"{key}.mp4", number)
+        rows.append(f'{key[:-7]},0,"{label}",{split}\n')
+        notes.append(f'{key},"{label}",AV\n')
+    write_atomic(listed, "".join(rows))
+    write_atomic(annotated, "".join(notes))
+    return listed, annotated
+
+
 def write_video(path: Path, seed: int) -> None:
     """Write an mp4 of a clip's length: changing coloured patches, and a tone in noise."""
     import av
@@ -71,7 +89,7 @@ def write_video(path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     width, height = SIZE
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", format="mp4") as container:
+    with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
         pictures = container.add_stream("mpeg4", rate=FRAMES_A_SECOND)
         pictures.width, pictures.height, pictures.pix_fmt = width, height, "yuv420p"
         track = container.add_stream("aac", rate=RATE, layout="mono")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from benchmark.clips import ClipSet, clips_identity
 from benchmark.data.shards import ShardClip, Stream
 from benchmark.dataset import DataSet, DataState, Sample, Split, StreamPlace
+from benchmark.suite import load_suite, suite_names
 from benchmark.utils.env import needing_home
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
 
-HOW = "run `bench prepare vggsound VIDEOS --list vggsound.csv`, or set BENCH_DATA to the folder that contains it"
 FORMAT = 1
 
 
@@ -36,8 +36,25 @@ def data_dir() -> Path:
         return Path(os.environ.get("BENCH_DATA") or user_data_dir("audio2image-bench", appauthor=False)).expanduser()
 
 
+def how(name: str) -> str:
+    """Return how prepared data of that name come about."""
+    return f"run `bench prepare {name} VIDEOS --list vggsound.csv`, or set BENCH_DATA to the folder that contains it"
+
+
 class VGGSound(DataSet):
-    """VGGSound as `bench prepare vggsound` writes it: complete, or with the clips that could be obtained."""
+    """VGGSound as `bench prepare vggsound` writes it: complete, or with the clips that could be obtained.
+
+    Args:
+        name: Name of the folder below `data_dir()`, which is also that of the data set.
+    """
+
+    def __init__(self, name: str = "vggsound") -> None:
+        self.name = name
+
+    @property
+    def folder(self) -> Path:
+        """Where the prepared data are."""
+        return data_dir() / self.name
 
     def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
         """Return the prepared clips of a split, in order of their ids, with the labels of the whole list as label set.
@@ -52,13 +69,13 @@ class VGGSound(DataSet):
             UserError: The data are missing, unfinished, damaged or not as the suite requires. The message says how to
                 fix it.
         """
-        prepared = Prepared.read(data_dir() / "vggsound")
+        prepared = Prepared.read(self.folder)
         if problems := prepared.unfit(suite, split):
             raise UserError(problems)
         found = prepared.clips(split, annotated=suite.data.labels == "vggsounder")
         expected = getattr(suite.data, split)
         if not found and expected:
-            raise UserError(f"{prepared.folder} contains no {split} clip: {HOW}")
+            raise UserError(f"{prepared.folder} contains no {split} clip: {how(self.name)}")
         if len(found) != expected:  # never within a run, whose suite is restricted to the clips present
             ui.warn(
                 f"{len(found):,} of {expected:,} {split} clips are present: "
@@ -66,18 +83,18 @@ class VGGSound(DataSet):
             )
         known = tuple(prepared.facts["labels"])
         contents = ((clip.content, None) for clip in found)
-        return ClipSet(f"vggsound {split}", found, known, clips_identity(found, known, contents))
+        return ClipSet(f"{self.name} {split}", found, known, clips_identity(found, known, contents))
 
     def present(self, suite: Suite, split: Split) -> list[str] | None:
         """Return the ids of the prepared clips of a split; None if the data are missing or damaged."""
         try:
-            return Prepared.read(data_dir() / "vggsound").ids(split)
+            return Prepared.read(self.folder).ids(split)
         except UserError:
             return None
 
     def state(self, suite: Suite) -> DataState:
         """Return what is prepared, and whether it is as the suite requires."""
-        folder = data_dir() / "vggsound"
+        folder = self.folder
         try:
             prepared = Prepared.read(folder)
         except UserError as error:
@@ -109,13 +126,13 @@ class VGGSound(DataSet):
             return None
         return iter(Stream(clips, suite, place, decoders=decoders(os.cpu_count() or 1, place.world)))
 
-    def synthesize(self, suite: Suite, clips: int, folder: Path) -> int:
-        """Write synthetic videos, and prepare them in `folder`/vggsound as the suite requires."""
+    def synthesize(self, suite: Suite, clips: int, folder: Path) -> int | None:
+        """Write synthetic videos, and prepare them below `folder` as the suite requires."""
         from benchmark.data.prepare.clip_lists import EXPECTED
         from benchmark.data.synthetic_videos import prepare_synthetic
 
-        prepare_synthetic(suite, clips, folder / "videos", folder / "vggsound")
-        return EXPECTED["classes"]
+        prepare_synthetic(suite, clips, folder / "videos", folder / self.name)
+        return EXPECTED["classes"] if self.name == "vggsound" else None
 
 
 def decoders(cores: int, processes: int) -> int:
@@ -129,6 +146,8 @@ def decoders(cores: int, processes: int) -> int:
 
 
 DATA = VGGSound()
+TINY = VGGSound("vggsound-tiny")
+"""The synthetic videos of `bench tiny`, beside real ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +173,7 @@ class Prepared:
         if not path.exists():
             if (folder / "plan.json").exists():
                 raise UserError(f"{folder} is not finished: run the same `bench prepare vggsound` again, it continues")
-            raise UserError(f"{folder} contains no prepared VGGSound: {HOW}")
+            raise UserError(f"{folder} contains no prepared VGGSound: {how(folder.name)}")
         try:
             facts = json.loads(path.read_bytes())
             stamp = (path.stat().st_mtime_ns, facts["format"], facts["index"], tuple(facts["shards"].items()))
@@ -180,9 +199,18 @@ class Prepared:
         if wanted is not None and wanted != self.facts[rule]:
             problems.append(
                 f"{self.folder} contains the {self.facts[rule]} frame of {split} clips, suite {suite.name!r} requires "
-                f"{wanted}: prepare it with --frame {wanted} into another folder"
+                f"{wanted}: prepare it with --frame {wanted} into another folder{self._other_suite(suite, rule)}"
             )
         return problems
+
+    def _other_suite(self, suite: Suite, rule: str) -> str:
+        """Name the first suite that differs from `suite` in its frames, and takes these; empty if there is none."""
+        own, taken = {"train_frame": None, "test_frame": None}, self.facts[rule]
+        wanted = suite.data.model_copy(update=own)
+        for other in map(load_suite, suite_names()):
+            if getattr(other.data, rule) == taken and other.data.model_copy(update=own) == wanted:
+                return f", or use --suite {other.name}, which takes {taken} frames"
+        return ""
 
     def ids(self, split: str) -> list[str]:
         """Return the ids of the clips of a split, sorted."""

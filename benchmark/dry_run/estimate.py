@@ -28,12 +28,13 @@ from benchmark.runs import steps as run_steps
 from benchmark.runs.plan import Plan
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
+from benchmark.suite import load_suite
 from benchmark.utils import distributed
 from benchmark.utils.device import arithmetic, peak_memory
 from benchmark.utils.env import environment
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.progress import UI, Advance, clock, rate
-from benchmark.weights import stand_ins
+from benchmark.weights import locate, stand_ins
 from metrics.definitions import INCEPTION
 from metrics.scorers.base import ImageScorer
 
@@ -127,9 +128,11 @@ def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int =
     """
     if distributed.world() > 1:
         raise UserError("--dry-run measures a single process: start it without accelerate")
+    here = _prepared_here(request)
     with tempfile.TemporaryDirectory(prefix="bench-dry-run-") as name, stand_ins.random_weights():
         folder = Path(name)
-        own = {**_places(folder), "BENCH_WEIGHTS": folder / "weights"}
+        # the data that are prepared here decide nothing: a handful of them would make the full run look small
+        own = {**_places(folder), "BENCH_WEIGHTS": folder / "weights", "BENCH_DATA": folder / "data"}
         with environment(own):
             full = Plan.of(request, ui)
             base = full.base
@@ -138,10 +141,8 @@ def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int =
             clips = clips or (CLIPS if slow else base.generation.batch_size)
             if released:
                 ui.say(f"making {clips} videos of each split")
-                write_inception(folder / "weights" / INCEPTION)
+                write_inception(folder / "weights" / locate.entry(base, INCEPTION).name)
             labels = DATASETS.get(base.data.source).synthesize(base, clips, folder / "data")
-            if labels is not None:
-                own["BENCH_DATA"] = folder / "data"
             whole = _Whole.of(full, labels)
         batch = 1 if slow else None
         if full.device != "cpu":
@@ -149,7 +150,22 @@ def estimate(request: RunRequest, ui: UI, clips: int | None = None, steps: int =
             with environment(own | _places(folder / "first")):
                 _Small.run(full, clips, steps, batch, ui)
         with environment(own | _places(folder / "counted")):
-            return _report(whole, _Small.run(full, clips, steps, batch, ui))
+            report = _report(whole, _Small.run(full, clips, steps, batch, ui))
+    return replace(report, notes=(*report.notes, *here))
+
+
+def _prepared_here(request: RunRequest) -> list[str]:
+    """Return a remark on prepared data that are not the whole suite's, which the estimate is of."""
+    suite = load_suite(request.suite)
+    state = DATASETS.get(suite.data.source).state(suite)
+    if request.data is not None or state is None or state.state in ("there", "missing"):
+        return []
+    if state.state == "incomplete":
+        return [
+            f"the estimate is of the whole suite; {state.test:,} of {state.test_of:,} test clips and {state.train:,} "
+            f"of {state.train_of:,} training clips are prepared in {state.folder}, and a run now would use those"
+        ]
+    return [f"the estimate is of the whole suite; the data in {state.folder} could not be used: {state.problems[0]}"]
 
 
 def _places(folder: Path) -> dict[str, Path]:

@@ -27,11 +27,13 @@ def backbone(suite: Suite, device: str) -> Backbone:
         RunError: The weights are not on this machine, or do not fit the networks that their configuration describes.
     """
     from benchmark.backbone import Backbone
-    from benchmark.fullscale.random_networks import stable_diffusion
+    from benchmark.fullscale.networks import in_memory
 
     name, scheduler = suite.backbone.source, suite.generation.scheduler
     made = stand_ins.load(
-        name, lambda: pipeline(locate.checked(suite, name), scheduler), lambda: stable_diffusion(scheduler)
+        name,
+        lambda: pipeline(locate.checked(suite, name), scheduler),
+        lambda: in_memory(suite).stable_diffusion(scheduler),
     )
     return Backbone(made, suite, device)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.errors import RunError
-from benchmark.weights import catalog, locate, stand_ins
+from benchmark.weights import locate, stand_ins
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
@@ -24,22 +24,36 @@ if TYPE_CHECKING:
 ARCHITECTURES = {"clip-vit-b-32": "ViT-B-32-quickgelu", "clip-vit-l-14": "ViT-L-14-quickgelu"}
 
 
+def in_memory(suite: Suite) -> Any:
+    """Return the module that builds the suite's networks at random: `random_networks`, or `tiny_networks`."""
+    from benchmark.fullscale import random_networks, tiny_networks
+
+    return tiny_networks if suite.variant == "tiny" else random_networks
+
+
+def _architecture(suite: Suite, name: str) -> str:
+    if suite.variant != "tiny":
+        return ARCHITECTURES[name]
+    from benchmark.fullscale.tiny_networks import clip_architecture
+
+    return clip_architecture(name)
+
+
 def _clip(name: str) -> Callable[[Suite, str], CLIPScorer]:
     def load(suite: Suite, device: str) -> CLIPScorer:
-        from benchmark.fullscale import random_networks
         from metrics.scorers.clip import load_openai_clip
 
-        sha256, architecture = suite.weights[name], ARCHITECTURES[name]
+        sha256, architecture = suite.weights[name], _architecture(suite, name)
 
         def released() -> CLIPScorer:
-            path = locate.checked(suite, name) / catalog.network(name).files[0].name
+            path = locate.checked(suite, name) / locate.entry(suite, name).files[0].name
             try:
                 return load_openai_clip(name, sha256, architecture, path, device)
             except ValueError as error:
                 raise RunError(str(error)) from error
 
         scorer: CLIPScorer = stand_ins.load(
-            name, released, lambda: random_networks.clip(name, sha256, architecture, device)
+            name, released, lambda: in_memory(suite).clip(name, sha256, architecture, device)
         )
         return scorer
 
@@ -59,7 +73,7 @@ def wav2clip_scorer(suite: Suite, device: str) -> Wav2CLIPScorer:
 
 def _frozen(suite: Suite, name: str, load: Callable[[Path], Any], random: Callable[[], Any]) -> Any:
     def released() -> Any:
-        path = locate.checked(suite, name) / catalog.network(name).files[0].name
+        path = locate.checked(suite, name) / locate.entry(suite, name).files[0].name
         try:
             return load(path)
         except ValueError as error:
@@ -70,18 +84,16 @@ def _frozen(suite: Suite, name: str, load: Callable[[Path], Any], random: Callab
 
 def beats(suite: Suite, device: str) -> Any:
     """Load BEATs, the audio encoder of AudioToken."""
-    from benchmark.fullscale import random_networks
     from metrics.encoders.beats import load_beats
 
-    return _frozen(suite, "beats", load_beats, random_networks.beats).to(device)
+    return _frozen(suite, "beats", load_beats, in_memory(suite).beats).to(device)
 
 
 def released_wav2clip(suite: Suite) -> Wav2CLIP:
     """Load Wav2CLIP on the CPU; each clip is standardised by itself."""
-    from benchmark.fullscale import random_networks
     from metrics.encoders.wav2clip import load_wav2clip
 
-    model: Wav2CLIP = _frozen(suite, "wav2clip", load_wav2clip, random_networks.wav2clip)
+    model: Wav2CLIP = _frozen(suite, "wav2clip", load_wav2clip, in_memory(suite).wav2clip)
     return model
 
 

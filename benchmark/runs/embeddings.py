@@ -18,7 +18,6 @@ from benchmark.utils.errors import BenchError
 from benchmark.utils.files import digest
 from benchmark.utils.sources import code_hash
 from benchmark.weights import locate
-from benchmark.weights.catalog import network
 from metrics import network_sources
 from metrics.definitions import INCEPTION
 
@@ -61,12 +60,12 @@ class Embedded(NamedTuple):
     """Why each of the others could not be read, by its position."""
 
 
-def find_inception() -> tuple[Path, str] | None:
+def find_inception(suite: Suite) -> tuple[Path, str] | None:
     """Return the file of torch-fidelity's Inception-v3 and its sha256; None where it is not on this machine.
 
     It is looked for where `bench fetch` puts it and `bench doctor` looks for it.
     """
-    one = network(INCEPTION)
+    one = locate.entry(suite, INCEPTION)
     root = locate.located(one)
     return None if root is None else (root / one.files[0].name, locate.hash_at(one, root))
 
@@ -106,7 +105,7 @@ class Embeddings:
         if name == INCEPTION:
             from metrics.scorers.inception import InceptionScorer
 
-            found = find_inception()
+            found = find_inception(self.suite)
             assert found is not None
             return InceptionScorer(*found, device=self.device)
         if name in JUDGES and f"{self.suite.base}/{name}" not in SCORERS:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.utils.errors import RunError
-from benchmark.weights import locate, stand_ins
+from benchmark.weights import locate, remarks, stand_ins
 from benchmark.weights.catalog import network
 from metrics.definitions import INCEPTION
 from metrics.definitions import get as definition
@@ -37,6 +37,9 @@ def check(job: Run, steps: Iterable[Step]) -> None:
         except RunError as error:
             problems += str(error).splitlines()
     if problems:
+        problems += remarks.on_folder(
+            [one for name in needed if locate.located(one := locate.entry(plan.suite, name)) is None]
+        )
         raise RunError("\n".join(dict.fromkeys(problems)))
 
 

@@ -88,7 +88,7 @@ def bind(suite: Suite, wanted: Iterable[str] = ()) -> Bound:
     roles = suite.scorers
     bound = {role: suite.weights[name] for role, name in roles.model_dump().items() if isinstance(name, str)}
     bound |= {f"features.{name}": suite.weights[name] for name in roles.features}
-    if (inception := find_inception()) is not None:
+    if (inception := find_inception(suite)) is not None:
         bound[f"features.{INCEPTION}"] = inception[1]
     for judge in judges_of(suite, wanted):
         if (sha256 := judges.sha256_of(suite, judge)) is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard.possible import definition
 from benchmark.utils.text import visible
-from benchmark.weights import catalog
+from benchmark.weights import catalog, locate
 
 if TYPE_CHECKING:
     from benchmark.method import Method
@@ -102,7 +102,7 @@ def licences(shared: Shared) -> dict[str, str]:
         if name and _packaged(suite):
             found[f"{part} of {suite.base}"] = "Apache-2.0"
         elif name:
-            one = catalog.network(name)
+            one = locate.entry(suite, name)
             found[one.title] = one.licence
     if suite.data.manifest:
         found["what was learned from the manifest's clips"] = "to be stated by whoever shares it"

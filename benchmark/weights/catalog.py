@@ -14,6 +14,7 @@ from benchmark.utils.toml import read_toml, validated
 MANIFEST = Path(__file__).with_name("weights.toml")
 HUB = "hf://"
 PIP = "pip://"
+MADE = "made://"
 
 
 class File(FrozenModel):
@@ -41,8 +42,8 @@ class Network(FrozenModel):
     home: str
     """Page of its publisher."""
     sources: tuple[str, ...]
-    """Addresses, tried in order; `{}` stands for the file's name, `hf://` for the Hugging Face hub, and `pip://` for an
-    installed package: `pip://distribution/package/folder/{}`."""
+    """Addresses, tried in order; `{}` stands for the file's name, `hf://` for the Hugging Face hub, `pip://` for an
+    installed package: `pip://distribution/package/folder/{}`, and `made://` for what `bench tiny` writes."""
     files: tuple[File, ...]
     """Its files."""
     also: tuple[str, ...] = ()

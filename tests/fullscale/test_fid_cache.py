@@ -60,7 +60,7 @@ def computed(job: Run, wanted: list[str]) -> tuple[dict[str, Any], dict[str, sco
 
 def inception_is(patch: pytest.MonkeyPatch, sha256: str) -> None:
     for module in (scoring, embeddings):
-        patch.setattr(module, "find_inception", lambda: (Path("weights"), sha256))
+        patch.setattr(module, "find_inception", lambda suite: (Path("weights"), sha256))
 
 
 def extractions(job: Run, patch: pytest.MonkeyPatch, sha256: str = "1" * 64) -> list[int]:

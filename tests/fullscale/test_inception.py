@@ -97,19 +97,20 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 def test_one_place_decides_where_the_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scoring finds them where `bench fetch` puts them and `bench doctor` looks for them."""
     from benchmark.runs.embeddings import find_inception
+    from benchmark.suite import load_suite
     from benchmark.weights import catalog, locate
 
     one = catalog.network("inception")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BENCH_WEIGHTS", raising=False)
-    assert find_inception() is None
+    assert find_inception(load_suite("vggsound")) is None
     places = [locate.target(one), tmp_path / "own", tmp_path / "own" / "inception"]
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path / "own"))
     assert locate.target(one) == places[-1]
     for number, place in enumerate(places):  # from the last to the first
         place.mkdir(parents=True)
         (place / one.files[0].name).write_bytes(bytes([number]))
-        found = find_inception()
+        found = find_inception(load_suite("vggsound"))
         assert found is not None and found[0] == place / inception.WEIGHTS == locate.located(one) / one.files[0].name
         assert found[1] == locate.hash_at(one, place)

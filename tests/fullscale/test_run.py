@@ -94,7 +94,8 @@ def test_what_is_missing_is_named_with_the_way_out(tiny: Path, tmp_path: Path, m
     result = worlds.bench("run", "--suite", "vggsound", "--method", "sd-text", "--data", data, runs=runs)
     assert result.code == 1
     lines = [line for line in result.err.splitlines() if line.startswith("bench: ")]
-    assert len(lines) == 5 and not list(runs.rglob("*.png")), "everything at once, before any work"
+    assert len(lines) == 6 and not list(runs.rglob("*.png")), "everything at once, before any work"
+    assert "BENCH_WEIGHTS names" in lines[5] and "does not exist" in lines[5]
     assert "Stable Diffusion 1.4" in lines[0] and "bench fetch --suite vggsound stable-diffusion-v1-4" in lines[0]
     assert any("Inception-v3" in line and "vggsound inception" in line for line in lines)
 

@@ -321,7 +321,7 @@ def test_files_of_the_hub_stay_in_its_cache(tmp_path: Path, monkeypatch: pytest.
     snapshot = cache / "spaces--owner--name" / "snapshots" / "c0ffee"
     asked = []
 
-    def get(repo: str, path: str, *, repo_type: str, revision: str, force_download: bool) -> str:
+    def get(repo: str, path: str, *, repo_type: str, revision: str, force_download: bool, local_dir: None) -> str:
         asked.append((repo, path, repo_type, revision, force_download))
         blob = cache / "spaces--owner--name" / "blobs" / SHA
         blob.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmark.suite import Suite
     from benchmark.utils.progress import UI
 
-DATASETS = ("vggsound",)
+DATASETS = ("vggsound", "vggsound-tiny")
 FRAMES = ("middle", "clip-best")
 
 HEADER = ["split", "listed", "found", "prepared", "coverage", "classes", "thinnest class"]
@@ -39,8 +39,8 @@ class Preparation:
     """VGGSounder's labels."""
     frame: str | None = None
     """Rule for the training frames, one of `FRAMES`; None for the suite's."""
-    suite: str = "vggsound"
-    """Suite for which the data are prepared."""
+    suite: str | None = None
+    """Suite for which the data are prepared; None for that of the data set's name."""
     device: str = "auto"
     """Device of the CLIP that the rule "clip-best" needs."""
     jobs: int | None = None
@@ -79,7 +79,7 @@ def prepare_dataset(asked: Preparation, ui: UI) -> tuple[Path, dict[str, Any]]:
     if problems:
         raise UserError(problems)
     assert asked.listed is not None
-    protocol = load_suite(asked.suite)
+    protocol = load_suite(asked.suite or asked.dataset)
     choose = None
     if (asked.frame or protocol.data.train_frame) == "clip-best":
         choose = partial(_clip_best, locate.resolve(protocol), asked.device)

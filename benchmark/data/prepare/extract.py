@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ def extract_clip(job: Job) -> Extracted:
     declared = 0.0
     try:
         declared, frames = _frames(job.video, job.frames)
-    except _Unusable as error:
+    except UnusableVideo as error:
         reasons.append(f"video {job.video.name!r} {error}")
     source = job.sound or job.video
     try:
@@ -113,7 +114,7 @@ def wav_bytes(waveform: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-class _Unusable(Exception):
+class UnusableVideo(Exception):
     """Reason why a video cannot be used, as the end of a sentence."""
 
 
@@ -129,32 +130,58 @@ def _frames(path: Path, count: int) -> tuple[float, tuple[Frame, ...]]:
     """Return the declared length of the audio stream in seconds (0 if undeclared), and the frames.
 
     Raises:
-        _Unusable: The video cannot be decoded, has no video stream, or is too long or incomplete.
+        UnusableVideo: The video cannot be decoded, has no video stream, or is too long or incomplete.
     """
+    with _opened(path) as (container, stream):
+        length = _length(container, stream)
+        if length > LONGEST_SECONDS:
+            raise UnusableVideo(f"lasts {length:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it")
+        length = min(length, CLIP_SECONDS)
+        wanted = [length * (k + 0.5) / count for k in range(count)]
+        found = tuple(
+            jpeg_frame(frame.to_image(), second) for second, frame in _shown_at(container, stream, wanted, length)
+        )
+        sounds = container.streams.audio
+        return _declared(sounds[0]) if sounds else 0.0, found
+
+
+def video_seconds(path: Path) -> float:
+    """Return the length of a video of any length, in seconds.
+
+    Raises:
+        UnusableVideo: It cannot be opened, or has no video stream.
+    """
+    with _opened(path) as (container, stream):
+        return _length(container, stream)
+
+
+def frames_at(path: Path, seconds: list[float]) -> tuple[Frame, ...]:
+    """Return the frames that a video of any length shows at ascending times.
+
+    Raises:
+        UnusableVideo: It cannot be decoded, has no video stream, or ends earlier.
+    """
+    with _opened(path) as (container, stream):
+        shown = _shown_at(container, stream, seconds, _length(container, stream))
+        return tuple(jpeg_frame(frame.to_image(), second) for second, frame in shown)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     import av
 
     if kind := special_file(path):
-        raise _Unusable(f"is {kind}, not a file: remove it")
+        raise UnusableVideo(f"is {kind}, not a file: remove it")
     try:
         with av.open(f"file:{path}", options=FFMPEG) as container:
             if not container.streams.video:
-                raise _Unusable("has no video stream: replace it")
+                raise UnusableVideo("has no video stream: replace it")
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # clips are processed in parallel already
-            length = _length(container, stream)
-            if length > LONGEST_SECONDS:
-                raise _Unusable(f"lasts {length:.0f} s: cut the {CLIP_SECONDS:.0f} s of the clip out of it")
-            length = min(length, CLIP_SECONDS)
-            wanted = [length * (k + 0.5) / count for k in range(count)]
-            found = tuple(
-                _jpeg(frame.to_image(), second) for second, frame in _shown_at(container, stream, wanted, length)
-            )
-            sounds = container.streams.audio
-            declared = _declared(sounds[0]) if sounds else 0.0
-            return declared, found
+            yield container, stream
     except (av.FFmpegError, ValueError) as error:
         why = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise _Unusable(f"cannot be decoded ({why}): download it again") from None
+        raise UnusableVideo(f"cannot be decoded ({why}): download it again") from None
 
 
 def _declared(stream: Any) -> float:
@@ -172,7 +199,7 @@ def _shown_at(container: Any, stream: Any, seconds: list[float], length: float) 
     """Yield each of the ascending `seconds` with the frame that is on the screen then.
 
     Raises:
-        _Unusable: The video ends earlier.
+        UnusableVideo: The video ends earlier.
     """
     origin = stream.start_time or 0
     step = 1 / float(stream.average_rate or 25)
@@ -195,10 +222,11 @@ def _shown_at(container: Any, stream: Any, seconds: list[float], length: float) 
         if (following := next(coming, None)) is None:
             return
         second = following
-    raise _Unusable(f"ends after {max(since + step, 0):.1f} of {length:.1f} s: download it again")
+    raise UnusableVideo(f"ends after {max(since + step, 0):.1f} of {length:.1f} s: download it again")
 
 
-def _jpeg(image: Image, second: float) -> Frame:
+def jpeg_frame(image: Image, second: float = 0.0) -> Frame:
+    """Return an image as a stored frame, with its short side at `SHORT_SIDE`; `second` is its time in the clip."""
     from PIL import Image as Pillow
 
     # Small frames are enlarged here, once: it takes longer than decoding, and training would repeat it every time.
