@@ -214,16 +214,14 @@ COURSES = {
     "backbone-fourth": _late(
         Schedule(steps=900, batch=32, rate=4e-4, warmup=50, ema=0.995), draw=20_000, before="backbone-third"
     ),
-    "backbone": _late(
-        Schedule(steps=1_100, batch=32, rate=4e-4, warmup=50, ema=0.998),
-        draw=40_000,
-        before="backbone-fourth",
-        ships=True,
+    "backbone-fifth": _late(
+        Schedule(steps=1_100, batch=32, rate=4e-4, warmup=50, ema=0.998), draw=40_000, before="backbone-fourth"
     ),
+    "backbone": _late(_long(steps=6_000, rate=8e-4), draw=60_000, before="backbone-fifth", ships=True),
 }
 """The courses by stage, in order.
 
-In the last two, fused vectors are also noisy, longer, shorter and mixed with others. So what lies between the words
+In the last three, fused vectors are also noisy, longer, shorter and mixed with others. So what lies between the words
 means something as well, as in a text encoder that was trained on millions of captions: a token that is half right is
 worth half, where the courses before made it worse than no word at all, and a method's training finds its way.
 """

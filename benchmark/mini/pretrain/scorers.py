@@ -179,7 +179,7 @@ class TagTask(Task):
 class Wav2CLIPTask(Task):
     """Training of the sound scorer: contrastive against the frozen CLIP's embeddings of the frames."""
 
-    schedule = Schedule(steps=1_600, batch=48, rate=2e-3, warmup=100, weight_decay=0.02)
+    schedule = Schedule(steps=4_000, batch=96, rate=2e-3, warmup=200, weight_decay=0.02)
     temperature = 0.05
     draw = 0
     """Part of the seed of every step, which decides its clips and their augmentation."""
@@ -234,8 +234,9 @@ class Wav2CLIPTask(Task):
 
 
 class Wav2CLIPEncoderTask(Wav2CLIPTask):
-    """Training of the Wav2CLIP of methods: as the scorer's, from another initialisation and with other draws."""
+    """Training of the Wav2CLIP of methods: as the scorer's, but shorter, from other weights and with other draws."""
 
+    schedule = Schedule(steps=1_600, batch=48, rate=2e-3, warmup=100, weight_decay=0.02)
     draw = 10_000_000
 
     @torch.inference_mode()

@@ -15,7 +15,8 @@ backbone-draft    CLIP text encoder and U-Net together: velocity prediction (v-l
 backbone-second   the draft trained further, with a second course of the rate            vae, backbone-draft
 backbone-third    the same once more, longer                                             vae, backbone-second
 backbone-fourth   the same with fused words that are noisy, longer, shorter, mixed       vae, backbone-third
-backbone          that once more                                                         vae, backbone-fourth
+backbone-fifth    that once more                                                         vae, backbone-fourth
+backbone          that once more, longer                                                 vae, backbone-fifth
 beats             AudioToken's audio encoder: audio tags (label and manner)
 clip              the image scorer: contrastive, captions that are true of a frame       vae (as augmentation)
 wav2clip          the sound scorer: contrastive against the frozen clip                  clip
@@ -64,7 +65,7 @@ def _task(stage: str, shop: Workshop) -> Task:
         return BackboneTask(shop, COURSES[stage])
     if stage == "beats":
         tags = captions.all_tags()
-        schedule = Schedule(steps=2_500, batch=32, rate=1e-3, warmup=200)
+        schedule = Schedule(steps=4_000, batch=64, rate=1.2e-3, warmup=200)
         return TagTask(shop, networks.beats(len(tags)), tags, True, schedule)
     if stage == "classifier":
         schedule = Schedule(steps=1_500, batch=32, rate=1.5e-3, warmup=100)
