@@ -114,6 +114,19 @@ class DataSet(ABC):
                 fix it.
         """
 
+    def labels(self, suite: Suite, cache: Path, ui: UI) -> tuple[str, ...]:
+        """Return the whole label set, that of `clips`; worth overriding where it is known without the clips.
+
+        Args:
+            suite: The protocol.
+            cache: Folder for results that can be recomputed.
+            ui: Progress and warnings.
+
+        Raises:
+            UserError: As `clips`.
+        """
+        return self.clips(suite, "test", cache, ui).labels
+
     def present(self, suite: Suite, split: Split) -> list[str] | None:
         """Return the ids of the clips of a split that are on this machine.
 

@@ -16,7 +16,7 @@ from PIL import Image
 from benchmark.media.images import pixel_digest, resize
 from benchmark.runs.embeddings import Embeddings, Job
 from benchmark.runs.imagine import draw, plan_run, read_sounds
-from benchmark.runs.steps import fit
+from benchmark.runs.shipped import fit_at_hand
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ class Studio:
 
     def prepare(self) -> None:
         """Make what is missing before the first sound: fits, and the embeddings of the training frames."""
-        for run in self.runs.values():
-            fit(run)
+        _ = self._fits
         if self.nearest:
             _ = self._frames
 
@@ -131,9 +130,15 @@ class Studio:
             data = self.runs[methods[0]].plan.suite
             return Answer(data.fit_sound(waves[0]), data.data.rate, drawn, list(dict.fromkeys(self._ui.remarks)))
 
+    @cached_property
+    def _fits(self) -> dict[str, Path | None]:
+        return {name: fit_at_hand(run) for name, run in self.runs.items()}
+
     def _draw(self, run: Run, waves: Mapping[int, np.ndarray], file: Path, number: int) -> Drawn:
         made: list[np.ndarray] = []
-        method, clips = draw(run, waves, [file], [number], lambda _, __, image: made.append(image))
+        method, clips = draw(
+            run, self._fits[run.plan.name], waves, [file], [number], lambda _, __, image: made.append(image)
+        )
         weights, image = method.attention(clips[:]), Image.fromarray(made[0])
         near = self._nearest_to(image) if self.nearest else None
         return Drawn(run.plan.name, image, None if weights is None else np.asarray(weights)[0], near)

@@ -47,3 +47,7 @@ class MiniData(DataSet):
             )
         identity = digest({"world": [world_digest("sounds"), world_digest("pictures")], "split": split, "count": count})
         return ClipSet(f"mini {split}", listed, LABELS, identity)
+
+    def labels(self, suite: Suite, cache: Path, ui: UI) -> tuple[str, ...]:
+        """Return the names of the classes."""
+        return LABELS

@@ -14,7 +14,8 @@ from benchmark.media.images import save_png
 from benchmark.runs.method_calls import calling
 from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
-from benchmark.runs.steps import fit, make_images, prescribed
+from benchmark.runs.shipped import fit_at_hand
+from benchmark.runs.steps import make_images, prescribed
 from benchmark.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Imagined(NamedTuple):
 def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, images: int = 1) -> Imagined:
     """Turn sounds into image files with a method.
 
-    The default fit is reused, or made, after all inputs were read.
+    A finished fit is used, else the one that ships with the package, else one is made, after all inputs were read.
 
     Args:
         files: Any wav, flac, ogg, mp3 or video.
@@ -82,7 +83,7 @@ def imagine(files: Sequence[Path], output: Path, request: RunRequest, ui: UI, im
     waves, refused = read_sounds(files, run)
     if not waves:
         raise UserError(refused)
-    draw(run, waves, files, range(images), keep)
+    draw(run, fit_at_hand(run), waves, files, range(images), keep)
     return Imagined(written, refused)
 
 
@@ -102,7 +103,7 @@ def imagine_images(files: Sequence[Path], request: RunRequest, ui: UI, images: i
     waves, refused = read_sounds(files, run)
     if refused:
         raise UserError(refused)
-    draw(run, waves, files, range(images), keep)
+    draw(run, fit_at_hand(run), waves, files, range(images), keep)
     return [[made[sound, number] for number in range(images)] for sound in range(len(files))]
 
 
@@ -146,6 +147,7 @@ def read_sounds(files: Sequence[Path], run: Run) -> tuple[dict[int, np.ndarray],
 @prescribed
 def draw(
     run: Run,
+    fitted: Path | None,
     waves: Mapping[int, np.ndarray],
     files: Sequence[Path],
     numbers: Sequence[int],
@@ -153,10 +155,9 @@ def draw(
 ) -> tuple[Method, ClipSet]:
     """Call `keep(place of the file, number, image)` with every image as soon as it is made.
 
-    The fit is made if it is not there.
-
     Args:
         run: The run.
+        fitted: Folder of the method's fit; None for a method without.
         waves: Sounds by the place of their file.
         files: The files, whose names the images' noise follows.
         numbers: Which images of each sound, counted from 0.
@@ -166,11 +167,10 @@ def draw(
         The method, ready to be asked more, and the sounds as the clips that it was given.
     """
     plan, places = run.plan, list(waves)
-    labels = run.test.labels
+    labels = run.labels
     clips = tuple(Clip(f"input-{k:05d}", wave, None, labels[:1], "test") for k, wave in enumerate(waves.values()))
     chosen = ClipSet("your sounds", clips, labels)
-    fit(run)
-    method = run.make(chosen)
+    method = run.make(chosen, fitted=fitted)
     if method.fits:
         with calling(plan.method, "load()"):
             method.load()

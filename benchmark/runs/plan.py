@@ -203,24 +203,34 @@ class Plan:
     @cached_property
     def fit_identity(self) -> str | None:
         """What a fit depends on, hashed; None for a method that is not fitted."""
+        return self.fit_identity_on(self.device)
+
+    def fit_identity_on(self, device: str) -> str | None:
+        """Return what the fit would depend on if it was made on another device."""
         if not self.method.fits:
             return None
         name, settings = self._fit_key
         suite = self.fit_suite
         encoders = {key: sha256 for key, sha256 in suite.encoders.items() if key == self.method.network}
-        device = device_type(self.device)
         with calling(self.method, "Settings"):
-            chosen = self.settings.chosen(suite, self.device)
+            chosen = self.settings.chosen(suite, device)
         more = [*([chosen] if chosen else []), *self._sources]
-        return digest([FIT_VERSION, suite.fingerprint(), encoders, name, settings, self.seed, device, *more])
+        return digest(
+            [FIT_VERSION, suite.fingerprint(), encoders, name, settings, self.seed, device_type(device), *more]
+        )
 
     @cached_property
     def fit_folder(self) -> Folder | None:
         """Where the fit lies; None for a method that is not fitted."""
-        if self.fit_identity is None:
+        return self.fit_folder_on(self.device)
+
+    def fit_folder_on(self, device: str) -> Folder | None:
+        """Return where the fit would lie if it was made on another device."""
+        identity = self.fit_identity_on(device)
+        if identity is None:
             return None
         place = suite_folder(self.fit_suite.name, self.fit_suite.fingerprint())
-        return self.store.fit(place, self._fit_key[0], self.fit_identity)
+        return self.store.fit(place, self._fit_key[0], identity)
 
     @cached_property
     def generate_identity(self) -> str:

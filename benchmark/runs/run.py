@@ -17,6 +17,8 @@ from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import listed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmark.backbone import Backbone
     from benchmark.clips import ClipSet
     from benchmark.runs.request import RunRequest
@@ -58,6 +60,11 @@ class Run:
         return self.all_test if self.plan.limit is None else self.all_test.limit(self.plan.limit)
 
     @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The label set of the test clips."""
+        return self.plan.test_data.labels(self.plan.suite, cache_dir(), self.ui)
+
+    @cached_property
     def train(self) -> ClipSet:
         """The clips that the method is fitted on; none where its settings say that nothing is trained."""
         plan = self.plan
@@ -97,15 +104,18 @@ class Run:
         ]
 
     @arithmetic()
-    def make(self, clips: ClipSet, *, to_fit: bool = False) -> Method:
-        """Return the method, set up to look at `clips`; `to_fit` with the suite that it is fitted on."""
+    def make(self, clips: ClipSet, *, to_fit: bool = False, fitted: Path | None = None) -> Method:
+        """Return the method, set up to look at `clips`; `to_fit` with the suite that it is fitted on.
+
+        `fitted` is the folder of its fit, where that is not the run's own.
+        """
         plan = self.plan
         context = RunContext(
             suite=plan.fit_suite if to_fit else plan.suite,
             backbone=self.backbone,
             test=clips,
             seed=plan.seed or 0,
-            folder=plan.fit_folder.path if plan.fit_folder else plan.folder.path,
+            folder=fitted or (plan.fit_folder.path if plan.fit_folder else plan.folder.path),
             cache=cache_dir(),
             device=plan.device,
             ui=self.ui,
