@@ -184,6 +184,9 @@ class Suite(FrozenModel):
     """Edition of the networks: their names in weights.toml begin with it and a dash, as far as such ones are listed."""
     encoders: dict[str, str] = {}
     """sha256 of each file of the methods' audio encoders; outside the fingerprint."""
+    related: dict[str, tuple[str, ...]] = {}
+    """For an audio encoder of methods, the scorers that it shares weights or a teacher with, by their names in
+    `weights`; the board names them. Outside the fingerprint."""
     files: dict[str, str] = {}
     """sha256 of further files that the networks are set up with, by name, where `weights` does not list them; outside
     the fingerprint. Another file is refused when it is read."""
@@ -199,7 +202,7 @@ class Suite(FrozenModel):
 
         Fields that are None are left out, so that a field added later does not change suites without it.
         """
-        outside = {"title", "headline", "metrics", "encoders", "files", "budget"}
+        outside = {"title", "headline", "metrics", "encoders", "related", "files", "budget"}
         protocol = self.model_dump(mode="json", exclude=outside, exclude_none=True)
         if self.published is not None:
             protocol["weights"] = protocol.pop("published")

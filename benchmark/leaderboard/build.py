@@ -30,6 +30,7 @@ from benchmark.records.provenance import same_surroundings
 from benchmark.records.record import MetricValue, RunRecord, identity_of
 from benchmark.records.store import StoredRecord
 from benchmark.records.tolerances import tolerances
+from benchmark.suite import load_suite, suite_names
 from benchmark.utils.collector import no_collection
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json
@@ -87,7 +88,7 @@ def build_board(
     titles = titles or {}
     columns = tuple(_column(metric, titles.get(metric, metric), kept, bindings[metric]) for metric in metrics)
     rows, tested = _tested(_ranked(rows, columns), columns)
-    legend = _reasons(rows, columns) + tested + _aside(rows)
+    legend = _reasons(rows, columns) + tested + _aside(rows) + _related(rows, columns, kept, suite)
     spoken_of = {row.method for row in rows} if methods else {one.record.method.name for one in own}
     about = [one for one in own if one.record.method.name in spoken_of]
     remarks += _other_protocols(about, fingerprint)
@@ -496,6 +497,38 @@ def _aside(rows: Sequence[Row]) -> list[str]:
     if attacks := dict.fromkeys(row.shown_name for row in rows if row.attack):
         notes.append(f"Attacks, made to win a metric without hearing more, have no rank: {', '.join(attacks)}.")
     return notes
+
+
+def _related(rows: Sequence[Row], columns: Sequence[Column], records: Sequence[StoredRecord], suite: str) -> list[str]:
+    """Say which rows hear with a network that shares weights or a teacher with what scores them."""
+    base = suite.partition("+")[0]
+    related = load_suite(base).related if base in suite_names() else {}
+    if not related:
+        return []
+    by_method = {one.record.method.name: one.record for one in records}
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for row in rows:
+        record = by_method[row.method]
+        scorers = {
+            record.weights.get(scorer) for own in related.keys() & record.weights.keys() for scorer in related[own]
+        }
+        scored = tuple(
+            column.title
+            for column in columns
+            if (value := record.metrics.get(column.id)) is not None and scorers & set(value.scorers.values())
+        )
+        if scored:
+            found[scored].append(row.shown_name)
+    return [
+        f"The encoder of {_and(names)} shares weights or a teacher with a scorer of {', '.join(scored)}, "
+        "which may favour it there."
+        for scored, names in found.items()
+    ]
+
+
+def _and(names: Iterable[str]) -> str:
+    *most, last = dict.fromkeys(names)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _or(names: Iterable[str]) -> str:

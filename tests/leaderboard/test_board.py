@@ -165,6 +165,32 @@ def test_other_scorers_are_not_comparable_either():
     assert any(note.startswith("No ais for c: not comparable") and "other scorers" in note for note in board.notes)
 
 
+def test_an_encoder_that_is_related_to_a_scorer_is_named():
+    """On `mini` both Wav2CLIPs were distilled from the CLIP that scores; BEATs and ImageBind share nothing with it."""
+    clip = metric(60.0, scorers={"image": "a"})
+    own = {"clip": "a", "beats": "b", "imagebind": "c", "wav2clip-encoder": "d"}
+    used = {
+        "audiotoken": "beats",
+        "imagebind": "imagebind",
+        "wav2clip": "wav2clip-encoder",
+        "other": "wav2clip-encoder",
+    }
+    records = [
+        stored(
+            name,
+            clip,
+            metric(70.0, "down", scorers={"features": "z"}),
+            weights={"clip": "a", used[name]: own[used[name]]},
+        )
+        for name in used
+    ]
+    said = [note for note in board_of(records).notes if "teacher" in note]
+    (line,) = said
+    assert line.startswith("The encoder of other and wav2clip shares weights or a teacher with a scorer of ais, which")
+    alone = board_of(records[:2])
+    assert not any("teacher" in note for note in alone.notes)
+
+
 def test_no_mean_is_taken_over_some_of_the_seeds():
     rows = rows_of(board_of([stored("a", 60.0, 70.0, 0), stored("a", None, 72.0, 1), stored("b", 50.0, 80.0)]))
     cell = rows["a"].cells["ais"]

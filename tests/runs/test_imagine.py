@@ -42,7 +42,7 @@ def echo(tmp_path: Path) -> str:
 
 @pytest.fixture
 def sound() -> np.ndarray:
-    return make_sound("validation", 3)[:32_000] / np.float32(32768)
+    return make_sound("validation", 4, clean=True)[:32_000] / np.float32(32768)  # chirps of a bird
 
 
 @pytest.fixture(autouse=True)
