@@ -204,7 +204,7 @@ def test_the_shipped_weights_are_those_of_their_reports_and_of_the_suite():
     bound = suite["weights"] | suite["encoders"]
     assert bound == {path.stem: sha256_of(path) for path in WEIGHTS}
     folder = WEIGHTS[0].parent
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 45e6
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 35e6
 
 
 COMPACT = ["ais", "iis", "ais.winrate.sameclass", "iis.winrate.sameclass", "aic", "fd.clip"]

@@ -28,7 +28,7 @@ def test_synthetic_runs_are_runs_of_their_own(tmp_path: Path) -> None:
         packaged
     )
     first, second = (read_scores(path.with_name("scores.parquet")) for path in paths[:2])
-    assert len(first) == 540 and not np.array_equal(first["ais"], second["ais"])
+    assert len(first) == load_suite("mini").data.test and not np.array_equal(first["ais"], second["ais"])
 
     suite = load_suite("mini")
     board = build_board(found.records, suite.headline, suite="mini", fingerprint=suite.fingerprint())
