@@ -2,7 +2,7 @@
 
 <bundle>/
     manifest.json                 who, when, which runs, and the sha256 of every file below `runs`
-    runs/<run>/record.json  scores.parquet  images.json  method.json  images/*.png  method/<file>.py
+    runs/<run>/record.json  scores.parquet  images.json  method.json  human.json  images/*.png  method/<file>.py
     attestations/<who>-<what>.json      who rescored or reproduced it (`attestations.py`)
     *.sig                               signatures of the JSON files beside them
 """

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from benchmark.records.human import ratings_of
 from benchmark.records.record import identity_of
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import sha256_of
@@ -107,7 +108,7 @@ def _layout(case: _Case) -> Iterator[str]:
         for name in ("record.json", "scores.parquet", "images.json", "method.json"):
             if f"runs/{run}/{name}" not in case.bundle.files:
                 yield f"runs/{run}/{name}: is missing"
-    known = {"record.json", "scores.parquet", "images.json", "method.json"}
+    known = {"record.json", "scores.parquet", "images.json", "method.json", "human.json"}
     for path in sorted(case.bundle.files):
         parts = path.split("/")
         if parts[0] != "runs":
@@ -146,6 +147,10 @@ def _suite(case: _Case) -> Iterator[str]:
 def _consistent(case: _Case) -> Iterator[str]:
     for name, one in case.evidence():
         suite, record = base_of(one.record), one.record
+        try:
+            ratings_of(record, one.path)
+        except UserError as error:
+            yield f"runs/{name}/human.json: {error.problems[0].partition(': ')[2]}"
         report = Report(name)
         consistency.check(one, suite, report)
         for finding in report.findings:
@@ -237,7 +242,7 @@ RULES: dict[str, tuple[str, Callable[[_Case], Iterator[str]]]] = {
     "complete": ("each run is complete, on all clips", _complete),
     "suite": ("each run followed a suite of this version", _suite),
     "consistent": (
-        "record, scores, images' hashes and metrics do not contradict each other",
+        "record, scores, images' hashes, metrics and ratings do not contradict each other",
         _consistent,
     ),
     "images": ("images that are included are those that were scored", _images),

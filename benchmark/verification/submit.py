@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmark.records.human import human_path
 from benchmark.records.images import images_path
 from benchmark.records.record import RunRecord, scores_path
 from benchmark.records.store import suite_folder
@@ -94,6 +95,8 @@ def _copy_run(path: Path, root: Path, images: bool) -> str:
             shutil.copyfile(source, copy)
         else:
             problems.append(f"{path}: there is no {source.name} beside it: `bench score RUN` makes it")
+    if human_path(path).is_file():
+        shutil.copyfile(human_path(path), target / "human.json")
     if images:
         folder = path.parent / "images"
         if path.name != "record.json" or not folder.is_dir():

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from worlds import bench
 
+from benchmark.records.human import HumanRatings
 from benchmark.records.record import RunRecord, identity_of
 from benchmark.utils.files import sha256_of
 from benchmark.verification import bundle as room
@@ -74,6 +75,36 @@ def test_a_bundle_keeps_all_rules_and_holds(bundle: Path, clean: Path, clips: Pa
     for one in (bundle, packed):
         assert bench("verify", one, "--data", clips).code == 0
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_ratings_travel_with_the_run(clean: Path, tmp_path: Path) -> None:
+    record = RunRecord.load(clean / "record.json")
+    assert record.images is not None
+    ratings = HumanRatings(
+        version=1,
+        study="5" * 64,
+        identity=identity_of(record),
+        images=record.images.sha256,
+        clips={"one": 4.0, "two": 3.0},
+        low=None,
+        high=None,
+        ratings=2,
+        raters=1,
+        deviation=None,
+        alpha=None,
+    )
+    ratings.save(clean / "record.json")
+    sent = tmp_path / "rated.zip"
+    assert bench("submit", clean, "-o", sent, "--by", "Lab A").code == 0
+    assert rules(sent) == (0, None, [])
+    _, text = board(sent, runs=tmp_path / "none")
+    assert "human ↑" in text and "human of plain" in text and "2 ratings of 2 clips by 1 people" in text
+    folder = tmp_path / "rated"
+    assert bench("submit", clean, "-o", folder, "--by", "Lab A").code == 0
+    edit(run_of(folder) / "human.json", images="0" * 64)
+    relist(folder)
+    code, rule, (line,) = rules(folder)
+    assert (code, rule) == (1, "consistent") and "human.json: is about other images" in line
 
 
 def test_what_submit_would_refuse(sent: Path, clean: Path, bundle: Path, tmp_path: Path) -> None:
