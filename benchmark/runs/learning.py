@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +113,8 @@ def probes(
             if not any(spec.answer(clip.attributes) for clip in learnt):
                 reasons[f"probes.{name}"] = f"no training clip says its {spec.attribute}"
                 continue
-            made[name] = _probe(spec, learnt, found.rows["image"], [job.clips[place] for place in kept])
+            probe = _probe(spec, learnt, found.rows["image"], [job.clips[place] for place in kept])
+            made[name] = probe if get(name).family == "hears" else replace(probe, guess=None)
     return made, reasons
 
 
@@ -151,7 +153,7 @@ def _probe(spec: ProbeSpec, learnt: Sequence[Clip], rows: np.ndarray, test: Sequ
         features=rows[given],
         targets=np.array([index[answers[row] or ""] for row in given], dtype=np.int64),
         wanted=np.array([index.get(answer or "", -1) for answer in right], dtype=np.int64),
-        guess=None if spec.without is not None else np.array(guess),
+        guess=np.array(guess),
     )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Raised with any change of a step's numerics: older output is then not reused.
 FIT_VERSION = 1
 GENERATE_VERSION = 1
-SCORE_VERSION = 1
+SCORE_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)

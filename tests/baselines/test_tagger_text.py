@@ -24,8 +24,8 @@ def backbone() -> Backbone:
 
 
 def tagger(suite: Suite, backbone: Backbone, labels: tuple[str, ...], ui: Silent) -> tuple[TaggerText, ClipSet]:
-    """The method, set up for the first six sounds of the world; each clip claims to be of the first label."""
-    waves = [make_sound("test", k) / 32768 for k in range(6)]
+    """The method, set up for the first six clean sounds of the world; each clip claims to be of the first label."""
+    waves = [make_sound("test", k, clean=True) / 32768 for k in range(6)]
     clips = tuple(Clip(f"c{k}", wave.astype("float32"), None, labels[:1], "test") for k, wave in enumerate(waves))
     test = ClipSet("six", clips, labels)
     method = TaggerText(MethodSettings())

@@ -641,15 +641,15 @@ def test_publish_outside_a_checkout_asks_for_a_folder(bench, monkeypatch, tmp_pa
 def test_pretrain_gives_its_options_on(bench, monkeypatch):
     asked = []
 
-    def pretrain(stages: Any, weights: Path, work: Path, cache: Path, say: Any, *, steps: int | None = None) -> Any:
-        asked.append((stages, weights, work, steps))
+    def pretrain(stages: Any, weights: Path, work: Path, cache: Path, say: Any, *, steps: Any, device: str) -> Any:
+        asked.append((stages, weights, work, steps, device))
         say("vae: step 1")
         return {"vae": {"stage": "vae", "steps": 2, "seconds": 75, "bytes": 1e6, "sha256": "a" * 64, "held_out": {}}}
 
     module = types.ModuleType("benchmark.mini.pretrain.stages")
     module.__dict__["pretrain"] = pretrain
     monkeypatch.setitem(sys.modules, "benchmark.mini.pretrain.stages", module)
-    code, out, err = bench("mini", "pretrain", "vae", "--steps", 2, "--weights", "w")
-    assert code == 0 and asked == [(["vae"], Path("w"), Path("w/work"), 2)]
+    code, out, err = bench("mini", "pretrain", "vae", "--steps", 2, "--weights", "w", "--device", "cpu")
+    assert code == 0 and asked == [(["vae"], Path("w"), Path("w/work"), 2, "cpu")]
     assert "1:15" in out and "1.00 MB" in out and err == "vae: step 1\n"
     assert [report["stage"] for report in json.loads(bench("mini", "pretrain", "--json")[1])] == ["vae"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.mini.captions import blend
+from benchmark.mini.captions import ORDER, blend
 from benchmark.runs import steps
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
@@ -48,7 +48,8 @@ def test_a_fused_word_is_the_sum_of_what_it_says(job: Run) -> None:
     def mean(word: str) -> torch.Tensor:
         return table[backbone.tokenizer(word, add_special_tokens=False).input_ids].mean(0)
 
-    said = [(clip.label, 1.0), *(pair for one in clip.attributes.items() for pair in blend(*one))]
+    named = [name for name in ORDER if name in clip.attributes]
+    said = [(clip.label, 1.0), *(pair for name in named for pair in blend(name, clip.attributes[name]))]
     assert len(said) > 2
     expected = backbone.inject(torch.stack([sum((share * mean(word) for word, share in said), torch.zeros(128))]))
     assert torch.allclose(conditionings(backbone, Inversion())["fused"]([clip]), expected, atol=1e-5)

@@ -110,8 +110,8 @@ class _State:
         self.running: torch.Tensor | None = None
 
     @property
-    def _on_gpu(self) -> bool:
-        return self.device is not None and self.device.type == "cuda"
+    def _gpu(self) -> torch.device | None:
+        return self.device if self.device is not None and self.device.type == "cuda" else None
 
     def restore(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
@@ -119,8 +119,8 @@ class _State:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"][0])
-        if self._on_gpu and len(state["random"]) > 1:
-            torch.cuda.set_rng_state(state["random"][1], self.device)
+        if self._gpu is not None and len(state["random"]) > 1:
+            torch.cuda.set_rng_state(state["random"][1], self._gpu)
         self.progress = Progress(state["step"], state["seconds"], [tuple(row) for row in state["losses"]])
 
     def loss(self) -> float:
@@ -144,7 +144,7 @@ class _State:
             "step": self.progress.step,
             "seconds": self.progress.seconds,
             "losses": [list(row) for row in self.progress.losses],
-            "random": [torch.get_rng_state(), *([torch.cuda.get_rng_state(self.device)] if self._on_gpu else [])],
+            "random": [torch.get_rng_state(), *([] if self._gpu is None else [torch.cuda.get_rng_state(self._gpu)])],
         }
         save_atomic(self.checkpoint, lambda path: torch.save(state, path))
 
