@@ -61,9 +61,8 @@ class Ladder:
 
     @property
     def monotone(self) -> bool:
-        """Whether each rung is worse than the one before it."""
-        losses = self._losses
-        return all(after > before for before, after in pairwise(losses))
+        """Whether no rung is better than the one before it."""
+        return all(after >= before for before, after in pairwise(self._losses))
 
     @property
     def smallest(self) -> float | None:

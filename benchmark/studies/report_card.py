@@ -116,12 +116,8 @@ class Frames:
     rows: Mapping[str, Mapping[int, int]]
     """Kind of frame -> position of the clip -> row of its frame."""
 
-    def of(self, kind: str) -> MetricInputs:
-        """Return the inputs in which every clip that has a frame of this kind owns it, and others own none."""
-        return self.given(np.array(list(self.rows[kind].values()), dtype=np.intp), np.array(list(self.rows[kind])))
-
-    def given(self, rows: Order, owner: Order | None = None) -> MetricInputs:
-        """Return the inputs in which the clips own these rows, one each in order if `owner` names no others."""
+    def given(self, rows: Order) -> MetricInputs:
+        """Return the inputs in which the clips own these rows, one each, in order."""
         i = self.inputs
         assert i.image is not None and i.image_audio_space is not None
         return replace(
@@ -129,12 +125,13 @@ class Frames:
             image=np.asarray(i.image)[rows],
             image_audio_space=np.asarray(i.image_audio_space)[rows],
             image_features={name: np.asarray(table)[rows] for name, table in i.image_features.items()},
-            owner=np.arange(len(rows)) if owner is None else owner,
+            owner=np.arange(len(rows)),
         )
 
-    def all(self, kind: str) -> Order:
-        """Return the row of each clip's frame of a kind that all clips have."""
-        return np.array([self.rows[kind][place] for place in range(self.inputs.clips)], dtype=np.intp)
+    def of(self, kind: str) -> Order:
+        """Return the row of each clip's frame of a kind; of its right frame where it has none of the kind."""
+        rows = self.rows[RIGHT] | self.rows[kind]
+        return np.array([rows[place] for place in range(self.inputs.clips)], dtype=np.intp)
 
 
 def drawn(index: int, training: Mapping[int, world.Facts]) -> Iterator[tuple[str, np.ndarray]]:
@@ -207,11 +204,11 @@ def make(suite: Suite, clips: ClipSet, metrics: Sequence[str], device: str, ui: 
         ui: Progress.
     """
     frames = look(suite, clips, metrics, device, ui)
-    base = compute(metrics, frames.of(RIGHT), resamples=0)
+    base = compute(metrics, frames.given(frames.of(RIGHT)), resamples=0)
     known = [metric for metric in metrics if base[metric].value is not None]
     asked = [metric for metric in known if get(metric).family in PAIRED]
     with ui.task("pairs", 0, "kinds") as advance:
-        others = {kind: _scores(asked, given) for kind, given in _others(frames, clips)}
+        others = {kind: _scores(asked, frames.given(rows), there) for kind, rows, there in _others(frames, clips)}
         advance(len(others))
     right = {metric: np.asarray(base[metric].per_clip) for metric in asked}
     return Card(
@@ -224,18 +221,21 @@ def make(suite: Suite, clips: ClipSet, metrics: Sequence[str], device: str, ui: 
     )
 
 
-def _others(frames: Frames, clips: ClipSet) -> Iterator[tuple[str, MetricInputs]]:
-    """Yield the images that stand beside the right ones, by kind."""
-    classes, right = clips.classes, frames.all(RIGHT)
+def _others(frames: Frames, clips: ClipSet) -> Iterator[tuple[str, Order, list[int]]]:
+    """Yield what stands beside the right frames: its kind, each clip's row, and the clips that it is about.
+
+    Other clips keep their right frames, so that a score that depends on all images compares.
+    """
+    classes, right = clips.classes, frames.of(RIGHT)
     rng = np.random.default_rng(true_frames.SEED)
     far = damage.swapped(classes, damage.in_turn(classes, rng), within=False)
     near = _confusable(clips, rng)
     for kind, source in ((CLASS, {i: int(j) for i, j in enumerate(far) if classes[i] != classes[j]}), (NEAR, near)):
         if source:
-            yield kind, frames.given(right[list(source.values())], np.array(list(source)))
+            yield kind, right[[source.get(place, place) for place in range(len(clips))]], list(source)
     for kind in frames.rows:
         if kind not in (RIGHT, GUESSED, COPY):
-            yield kind, frames.of(kind)
+            yield kind, frames.of(kind), list(frames.rows[kind])
 
 
 def _confusable(clips: Sequence[Clip] | ClipSet, rng: np.random.Generator) -> dict[int, int]:
@@ -250,11 +250,15 @@ def _confusable(clips: Sequence[Clip] | ClipSet, rng: np.random.Generator) -> di
     return found
 
 
-def _scores(metrics: Sequence[str], inputs: MetricInputs) -> dict[str, Array]:
-    """Return the score of each clip by metric; NaN for a clip that has none."""
+def _scores(metrics: Sequence[str], inputs: MetricInputs, there: Sequence[int]) -> dict[str, Array]:
+    """Return the score of each clip by metric; NaN for a clip that has none, or is not one of those `there`."""
     found = compute(metrics, inputs, resamples=0)
+    about = np.isin(np.arange(inputs.clips), there)
     none = np.full(inputs.clips, np.nan)
-    return {metric: none if (scores := found[metric].per_clip) is None else scores for metric in metrics}
+    return {
+        metric: none if (scores := found[metric].per_clip) is None else np.where(about, scores, np.nan)
+        for metric in metrics
+    }
 
 
 def _ordered(right: Mapping[str, Array], others: Mapping[str, Mapping[str, Array]]) -> Iterator[Share]:
@@ -306,7 +310,7 @@ def _ladders(frames: Frames, known: Sequence[str], base: Mapping[str, MetricResu
 
 def _damaged(frames: Frames, name: str, counts: Sequence[int]) -> list[Order]:
     """Return the row of each clip's image on each rung; none where the damage needs a class with two clips."""
-    classes, right = np.asarray(frames.inputs.classes), frames.all(RIGHT)
+    classes, right = np.asarray(frames.inputs.classes), frames.of(RIGHT)
     within = name == "swapped within the class"
     rng = np.random.default_rng(true_frames.SEED)
     order = damage.in_turn(classes, rng, together=2 if within else 1)
@@ -317,7 +321,7 @@ def _damaged(frames: Frames, name: str, counts: Sequence[int]) -> list[Order]:
     if name == "one image a class":
         replacement = right[[int(np.flatnonzero(classes == one)[0]) for one in classes]]
     else:
-        replacement = frames.all(GUESSED if name == "one attribute guessed" else COPY)
+        replacement = frames.of(GUESSED if name == "one attribute guessed" else COPY)
     return [damage.replaced(order[:count], right, replacement) for count in counts]
 
 
@@ -328,7 +332,7 @@ def _p_values(
     if base.per_clip is not None:
         differences = np.stack([np.asarray(found[metric].per_clip) - base.per_clip for _, found in rungs], axis=1)
         return [float(p) for p in sign_flip_p_values(differences)]
-    right, done = frames.all(RIGHT), dict[bytes, float]()
+    right, done = frames.of(RIGHT), dict[bytes, float]()
 
     def distance(images: Order, half: Order) -> float:
         key = images[half].tobytes()

@@ -46,7 +46,7 @@ def test_a_damage_is_shown_from_the_first_rung_that_is_surely_worse() -> None:
     better = ladder("d", "ais", [0.5, 1.0], [80, 85, 90], [0.001, 0.001])
     assert better.rewarded and better.smallest is None and not better.monotone
     blind = ladder("d", "kid.clip", [0.5, 1.0], [0.25, 0.25 + 1e-15, 0.25], [1.0, 1.0])
-    assert blind.blind and blind.smallest is None and not blind.monotone and not blind.rewarded
+    assert blind.blind and blind.smallest is None and blind.monotone and not blind.rewarded
 
 
 def test_halves_tell_a_sure_difference_from_none() -> None:
