@@ -130,7 +130,7 @@ class Frames:
 
     def of(self, kind: str) -> Order:
         """Return the row of each clip's frame of a kind; of its right frame where it has none of the kind."""
-        rows = self.rows[RIGHT] | self.rows[kind]
+        rows = {**self.rows[RIGHT], **self.rows[kind]}
         return np.array([rows[place] for place in range(self.inputs.clips)], dtype=np.intp)
 
 
