@@ -66,6 +66,14 @@ PAPERS = {
   eprint    = {2002.09797},
   archivePrefix = {arXiv}
 }""",
+    "2004.05675": """@inproceedings{meehan2020non,
+  title     = {A Non-Parametric Test to Detect Data-Copying in Generative Models},
+  author    = {Meehan, Casey and Chaudhuri, Kamalika and Dasgupta, Sanjoy},
+  booktitle = {AISTATS},
+  year      = {2020},
+  eprint    = {2004.05675},
+  archivePrefix = {arXiv}
+}""",
     "2310.11513": """@inproceedings{ghosh2023geneval,
   title     = {{GenEval}: An Object-Focused Framework for Evaluating Text-to-Image Alignment},
   author    = {Ghosh, Dhruba and Hajishirzi, Hannaneh and Schmidt, Ludwig},

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics import content, frechet, similarity, statistics
+from metrics import content, frechet, novelty, similarity, statistics
 from metrics.definitions import MetricDefinition, get
 from metrics.probe import Probe
 from metrics.similarity import Array
@@ -51,6 +51,8 @@ class MetricInputs:
     """(N, f) features of the generated images, by extractor name; that of FID is "inception"."""
     reference_features: Mapping[str, ArrayLike] = field(default_factory=dict)
     """(R, f) features of true frames, by extractor name. Where R = M, row m is that of clip m."""
+    training_features: Mapping[str, ArrayLike] = field(default_factory=dict)
+    """(T, f) features of the training frames, by extractor name."""
     audio_features: Mapping[str, ArrayLike] = field(default_factory=dict)
     """(M, f) features of the clips' audio in the space of `image_features`, by extractor name."""
     class_means: Mapping[str, ArrayLike] = field(default_factory=dict)
@@ -250,11 +252,9 @@ class _Job:
             case "voice" | "hears" | "human":
                 return self._judged(metric)
         assert metric.extractor is not None
-        match metric.family:
-            case "fd":
-                return self._frechet(metric.extractor)
-            case "kid":
-                return self._kernel(metric.extractor)
+        of_sets = {"fd": self._frechet, "kid": self._kernel, "novelty": self._novelty}
+        if metric.family in of_sets:
+            return of_sets[metric.family](metric.extractor)
         return self._manifold(metric.family, metric.extractor)
 
     def _similarity(self, metric: MetricDefinition) -> _Scores:
@@ -377,6 +377,15 @@ class _Job:
             return _Scores(scores)
         interval = statistics.bootstrap_interval(scores, resamples=self.resamples, seed=self.seed)
         return _Scores(value=statistics.mean(scores), interval=interval)
+
+    def _novelty(self, extractor: str) -> _Scores:
+        generated, real = self._features(extractor)
+        found = novelty.novelty(generated, real, self.inputs.training_features[extractor])
+        distances = {
+            "distance": statistics.mean(found.images),
+            "distance_of_true_frames": statistics.mean(found.frames),
+        }
+        return replace(self._of_images(100.0 * found.share), details=distances)
 
     def _report(self, definition: MetricDefinition, scores: _Scores) -> MetricResult:
         value, interval, per_clip, per_class = scores.value, scores.interval, scores.per_clip, None

@@ -20,7 +20,19 @@ INCEPTION = "inception"
 """Name of the extractor of `fid`, and of every set metric without an extractor in its name."""
 
 Family = Literal[
-    "ais", "iis", "aic", "fd", "kid", "precision", "recall", "density", "coverage", "voice", "hears", "human"
+    "ais",
+    "iis",
+    "aic",
+    "fd",
+    "kid",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "novelty",
+    "voice",
+    "hears",
+    "human",
 ]
 Direction = Literal["up", "down"]
 Bounds = tuple[float | None, float | None]
@@ -33,6 +45,7 @@ _BY_EXTRACTOR = {
     "reference": "reference_features",
     "audio": "audio_features",
     "text": "class_means",
+    "training": "training_features",
 }
 """The inputs of the suite's own scorers, and the fields that hold the same of a named extractor."""
 
@@ -57,6 +70,7 @@ class MetricDefinition:
         same_as: Id of the metric that it is another name for; both are computed once.
         chance: Value that guessing gets: a number, a function of the number of classes, or None where it is not known.
         version: Raised with any change that can move a value. Tables compare only equal versions.
+        warns: Whether it warns of low values only: a higher one is no better, and none is the best of a table.
     """
 
     id: str
@@ -74,6 +88,7 @@ class MetricDefinition:
     same_as: str | None = None
     chance: float | Callable[[int], float] | None = None
     version: int = 1
+    warns: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -353,6 +368,19 @@ _SET_METRICS: dict[str, MetricDefinition] = {
             bounds=PERCENT,
             inputs=_FEATURES,
             source="2002.09797",
+        ),
+        MetricDefinition(
+            id="novelty",
+            title="Novelty",
+            definition="share of true frames that lie nearer to a training frame than the image does, ties half; 50 "
+            "for true frames, 0 for copies of training frames",
+            family="novelty",
+            direction="up",
+            unit="%",
+            bounds=PERCENT,
+            inputs=(*_FEATURES, "training_features"),
+            source="2004.05675, without its cells",
+            warns=True,
         ),
     )
 }

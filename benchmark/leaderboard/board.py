@@ -161,8 +161,8 @@ class Row:
     settings and code from those of its sibling rows, and `differs` says that another copy of one of its runs holds
     other numbers (the notes say which). `source` is the hash of the code of a method from a file. `competes` is false
     for what brackets the others: a method that is told the answer, or is not given the clip's sound, and for an
-    `attack`, which was made to win a metric without hearing more; it has no rank. `scores` holds, by metric, each
-    clip's mean score over the runs.
+    `attack`, which was made to win a metric without hearing more; it has no rank. `copies` says that its images are
+    copies of training frames, or nearly. `scores` holds, by metric, each clip's mean score over the runs.
     """
 
     method: str
@@ -178,6 +178,7 @@ class Row:
     source: str | None = None
     competes: bool = True
     attack: bool = False
+    copies: bool = False
     rank: int | None = None
     unranked: str | None = None
     differs: bool = False

@@ -36,6 +36,7 @@ from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json
 from benchmark.utils.text import visible
 from metrics import definitions
+from metrics.novelty import COPY
 from metrics.statistics import bootstrap_intervals
 
 
@@ -88,7 +89,7 @@ def build_board(
     titles = titles or {}
     columns = tuple(_column(metric, titles.get(metric, metric), kept, bindings[metric]) for metric in metrics)
     rows, tested = _tested(_ranked(rows, columns), columns)
-    legend = _reasons(rows, columns) + tested + _aside(rows) + _related(rows, columns, kept, suite)
+    legend = _reasons(rows, columns) + tested + _copied(rows) + _aside(rows) + _related(rows, columns, kept, suite)
     spoken_of = {row.method for row in rows} if methods else {one.record.method.name for one in own}
     about = [one for one in own if one.record.method.name in spoken_of]
     remarks += _other_protocols(about, fingerprint)
@@ -228,6 +229,9 @@ def _standing(record: RunRecord, metrics: Sequence[str]) -> str:
     return ", ".join(why if record.limit is None else [*why, f"limit {record.limit}"])
 
 
+NOVELTY = "novelty"
+"""Beginning of the ids of metrics that tell copies of training frames."""
+
 READERS = 3
 """Threads that read scores."""
 
@@ -298,10 +302,17 @@ def _row(
         fit=Fit.of([stored.record.cost for stored in group]),
         competes=not attack and (not sees or ("audio" in sees and not sees & {"label", "frame"})),
         attack=attack,
+        copies=any(_copies(stored.record) for stored in group),
         unranked=standing or None,
         differs=any(stored.path in differing for stored in group),
         scores={metric: mean for metric, mean in means.items() if mean is not None},
     )
+
+
+def _copies(record: RunRecord) -> bool:
+    """Whether a record's novelty is that of copies of training frames, by whatever features it was measured."""
+    found = [value for name, value in record.metrics.items() if name.partition(".")[0] == NOVELTY]
+    return any(one.value is not None and (one.value if one.high is None else one.high) < COPY for one in found)
 
 
 def _cell(metric: str, records: Sequence[RunRecord], bound: _Binding | None) -> Cell:
@@ -410,7 +421,7 @@ def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     best: dict[str, float] = {}
     for column in columns:
         values = [v for row in rows if _in_the_running(row) and (v := row.cells[column.id].value) is not None]
-        if len(values) > 1:
+        if len(values) > 1 and not _warns(column.id):
             best[column.id] = max(values) if column.direction == "up" else min(values)
     marked = [
         replace(
@@ -486,6 +497,15 @@ def _tested(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[Row], 
     return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)], notes
 
 
+def _copied(rows: Sequence[Row]) -> list[str]:
+    named = dict.fromkeys(row.shown_name for row in rows if row.copies)
+    if not named:
+        return []
+    return [
+        f"Copies of training frames, or nearly: {', '.join(named)} (novelty below {COPY:g} %; true frames have 50)."
+    ]
+
+
 def _aside(rows: Sequence[Row]) -> list[str]:
     if not any(cell.best for row in rows for cell in row.cells.values()):
         return []
@@ -550,6 +570,14 @@ def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
             continue
         notes += [f"No {column.title} for {', '.join(labels)}: {reason}." for reason, labels in by_reason.items()]
     return notes
+
+
+def _warns(metric: str) -> bool:
+    """Whether a column only warns, so that no row is its best."""
+    try:
+        return definitions.get(metric).warns
+    except ValueError:
+        return False
 
 
 def _remedy(metric: str) -> str:

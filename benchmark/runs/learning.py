@@ -12,6 +12,7 @@ from benchmark.media.images import pixel_digest, resize
 from benchmark.registries import DATASETS
 from benchmark.suite import ProbeSpec
 from benchmark.utils.env import cache_dir
+from benchmark.utils.errors import BenchError
 from metrics.definitions import get
 from metrics.probe import Probe
 from metrics.similarity import unit
@@ -55,6 +56,38 @@ def known_clips(data: DataSet, suite: Suite, ui: UI) -> ClipSet | None:
         return None
     train = data.clips(suite, "train", cache_dir(), ui)
     return train.limit(FRAMES_OF_A_CLASS * len(train.labels))
+
+
+def learnt_clips(data: DataSet, suite: Suite, base: Suite, ui: UI) -> ClipSet:
+    """Return the clips that methods are fitted on: a manifest's own or, where it has none, those of its base suite.
+
+    Args:
+        data: The data set of the scored clips.
+        suite: Their suite.
+        base: The suite that it is derived from, or itself.
+        ui: Progress.
+    """
+    return data.clips(suite, "train", cache_dir(), ui) if suite.data.train else suite_train(base, ui)
+
+
+def training_features(
+    job: ScoreJob, wanted: Sequence[str], store: Embeddings, eyes: Eyes
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the features of the training frames, (frames, width) by extractor, and why others are missing."""
+    asked = {name for metric in wanted if "training_features" in get(metric).inputs and (name := get(metric).extractor)}
+    seen = {name: eyes[name] for name in sorted(asked) if name in eyes}
+    if not seen:
+        return {}, {}
+    why = "no training frames are known"
+    try:
+        known = job.learnt()
+    except BenchError as error:
+        known, why = None, f"the training frames are not there: {' '.join(str(error).split())}"
+    frames = [clip for clip in known or () if clip.image is not None]
+    found = _embedded("training frames", frames, job, store, seen) if frames else None
+    if found is None or not found.read:
+        return {}, dict.fromkeys(map("training_features.{}".format, seen), why)
+    return dict(found.rows), {}
 
 
 def class_means(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmark.data.present import only
 from benchmark.method import Method, RunContext
 from benchmark.registries import BACKBONES
-from benchmark.runs.learning import known_clips, suite_train
+from benchmark.runs.learning import known_clips, learnt_clips, suite_train
 from benchmark.runs.method_calls import calling
 from benchmark.runs.plan import Plan
 from benchmark.utils.device import arithmetic
@@ -86,6 +86,10 @@ class Run:
     def known_frames(self) -> ClipSet | None:
         """Return clips beside the scored ones, whose frames show a judge the classes; None where there are none."""
         return known_clips(self.plan.test_data, self.plan.suite, self.ui)
+
+    def learnt_frames(self) -> ClipSet:
+        """Return the clips that methods are fitted on, whatever this one is: what an image may be a copy of."""
+        return learnt_clips(self.plan.test_data, self.plan.suite, self.plan.base, self.ui)
 
     @cached_property
     @arithmetic()

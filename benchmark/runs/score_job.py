@@ -28,5 +28,7 @@ class ScoreJob:
     """Gives the training clips, from whose frames probes learn; None where there are none."""
     known: Callable[[], ClipSet | None] = lambda: None
     """Gives other clips than those scored, whose frames show a judge the classes; None where there are none."""
+    learnt: Callable[[], ClipSet | None] = lambda: None
+    """Gives the clips that methods are fitted on, whose frames an image may copy; None where there are none."""
     draws: bool = True
     """False where the images are the true frames themselves, so that distances between the two sets say nothing."""

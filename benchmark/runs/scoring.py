@@ -220,7 +220,8 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     eyes[None] = _images(roles.image, bound["image"])
     means, why_no_means = learning.class_means(job, wanted, store, eyes)
     probes, why_no_probe = learning.probes(job, wanted, kept, store, eyes)
-    reasons |= why_no_means | why_no_probe
+    learnt, why_not_learnt = learning.training_features(job, wanted, store, eyes)
+    reasons |= why_no_means | why_no_probe | why_not_learnt
     seen, true_rows, sound_rows = _rows(job, drawn, kept), _kept(true, kept), _kept(sounds, kept)
     owner = seen.pop("owner")
     inputs = compute.MetricInputs(
@@ -233,6 +234,7 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
         image_features={name: seen[f"features.{name}"] for name in extractors},
         reference_features={name: true_rows[f"features.{name}"] for name in extractors},
         audio_features={judge: sound_rows[f"audio of {judge}"] for judge in asked if f"audio of {judge}" in sound_rows},
+        training_features=learnt,
         class_means=means,
         owner=owner,
         classes=clips.classes[kept],

@@ -370,6 +370,7 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 ui=job.ui,
                 train=job.suite_train,
                 known=job.known_frames,
+                learnt=job.learnt_frames,
                 draws=plan.method.draws,
             )
             embedding = scoring.embed(task, wanted, bound)

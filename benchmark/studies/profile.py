@@ -37,6 +37,7 @@ from benchmark.registries import BACKBONES, DATASETS, ENCODERS, SCORERS, find_me
 from benchmark.runs.plan import Plan
 from benchmark.runs.request import RunRequest
 from benchmark.runs.seeds import image_seed
+from benchmark.studies.pages import fill
 from benchmark.suite import load_suite
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.files import write_atomic
@@ -439,21 +440,6 @@ def curve(runs: Path) -> str:
             cells.append(f"{statistics.fmean(known):.1f}" if len(known) == len(records) else "–")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def fill(page: Path, name: str, text: str) -> None:
-    """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page.
-
-    Raises:
-        UserError: The page lacks the marks.
-    """
-    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    written = page.read_text(encoding="utf-8") if page.is_file() else ""
-    before, found, rest = written.partition(start)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise UserError(f"{page} has no lines {start} and {end}: put them where the text should be")
-    write_atomic(page, f"{before}{start}\n{text.strip()}\n{end}{after}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -95,6 +95,7 @@ def _job(evidence: Evidence, found: protocol.Protocol, files: Files, device: str
         ui,
         train=partial(learning.suite_train, resolve(base), ui),
         known=partial(learning.known_clips, found.source, found.suite, ui),
+        learnt=partial(learning.learnt_clips, found.source, found.suite, resolve(base), ui),
     )
 
 

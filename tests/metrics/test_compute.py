@@ -31,6 +31,7 @@ def inputs(clips: int = 40, images: int = 2, kinds: int = 5, seed: int = 0, **ch
         "text_prompted": text + 0.1,
         "image_features": dict.fromkeys(extractors, drawn),
         "reference_features": dict.fromkeys(extractors, reference),
+        "training_features": dict.fromkeys(extractors, rng.normal(size=(60, 16)) + 2 * text[np.arange(60) % kinds]),
         "owner": owner,
         "classes": labels,
         "audio_label": labels,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import worlds
-from boards import stored
+from boards import metric, stored
 from PIL import Image
 
 from audiotoken.method import AudioToken
@@ -118,3 +118,35 @@ def test_an_attack_is_marked_and_has_no_rank() -> None:
     attack = replace(attack, record=attack.record.model_copy(update={"method": method}))
     board = build_board([attack, stored("honest", 60.0, sees=["audio"])], ["ais"], suite="mini")
     assert [(row.label, row.rank) for row in board.rows] == [("copycat (attack)", None), ("honest", 1)]
+
+
+def test_copies_stand_out_by_their_novelty(tmp_path: Path) -> None:
+    values = {}
+    for method in ("copycat", "reference"):
+        run = job(method, tmp_path)
+        steps.generate(run)
+        values[method] = steps.score(run, ["novelty.clip"]).metrics["novelty.clip"]
+    assert values["copycat"].value == 0.0 and values["copycat"].details["distance"] == pytest.approx(0.0, abs=1e-6)
+    assert values["reference"].value == 50.0, "true frames are as novel as true frames"
+    assert values["reference"].details["distance"] == values["copycat"].details["distance_of_true_frames"]
+
+
+def test_a_board_names_rows_of_copies_and_no_best_of_novelty() -> None:
+    def record(method: str, **novelty: Any) -> Any:
+        more = {"ais": metric(60.0), "novelty.clip": metric(**{"chance": None, **novelty})}
+        return stored(method, 60.0, metrics=more, sees=["audio"])
+
+    rows = [
+        record("copier", value=0.4, low=0.1, high=1.0),
+        record("unsure", value=3.0, low=0.0, high=9.0),
+        record("honest", value=61.0, low=58.0, high=64.0),
+        record("noise", value=100.0, low=100.0, high=100.0),
+    ]
+    for columns in (["ais"], ["ais", "novelty.clip"]):
+        board = build_board(rows, columns, suite="mini")
+        assert [row.label for row in board.rows if row.copies] == ["copier"]
+        note = "Copies of training frames, or nearly: copier (novelty below 5 %; true frames have 50)."
+        assert note in board.legend
+    assert not any(row.cells["novelty.clip"].best for row in board.rows), "noise has the most"
+    assert any(row.cells["ais"].best for row in board.rows)
+    assert not any("Copies" in line for line in build_board(rows[1:], ["ais"], suite="mini").legend)

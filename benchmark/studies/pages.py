@@ -1,0 +1,23 @@
+"""Pages whose tables a study writes, between marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.utils.errors import UserError
+from benchmark.utils.files import write_atomic
+
+
+def fill(page: Path, name: str, text: str) -> None:
+    """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page.
+
+    Raises:
+        UserError: The page lacks the marks.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    written = page.read_text(encoding="utf-8") if page.is_file() else ""
+    before, found, rest = written.partition(start)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise UserError(f"{page} has no lines {start} and {end}: put them where the text should be")
+    write_atomic(page, f"{before}{start}\n{text.strip()}\n{end}{after}")
