@@ -101,7 +101,7 @@ def bootstrap_intervals(
         for places in np.array_split(all_places, math.ceil(len(all_places) / 1024)):
             kept = rows[:, places]
             # anew from the seed: the same draws for all
-            means = _resampled_means(kept, resamples, np.random.default_rng(seed))
+            means = resampled_means(kept, resamples, np.random.default_rng(seed))
             ends = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0).T
             for place, column, (low, high) in zip(places, kept.T, ends, strict=True):
                 same = column.min() == column.max()
@@ -109,8 +109,17 @@ def bootstrap_intervals(
     return intervals
 
 
-def _resampled_means(values: Array, resamples: int, rng: np.random.Generator) -> Array:
-    """Return (resamples, K) means of (M, K) `values` over clips drawn with replacement."""
+def resampled_means(values: Array, resamples: int, rng: np.random.Generator) -> Array:
+    """Draw clips with replacement, the same for all columns, and average.
+
+    Args:
+        values: (M, K) scores of the clips, none missing.
+        resamples: Number of draws.
+        rng: Source of the draws.
+
+    Returns:
+        (resamples, K) float64 means.
+    """
     clips = len(values)
     # Half of the time goes into drawing; narrow integers are drawn several at a time.
     width = np.uint16 if clips <= 1 << 16 else np.uint32

@@ -283,6 +283,8 @@ def _row(
         for metric, cell in cells.items()
         if cell.value is not None
     }
+    first = next(iter(bindings), "")
+    of_runs = [scores.get(one.path, {}).get(first) for one in having.get(first, ())]
     sees, attack = set(record.method.card.get("sees", ())), bool(record.method.card.get("attack"))
     return Row(
         method=record.method.name,
@@ -301,6 +303,8 @@ def _row(
         unranked=standing or None,
         differs=any(stored.path in differing for stored in group),
         scores={metric: mean for metric, mean in means.items() if mean is not None},
+        # Of ratings the clips are not the only sample.
+        runs=() if first == people.METRIC or None in of_runs else tuple(one for one in of_runs if one is not None),
     )
 
 
