@@ -262,9 +262,28 @@ def sign_flip_p_values(differences: ArrayLike, *, resamples: int = 9999, seed: i
     return reached / flips if exact else (reached + 1) / (flips + 1)
 
 
+FREEDOM_OF_CLIPS = 31
+"""Degrees of freedom of a variance over clips that was estimated from 32 random halves."""
+
+
 @dataclass(frozen=True)
 class Welch:
-    """Welch's t statistic of two methods over runs, with unequal variances."""
+    """Welch's t statistic of two methods over runs, with unequal variances; where it is known, over clips as well.
+
+    Of metrics of whole sets there is no score per clip, but each run has an interval over clips. The squared standard
+    error of a method's mean over S runs is
+
+        variance over runs / S + variance over clips
+
+    with S - 1 and 31 degrees of freedom, put together after Welch and Satterthwaite. It is never too small: both parts
+    hold the noise of a run's images, and clips that are hard for both methods are not taken out of their difference.
+    What is gained with few seeds are degrees of freedom, wherever clips contribute much: at p = 0.5 %, which a family
+    of ten tests asks for, a difference as large as that of AudioToken and ImageBind on `mini` in Fréchet distance is
+    found with a power of 66 % instead of 33 %. At p = 5 %, small differences are found less often than by runs
+    alone, which judge the clips at hand and no others (false positives: 1 to 6 % with clips, up to 30 % without).
+
+    Source: Satterthwaite 1946; Welch 1947.
+    """
 
     difference: float
     """Difference a - b of the means."""
@@ -276,8 +295,13 @@ class Welch:
     """Number of runs of the smaller side."""
 
     @classmethod
-    def of(cls, a: ArrayLike, b: ArrayLike) -> Welch | None:
+    def of(cls, a: ArrayLike, b: ArrayLike, over_clips: tuple[float, float] = (0.0, 0.0)) -> Welch | None:
         """Compute the statistic of the runs `a` and `b`.
+
+        Args:
+            a: Value of each run of one method.
+            b: Value of each run of the other method.
+            over_clips: Standard deviation over clips of a run's value, of either method; 0 takes the clips as given.
 
         Returns:
             None for fewer than two runs on a side, or where the runs of neither method differ, so that there is no
@@ -286,13 +310,13 @@ class Welch:
         first, second = _kept(a), _kept(b)
         if min(len(first), len(second)) < 2:
             return None
-        parts = [np.var(runs, ddof=1) / len(runs) for runs in (first, second)]
-        if not (error := math.sqrt(sum(parts))):
+        seeds = [(float(np.var(runs, ddof=1)) / len(runs), len(runs) - 1) for runs in (first, second)]
+        if not any(part for part, _ in seeds):
             return None
-        freedom = sum(parts) ** 2 / sum(
-            part**2 / (len(runs) - 1) for part, runs in zip(parts, (first, second), strict=True)
-        )
-        return cls(mean(first) - mean(second), error, float(freedom), min(len(first), len(second)))
+        parts = [*seeds, *((deviation**2, FREEDOM_OF_CLIPS) for deviation in over_clips)]
+        variance = math.fsum(part for part, _ in parts)
+        freedom = variance**2 / math.fsum(part**2 / freedom for part, freedom in parts)
+        return cls(mean(first) - mean(second), math.sqrt(variance), freedom, min(len(first), len(second)))
 
     # Not scipy.stats: importing it would take as long as printing a table.
 
@@ -316,7 +340,9 @@ class Welch:
         return (p_value if abs(p_value - level) > 1e-6 else self.p_value) <= level
 
 
-def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison | None:
+def welch_test(
+    a: ArrayLike, b: ArrayLike, *, over_clips: tuple[float, float] = (0.0, 0.0), level: float = 0.95
+) -> Comparison | None:
     """Test whether the difference of two methods' means over runs may be chance: Welch's t test, unequal variances.
 
     It serves metrics without a score per clip, such as distances between sets.
@@ -324,6 +350,7 @@ def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison
     Args:
         a: Value of each run of one method.
         b: Value of each run of the other method.
+        over_clips: Standard deviation over clips of a run's value, of either method (see `Welch`).
         level: Confidence level of the interval, between 0 and 1.
 
     Returns:
@@ -333,7 +360,7 @@ def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison
     Raises:
         ValueError: `level` is not between 0 and 1.
     """
-    if (welch := Welch.of(a, b)) is None:
+    if (welch := Welch.of(a, b, over_clips)) is None:
         return None
     return Comparison(welch.difference, *welch.interval(level), welch.p_value, welch.n)
 

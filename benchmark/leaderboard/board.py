@@ -283,8 +283,8 @@ class Board:
         """
         ranked = [row for row in self.rows if row.rank is not None]
         upwards = bool(self.columns) and self.columns[0].direction == "up"
-        found = iter(standings([row.runs for row in ranked], upwards=upwards) or [None] * len(ranked))
-        return tuple(None if row.rank is None else next(found) for row in self.rows)
+        found = iter(standings([row.runs for row in ranked], upwards=upwards) or ())
+        return tuple(None if row.rank is None else next(found, None) for row in self.rows)
 
     def extra(self, place: int, column: str) -> str:
         """Return the text that row number `place` has in one of the extra columns but rank."""

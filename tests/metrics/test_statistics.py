@@ -189,6 +189,56 @@ def test_welch_knows_without_scipy_on_which_side_of_a_level_it_is():
     assert Welch.of([1.0, 2.0], [1.0, 2.0]).p_value == 1.0 and not Welch.of([1.0, 2.0], [1.0, 2.0]).reaches(0.05)
 
 
+def test_welch_adds_the_variance_over_clips():
+    a, b = [14.1, 15.0, 14.4], [12.0, 12.9, 11.0, 12.2]
+    seeds, both = Welch.of(a, b), Welch.of(a, b, (0.3, 0.4))
+    assert both.error**2 == pytest.approx(seeds.error**2 + 0.25) and both.difference == seeds.difference
+    parts = [(np.var(a, ddof=1) / 3, 2), (np.var(b, ddof=1) / 4, 3), (0.09, 31), (0.16, 31)]
+    expected = both.error**4 / sum(part**2 / freedom for part, freedom in parts)
+    assert both.freedom == pytest.approx(expected) and both.freedom > seeds.freedom
+    assert Welch.of(a, b, (0.0, 0.0)) == seeds
+    tested = welch_test(a, b, over_clips=(0.3, 0.4))
+    assert tested.p_value == pytest.approx(2 * scipy.stats.t.sf(both.difference / both.error, both.freedom))
+    assert tested.high - tested.low == pytest.approx(2 * both.error * scipy.stats.t.isf(0.025, both.freedom))
+
+
+def found_share(level, difference=0.0, of_seed=(0.0, 0.0), of_clips=(0.0, 0.0), of_images=(0.0, 0.0), alike=0.5):
+    """The share of simulated pairs of three runs each that a test finds different: over seeds, over seeds and clips."""
+    rng = np.random.default_rng(3)
+    found = np.zeros(2)
+    for _ in range(1500):
+        common = rng.normal()
+        runs = []
+        for k in range(2):
+            effect = of_clips[k] * (math.sqrt(alike) * common + math.sqrt(1 - alike) * rng.normal())
+            runs.append(effect + rng.normal(0, of_seed[k], 3) + rng.normal(0, of_images[k], 3))
+        stated = [math.hypot(of_clips[k], of_images[k]) * math.sqrt(rng.chisquare(31) / 31) for k in range(2)]
+        runs[0] = runs[0] + difference
+        found += [Welch.of(*runs).reaches(level), Welch.of(*runs, tuple(stated)).reaches(level)]
+    return found / 1500
+
+
+def test_with_clips_a_test_over_seeds_finds_nothing_where_there_is_nothing():
+    for case in (
+        {"of_seed": (1.0, 1.0)},
+        {"of_seed": (1.0, 4.0)},
+        {"of_images": (1.0, 1.0)},
+        {"of_seed": (0.5, 0.5), "of_clips": (1.0, 1.0), "of_images": (0.5, 0.5), "alike": 0.0},
+        {"of_seed": (1.2, 4.0), "of_clips": (0.6, 1.8), "of_images": (0.7, 1.5)},
+    ):
+        assert found_share(0.05, **case)[1] <= 0.07, case
+    unlike = {"of_seed": (0.5, 0.5), "of_clips": (1.0, 1.0), "of_images": (0.5, 0.5), "alike": 0.0}
+    assert found_share(0.05, **unlike)[0] > 0.15, "seeds alone say nothing about other clips"
+
+
+def test_with_clips_a_test_over_three_seeds_finds_more_at_the_levels_of_a_family_of_tests():
+    equal = {"difference": 8.0, "of_seed": (0.9, 0.9), "of_clips": (0.6, 0.6), "of_images": (0.6, 0.6)}
+    unequal = {"difference": 15.0, "of_seed": (1.2, 4.0), "of_clips": (0.6, 1.8), "of_images": (0.7, 1.5)}
+    for case in (equal, unequal):
+        seeds, both = found_share(0.005, **case)
+        assert both > seeds + 0.15, case
+
+
 def test_holm_orders_and_bounds():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.4, 0.9]) == pytest.approx([0.8, 0.9]) and holm([0.9, 0.9]) == [1.0, 1.0] and holm([]) == []
