@@ -98,14 +98,17 @@ class Plan:
             single = " and ".join(row.label for row in (self.a, self.b) if len(row.seeds) == 1)
             notes.append(f"Nothing about other seeds: {single} has a single run. `bench run --seeds 3` makes more.")
             return notes
-        if any(len(row.seeds) > 1 for row in (self.a, self.b)):
-            made = " and ".join(f"{seed**0.5:.3g}" for seed in seeds)
+        if seeds:
+            runs = f"{len(self.a.seeds)} runs of each with the same seeds"
+            runs = runs if _same_seeds(self.a, self.b) else f"{len(self.a.runs)} and {len(self.b.runs)} runs"
             notes.append(
-                f"Over seeds: {made} for {self.a.label} and {self.b.label}, from {self.a.shown_seeds} and "
-                f"{self.b.shown_seeds} runs; of few runs that is a rough guess."
+                f"Over seeds, beyond what these clips explain: {sum(seeds) ** 0.5:.3g}, from {runs}; of few runs that "
+                "is a rough guess."
             )
-        needed = "no number of seeds is" if self.seeds_needed is None else f"{self.seeds_needed} of each method are"
-        notes.append(f"With the {self.clips} clips, {needed} enough for other seeds too.")
+        needed = (
+            "no number of seeds is enough" if self.seeds_needed is None else f"{self.seeds_needed} seeds are enough"
+        )
+        notes.append(f"With the {self.clips} clips, {needed} for other seeds too.")
         return notes
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +126,7 @@ class Plan:
             "fingerprint": self.board.fingerprint,
             "clips": self.clips,
             "variance_clips": self.design.clips,
-            "variance_seeds": None if seeds is None else list(seeds),
+            "variance_seeds": None if seeds is None else sum(seeds),
             "variance_rest": self.design.rest,
             "seeds_needed": self.seeds_needed,
             "lines": [dict(vars(line)) for line in self.lines],
@@ -163,7 +166,12 @@ def make_plan(board: Board, difference: float, methods: Sequence[str] = ()) -> P
     if kept < 2:
         raise UserError(f"{a.label} and {b.label} have no two clips with a score of {column.id} in every run")
     runs = len(a.runs)
-    found = design(table[:, :runs], table[:, runs:], fixed=(not a.seeds, not b.seeds))
+    found = design(
+        table[:, :runs],
+        table[:, runs:],
+        same_seeds=_same_seeds(a, b),
+        fixed=(not a.seeds, not b.seeds),
+    )
     lines = tuple(
         Line(
             seeds,
@@ -175,6 +183,10 @@ def make_plan(board: Board, difference: float, methods: Sequence[str] = ()) -> P
         for seeds in SEEDS
     )
     return Plan(board, column, a, b, difference, kept, found, lines, found.seeds_for(difference, kept))
+
+
+def _same_seeds(a: Row, b: Row) -> bool:
+    return a.seeds == b.seeds and len(a.seeds) > 1
 
 
 def _count(value: int | None) -> str:
