@@ -142,15 +142,15 @@ def make_plan(board: Board, difference: float, methods: Sequence[str] = ()) -> P
         methods: Two rows by label or method; the two best for none.
 
     Raises:
-        UserError: There are not two rows, or one has no scores per clip.
+        UserError: There are not two such rows, or one has no scores per clip.
     """
     column = board.columns[0]
+    if board.empty:
+        raise UserError(board.empty)
     if not methods:
         ranked = [row for row in board.rows if row.rank is not None]
         if len(ranked) < 2:
-            raise UserError(
-                board.empty or f"fewer than two ranked rows with {column.id} on {board.title}: name two by --method"
-            )
+            raise UserError(f"fewer than two ranked rows with {column.id} on {board.title}: name two by --method")
         a, b = ranked[:2]
     elif len(methods) == 2 and methods[0] != methods[1]:
         a, b = (row_called(board.rows, name) for name in methods)

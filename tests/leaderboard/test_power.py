@@ -87,7 +87,7 @@ def test_what_cannot_be_planned_is_one_line(board: Board) -> None:
     with pytest.raises(UserError, match="no scores per clip of fid for a and b: give --metric"):
         make_plan(build_board([stored("a", 60.0, 4.0), stored("b", 50.0, 5.0)], ["fid"], suite="mini"), 1.0)
     with pytest.raises(UserError, match="Nothing to show yet"):
-        make_plan(build_board([], ["ais"], suite="mini"), 1.0)
+        make_plan(build_board([], ["ais"], suite="mini"), 1.0, ["a", "b"])
 
 
 def test_the_command(tmp_path: Path) -> None:

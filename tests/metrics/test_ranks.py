@@ -7,13 +7,20 @@ from itertools import product
 import numpy as np
 import pytest
 
-from metrics.ranks import kendall, ranks, ranks_over_seeds, reversals
+from metrics.ranks import _places, kendall, ranks, ranks_over_seeds, reversals
 
 RNG = np.random.default_rng(3)
 
 
 def scores(*means: float, clips: int = 300, spread: float = 10.0, seed: int = 0) -> np.ndarray:
     return np.array(means) + spread * np.random.default_rng(seed).standard_normal((clips, len(means)))
+
+
+def test_places_are_counted() -> None:
+    drawn = np.random.default_rng(0).integers(0, 6, (50, 3, 9)).astype(float)
+    ahead = (drawn[..., None, :] > drawn[..., :, None]).sum(axis=-1)
+    equal = (drawn[..., None, :] == drawn[..., :, None]).sum(axis=-1)
+    assert np.array_equal(_places(drawn), ahead + (equal + 1) / 2)
 
 
 def test_sure_places_have_narrow_intervals_and_others_wide_ones() -> None:
