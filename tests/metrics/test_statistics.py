@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from metrics import statistics
+from metrics.frechet import frechet_distance
 from metrics.statistics import (
     Welch,
     bootstrap_interval,
@@ -229,6 +230,28 @@ def test_with_clips_a_test_over_seeds_finds_nothing_where_there_is_nothing():
         assert found_share(0.05, **case)[1] <= 0.07, case
     unlike = {"of_seed": (0.5, 0.5), "of_clips": (1.0, 1.0), "of_images": (0.5, 0.5), "alike": 0.0}
     assert found_share(0.05, **unlike)[0] > 0.15, "seeds alone say nothing about other clips"
+
+
+def test_methods_that_take_clips_in_ways_of_their_own_are_not_told_apart_by_their_clips():
+    """Fréchet distances that are the same on average; of these clips they are not, in any run."""
+    rng = np.random.default_rng(7)
+    found = np.zeros(2)
+    for _ in range(40):
+        frames = rng.normal(size=(60, 4))
+        runs, deviations = [], []
+        for _ in range(2):
+            own = 0.8 * frames + 0.6 * rng.normal(size=frames.shape)
+            values, reach = [], []
+            for _ in range(3):
+                images = own + 0.1 * rng.normal(size=frames.shape)
+                value = frechet_distance(images, frames)
+                ends = half_sample_interval(lambda i, x=images, y=frames: frechet_distance(x[i], y[i]), 60, value)
+                values.append(value)
+                reach.append((ends[1] - value) / 1.96)
+            runs.append(values)
+            deviations.append(np.mean(reach))
+        found += [Welch.of(*runs).reaches(0.05), Welch.of(*runs, tuple(deviations)).reaches(0.05)]
+    assert found[0] > 20 and found[1] <= 3
 
 
 def test_with_clips_a_test_over_three_seeds_finds_more_at_the_levels_of_a_family_of_tests():
