@@ -275,7 +275,7 @@ class Welch:
 
         variance over runs / S + variance over clips
 
-    with S - 1 and 31 degrees of freedom, put together after Welch and Satterthwaite. It is never too small: both parts
+    with S - 1 and 31 degrees of freedom, put together after Welch and Satterthwaite. It is rather too large: both parts
     hold the noise of a run's images, and clips that are hard for both methods are not taken out of their difference.
     What is gained with few seeds are degrees of freedom, wherever clips contribute much: at p = 0.5 %, which a family
     of ten tests asks for, a difference of 15 between methods whose runs scatter by 1.4 and 4.3, and by 0.9 and 2.3
