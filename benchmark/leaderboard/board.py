@@ -166,7 +166,7 @@ class Row:
     other numbers (the notes say which). `source` is the hash of the code of a method from a file. `competes` is false
     for what brackets the others: a method that is told the answer, or is not given the clip's sound, and for an
     `attack`, which was made to win a metric without hearing more; it has no rank. `scores` holds, by metric, each
-    clip's mean score over the runs; `runs` the scores of each run in the metric that ranks, empty if one has none.
+    clip's mean score over the runs.
     """
 
     method: str
@@ -188,6 +188,7 @@ class Row:
     name: str | None = None
     scores: Mapping[str, ClipScores] = field(default_factory=dict, compare=False, repr=False)
     runs: tuple[ClipScores, ...] = field(default=(), compare=False, repr=False)
+    """Each run's scores per clip in the metric that ranks; empty where one has none."""
 
     @property
     def shown_name(self) -> str:
@@ -325,10 +326,11 @@ class Board:
             why = f"no clip has a score of {title} in every run"
             why = f"no scores per clip of {title} for {', '.join(missing)}" if missing else why
             return [visible(f"No intervals of ranks: {why}.")]
-        text = "Ranks is the 95 % interval of the rank, Best the probability of the first one, over clips and seeds"
         single = [row.label for row in ranked if len(row.seeds) == 1]
-        text += f"; the one seed of {', '.join(single)} is taken as given." if single else "."
-        return [visible(text)]
+        over = "clips and seeds" if any(len(row.seeds) > 1 for row in ranked) else "clips"
+        which = "every row" if len(single) == len(ranked) else ", ".join(single)
+        text = f"Ranks is the 95 % interval of the rank, Best the probability of the first one, over {over}"
+        return [visible(text + (f"; the one seed of {which} is taken as given." if single else "."))]
 
     @property
     def title(self) -> str:

@@ -73,6 +73,9 @@ def test_nothing_is_said_where_a_ranked_row_has_no_scores_per_clip(board: Board,
     records = [scored(tmp_path, "own", {"ais": clips(60.0)}), stored("bare", 50.0)]
     bare = replace(build_board(records, ["ais"], suite="mini"), layout=SHOWN)
     assert bare.standings == (None, None) and "No intervals of ranks: no scores per clip of ais for bare." in bare.notes
+    single = build_board([scored(tmp_path, name, {"ais": clips(60.0)}) for name in "ab"], ["ais"], suite="mini")
+    (note,) = (note for note in replace(single, layout=SHOWN).notes if note.startswith("Ranks"))
+    assert note.endswith("over clips; the one seed of every row is taken as given.")
     by_distance = replace(
         build_board([stored("a", 1.0, 5.0), stored("b", 1.0, 6.0)], ["fid"], suite="mini"), layout=SHOWN
     )
