@@ -101,7 +101,7 @@ def bootstrap_intervals(
         for places in np.array_split(all_places, math.ceil(len(all_places) / 1024)):
             kept = rows[:, places]
             # anew from the seed: the same draws for all
-            means = _resampled_means(kept, resamples, np.random.default_rng(seed))
+            means = resampled_means(kept, resamples, np.random.default_rng(seed))
             ends = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0).T
             for place, column, (low, high) in zip(places, kept.T, ends, strict=True):
                 same = column.min() == column.max()
@@ -109,8 +109,17 @@ def bootstrap_intervals(
     return intervals
 
 
-def _resampled_means(values: Array, resamples: int, rng: np.random.Generator) -> Array:
-    """Return (resamples, K) means of (M, K) `values` over clips drawn with replacement."""
+def resampled_means(values: Array, resamples: int, rng: np.random.Generator) -> Array:
+    """Draw clips with replacement, the same for all columns, and average.
+
+    Args:
+        values: (M, K) scores of the clips, none missing.
+        resamples: Number of draws.
+        rng: Source of the draws.
+
+    Returns:
+        (resamples, K) float64 means.
+    """
     clips = len(values)
     # Half of the time goes into drawing; narrow integers are drawn several at a time.
     width = np.uint16 if clips <= 1 << 16 else np.uint32
@@ -253,9 +262,29 @@ def sign_flip_p_values(differences: ArrayLike, *, resamples: int = 9999, seed: i
     return reached / flips if exact else (reached + 1) / (flips + 1)
 
 
+FREEDOM_OF_CLIPS = 31
+"""Degrees of freedom of a variance over clips that was estimated from 32 random halves."""
+
+
 @dataclass(frozen=True)
 class Welch:
-    """Welch's t statistic of two methods over runs, with unequal variances."""
+    """Welch's t statistic of two methods over runs, with unequal variances; where it is known, over clips as well.
+
+    Of metrics of whole sets there is no score per clip, but each run has an interval over clips. The squared standard
+    error of a method's mean over S runs is
+
+        variance over runs / S + variance over clips
+
+    with S - 1 and 31 degrees of freedom, put together after Welch and Satterthwaite. It is rather too large: both parts
+    hold the noise of a run's images, and clips that are hard for both methods are not taken out of their difference.
+    What is gained with few seeds are degrees of freedom, wherever clips contribute much: at p = 0.5 %, which a family
+    of ten tests asks for, a difference of 15 between methods whose runs scatter by 1.4 and 4.3, and by 0.9 and 2.3
+    over clips, is found with a power of 66 % instead of 33 %. At p = 5 %, small differences are found less often than
+    by runs alone. These judge the clips at hand and no others: in simulations, false positives were 30 % where
+    methods take clips in ways of their own, and 76 % where their images of a clip hardly vary; with clips, at most 6 %.
+
+    Source: Satterthwaite 1946; Welch 1947.
+    """
 
     difference: float
     """Difference a - b of the means."""
@@ -267,8 +296,13 @@ class Welch:
     """Number of runs of the smaller side."""
 
     @classmethod
-    def of(cls, a: ArrayLike, b: ArrayLike) -> Welch | None:
+    def of(cls, a: ArrayLike, b: ArrayLike, over_clips: tuple[float, float] = (0.0, 0.0)) -> Welch | None:
         """Compute the statistic of the runs `a` and `b`.
+
+        Args:
+            a: Value of each run of one method.
+            b: Value of each run of the other method.
+            over_clips: Standard deviation over clips of a run's value, of either method; 0 takes the clips as given.
 
         Returns:
             None for fewer than two runs on a side, or where the runs of neither method differ, so that there is no
@@ -277,13 +311,13 @@ class Welch:
         first, second = _kept(a), _kept(b)
         if min(len(first), len(second)) < 2:
             return None
-        parts = [np.var(runs, ddof=1) / len(runs) for runs in (first, second)]
-        if not (error := math.sqrt(sum(parts))):
+        seeds = [(float(np.var(runs, ddof=1)) / len(runs), len(runs) - 1) for runs in (first, second)]
+        if not any(part for part, _ in seeds):
             return None
-        freedom = sum(parts) ** 2 / sum(
-            part**2 / (len(runs) - 1) for part, runs in zip(parts, (first, second), strict=True)
-        )
-        return cls(mean(first) - mean(second), error, float(freedom), min(len(first), len(second)))
+        parts = [*seeds, *((deviation**2, FREEDOM_OF_CLIPS) for deviation in over_clips)]
+        variance = math.fsum(part for part, _ in parts)
+        freedom = variance**2 / math.fsum(part**2 / freedom for part, freedom in parts)
+        return cls(mean(first) - mean(second), math.sqrt(variance), freedom, min(len(first), len(second)))
 
     # Not scipy.stats: importing it would take as long as printing a table.
 
@@ -307,7 +341,9 @@ class Welch:
         return (p_value if abs(p_value - level) > 1e-6 else self.p_value) <= level
 
 
-def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison | None:
+def welch_test(
+    a: ArrayLike, b: ArrayLike, *, over_clips: tuple[float, float] = (0.0, 0.0), level: float = 0.95
+) -> Comparison | None:
     """Test whether the difference of two methods' means over runs may be chance: Welch's t test, unequal variances.
 
     It serves metrics without a score per clip, such as distances between sets.
@@ -315,6 +351,7 @@ def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison
     Args:
         a: Value of each run of one method.
         b: Value of each run of the other method.
+        over_clips: Standard deviation over clips of a run's value, of either method (see `Welch`).
         level: Confidence level of the interval, between 0 and 1.
 
     Returns:
@@ -324,7 +361,7 @@ def welch_test(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparison
     Raises:
         ValueError: `level` is not between 0 and 1.
     """
-    if (welch := Welch.of(a, b)) is None:
+    if (welch := Welch.of(a, b, over_clips)) is None:
         return None
     return Comparison(welch.difference, *welch.interval(level), welch.p_value, welch.n)
 

@@ -40,7 +40,8 @@ class LayoutOptions:
         str | None,
         typer.Option(
             metavar="A,B,...",
-            help="These columns only: metrics, the first of which ranks, and any of rank, fit, seeds, clips, where.",
+            help="These columns only: metrics, the first of which ranks, and any of rank, ranks, best, fit, seeds, "
+            "clips, where.",
         ),
     ] = None
     no_intervals: Annotated[
@@ -87,10 +88,10 @@ class LayoutOptions:
 
     def layout(self) -> Layout:
         """Return the layout that was asked for."""
-        from benchmark.leaderboard.board import EXTRAS, Layout
+        from benchmark.leaderboard.board import EXTRAS, USUAL, Layout
 
         return Layout(
-            extras=frozenset(EXTRAS if self.columns is None else {*EXTRAS} & {*self._asked()}),
+            extras=USUAL if self.columns is None else frozenset({*EXTRAS} & {*self._asked()}),
             intervals=not self.no_intervals,
             deviations=not self.no_std,
             caption=self.caption,

@@ -7,10 +7,12 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.leaderboard.clip_scores import ClipScores
 from benchmark.leaderboard.significance import Judgement, Sample
+from benchmark.leaderboard.standing import Standing, standings
 from benchmark.leaderboard.tables import DASH, Sheet, html_table
 from benchmark.records.record import Cost
 from benchmark.utils.text import visible
@@ -24,8 +26,10 @@ ARROWS = {"up": "↑", "down": "↓", None: ""}
 Direction = Literal["up", "down"]
 DIGITS = {"%": 1, "score": 2, "points": 2, "ratio": 2, "distance": 2, "z": 2, "cosine": 3}
 """Digits after the point by unit: a column's do not depend on the values that happen to stand in it."""
-EXTRAS = ("rank", "fit", "seeds", "clips", "where")
+EXTRAS = ("rank", "ranks", "best", "fit", "seeds", "clips", "where")
 """The columns of a board that are no metrics, as a layout names them."""
+USUAL = frozenset(EXTRAS) - {"ranks", "best"}
+"""Those of them that stand in a table unless others are asked for."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Layout:
     `[low, high]` and `± std` stand behind a value. `caption` takes the place of the title, `label` is LaTeX's.
     """
 
-    extras: frozenset[str] = frozenset(EXTRAS)
+    extras: frozenset[str] = USUAL
     intervals: bool = True
     deviations: bool = True
     caption: str | None = None
@@ -184,6 +188,8 @@ class Row:
     differs: bool = False
     name: str | None = None
     scores: Mapping[str, ClipScores] = field(default_factory=dict, compare=False, repr=False)
+    runs: tuple[ClipScores, ...] = field(default=(), compare=False, repr=False)
+    """Each run's scores per clip in the metric that ranks; empty where one has none."""
 
     @property
     def shown_name(self) -> str:
@@ -270,6 +276,26 @@ class Board:
         fitted = any(row.fit != Fit() for row in self.rows)
         return [name for name in EXTRAS if name in self.layout.extras and (name != "fit" or fitted)]
 
+    @cached_property
+    def standings(self) -> tuple[Standing | None, ...]:
+        """The interval of each row's rank and its probability of being best; None where it has no rank.
+
+        All are None where a ranked row lacks scores per clip of the metric that ranks, as distances between sets do.
+        They are computed when they are first asked for.
+        """
+        ranked = [row for row in self.rows if row.rank is not None]
+        upwards = bool(self.columns) and self.columns[0].direction == "up"
+        found = iter(standings([row.runs for row in ranked], upwards=upwards) or ())
+        return tuple(None if row.rank is None else next(found, None) for row in self.rows)
+
+    def extra(self, place: int, column: str) -> str:
+        """Return the text that row number `place` has in one of the extra columns but rank."""
+        if column not in ("ranks", "best"):
+            return self.rows[place].extra(column)
+        if (standing := self.standings[place]) is None:
+            return DASH
+        return standing.shown_ranks if column == "ranks" else standing.shown_best
+
     @property
     def _signs(self) -> tuple[str, ...]:
         """What the signs mean that the table shows."""
@@ -283,11 +309,29 @@ class Board:
             text = "[low, high] is the 95 % interval over clips"
             text += ", each clip averaged over seeds" if scored else ""
             notes.append(visible(text + (f"; of {others}, the mean of the runs' intervals." if others else ".")))
+        if {"ranks", "best"} & {*self.extras}:
+            notes += self._about_standings()
         if "fit" in self.extras:
             notes.append(
                 "Fit: optimiser steps, wall-clock time (mean over seeds, on the record's machine), trained parameters."
             )
         return tuple(notes)
+
+    def _about_standings(self) -> list[str]:
+        ranked = [row for row in self.rows if row.rank is not None]
+        if not ranked:
+            return []
+        if not any(self.standings):
+            missing = [row.label for row in ranked if not row.runs]
+            title = self.columns[0].title
+            why = f"no clip has a score of {title} in every run"
+            why = f"no scores per clip of {title} for {', '.join(missing)}" if missing else why
+            return [visible(f"No intervals of ranks: {why}.")]
+        single = [row.label for row in ranked if len(row.seeds) == 1]
+        over = "clips and seeds" if any(len(row.seeds) > 1 for row in ranked) else "clips"
+        which = "every row" if len(single) == len(ranked) else ", ".join(single)
+        text = f"Ranks is the 95 % interval of the rank, Best the probability of the first one, over {over}"
+        return [visible(text + (f"; the one seed of {which} is taken as given." if single else "."))]
 
     @property
     def title(self) -> str:
@@ -303,10 +347,10 @@ class Board:
         header = (*lead, "Method", *(column.header for column in columns), *(name.capitalize() for name in tail))
         names = len(lead) + 1
         lines = []
-        for row in self.rows:
+        for place, row in enumerate(self.rows):
             rank = [DASH if row.rank is None else str(row.rank)] if lead else []
             cells = [row.cells[column.id].show(column, layout) for column in columns]
-            lines.append((*rank, row.label, *cells, *map(row.extra, tail)))
+            lines.append((*rank, row.label, *cells, *(self.extra(place, name) for name in tail)))
         if self.has_chance:
             chances = ["" if c.chance is None else c.show(c.chance) for c in columns]
             lines.append((*[""] * len(lead), "chance", *chances, *[""] * len(tail)))
@@ -352,9 +396,12 @@ class Board:
                 "fit_seconds": row.fit.seconds,
                 "trainable_parameters": row.fit.parameters,
                 "differs": row.differs,
+                "rank_low": standing.low if standing else None,
+                "rank_high": standing.high if standing else None,
+                "probability_best": standing.best if standing else None,
                 "metrics": {column.id: _cell_values(row.cells[column.id], column) for column in self.columns},
             }
-            for row in self.rows
+            for row, standing in zip(self.rows, self.standings, strict=True)
         ]
 
     def to_pandas(self) -> DataFrame:
@@ -365,12 +412,15 @@ class Board:
         import pandas
 
         rows = []
-        for row in self.rows:
+        for row, standing in zip(self.rows, self.standings, strict=True):
             known: dict[str, Any] = {
                 "rank": row.rank,
                 "method": row.method,
                 "variant": row.variant,
                 "unranked": row.unranked,
+                "rank_low": standing.low if standing else None,
+                "rank_high": standing.high if standing else None,
+                "probability_best": standing.best if standing else None,
             }
             known |= {"seeds": len(row.seeds), "limit": row.limit, "clips": row.clips, "where": row.where}
             for column in self.columns:

@@ -287,6 +287,8 @@ def _row(
         for metric, cell in cells.items()
         if cell.value is not None
     }
+    first = next(iter(bindings), "")
+    of_runs = [scores.get(one.path, {}).get(first) for one in having.get(first, ())]
     sees, attack = set(record.method.card.get("sees", ())), bool(record.method.card.get("attack"))
     return Row(
         method=record.method.name,
@@ -306,6 +308,8 @@ def _row(
         unranked=standing or None,
         differs=any(stored.path in differing for stored in group),
         scores={metric: mean for metric, mean in means.items() if mean is not None},
+        # Of ratings the clips are not the only sample.
+        runs=() if first == people.METRIC or None in of_runs else tuple(one for one in of_runs if one is not None),
     )
 
 
@@ -460,6 +464,7 @@ def _in_the_running(row: Row) -> bool:
 
 _WAYS: dict[Way, str] = {
     "clips": "by a paired permutation test over the same clips, seeds averaged per clip",
+    "seeds and clips": "by Welch's t test over seeds and clips",
     "seeds": "by Welch's t test over seeds",
     "intervals": "where the 95 % intervals overlap",
 }

@@ -44,9 +44,10 @@ def to_csv(board: Board) -> str:
         "limit",
     ]
     head += ["status", "unranked", "clips", "fit_steps", "fit_seconds", "trainable_parameters"]
+    head += ["rank_low", "rank_high", "probability_best"]
     parts = ("", "_low", "_high", "_std", "_n", "_p_best")
     writer.writerow([*head, *(column.id + part for column in board.columns for part in parts)])
-    for row in board.rows:
+    for row, standing in zip(board.rows, board.standings, strict=True):
         seeds = " ".join(map(str, row.seeds))
         line: list[Any] = [
             row.rank,
@@ -65,6 +66,7 @@ def to_csv(board: Board) -> str:
             row.fit.steps,
             row.fit.seconds,
             row.fit.parameters,
+            *((standing.low, standing.high, standing.best) if standing else (None,) * 3),
         ]
         for column in board.columns:
             cell = row.cells[column.id]

@@ -312,8 +312,9 @@ def _claim_notes(verdicts: Sequence[Verdict]) -> list[str]:
     notes = [f"Of {len(verdicts)} claims: {', '.join(f'{counts[outcome]} {outcome}' for outcome in OUTCOMES)}."]
     notes.append(
         "Difference: what the claim puts ahead minus what it puts behind, with its 95 % interval. From clips: paired "
-        "permutation test, each clip averaged over seeds; from seeds: Welch's t test over runs, where there are no "
-        "scores per clip; from intervals: whether the two 95 % intervals are disjoint, where a side has a single run."
+        "permutation test, each clip averaged over seeds; from seeds and clips: Welch's t test over runs, with the "
+        "variance that their intervals over clips state, where there are no scores per clip; from seeds: the same "
+        "without intervals; from intervals: whether the two 95 % intervals are disjoint, where a side has a single run."
     )
     notes.append(
         "Held, not held: two-sided 5 %, p adjusted for the number of tests (Holm). A test over clips takes the seeds "

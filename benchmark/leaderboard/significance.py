@@ -1,7 +1,8 @@
 """Is the difference of two rows more than chance? From the per-clip scores that lie beside the records.
 
-Three ways, the first that applies: `clips`, a paired permutation test over the clips that both rows score, each clip's
-score averaged over seeds; `seeds`, Welch's t test over the runs, for what has no score per clip (a distance of sets);
+Four ways, the first that applies: `clips`, a paired permutation test over the clips that both rows score, each clip's
+score averaged over seeds; `seeds and clips`, for what has no score per clip (a distance of sets): Welch's t test over
+the runs, with the variance over clips that their intervals state; `seeds`, the same where there are no intervals;
 `intervals`, where one side has a single run: the difference of the two 95 % intervals, which leaves out 0 exactly if
 they are disjoint. The last asks for more than 5 % would.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -19,7 +21,7 @@ from benchmark.leaderboard.clip_scores import ClipScores, Ids, side_by_side
 from metrics import statistics
 
 LEVEL = 0.05
-Way = Literal["clips", "seeds", "intervals"]
+Way = Literal["clips", "seeds and clips", "seeds", "intervals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,15 @@ class Sample:
     runs: tuple[float, ...]
     interval: tuple[float, float] | None = None
     clips: ClipScores | None = None
+
+    @property
+    def over_clips(self) -> float:
+        """Standard deviation over clips of a run's value, from the interval; 0 where there is none."""
+        if self.interval is None:
+            return 0.0
+        # An end that bounds the metric, such as a distance of 0, is nearer than the deviation would have it.
+        value = statistics.mean(self.runs)
+        return max(value - self.interval[0], self.interval[1] - value, 0.0) / NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -99,8 +110,9 @@ def compare_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Contrast | None]
 
 def _without_clips(a: Sample, b: Sample) -> Contrast | None:
     """The difference of two samples that have no scores per clip in common."""
-    if welch := statistics.welch_test(a.runs, b.runs):
-        return Contrast(**asdict(welch), way="seeds")
+    over_clips, way = _over_clips(a, b)
+    if welch := statistics.welch_test(a.runs, b.runs, over_clips=over_clips):
+        return Contrast(**asdict(welch), way=way)
     if (interval := _between(a, b)) is None:
         return None
     return Contrast(
@@ -121,8 +133,10 @@ def judge_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Judgement | None]:
         judged.append(None)
         if a.clips is not None and b.clips is not None and not (difference := a.clips - b.clips).empty:
             differences[place] = difference
-        elif welch := statistics.Welch.of(a.runs, b.runs):
-            judged[place] = Judgement("seeds", welch.reaches(LEVEL), welch)
+            continue
+        over_clips, way = _over_clips(a, b)
+        if welch := statistics.Welch.of(a.runs, b.runs, over_clips):
+            judged[place] = Judgement(way, welch.reaches(LEVEL), welch)
         elif interval := _between(a, b):
             judged[place] = Judgement("intervals", _leaves_out_0(*interval))
     if differences:
@@ -130,6 +144,13 @@ def judge_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Judgement | None]:
         for place, p_value in zip(differences, map(float, p_values), strict=True):
             judged[place] = Judgement("clips", p_value <= LEVEL, p_value)
     return judged
+
+
+def _over_clips(a: Sample, b: Sample) -> tuple[tuple[float, float], Way]:
+    """Return the deviations over clips of both, as far as both are known, and what a test over runs then takes."""
+    if a.interval is None or b.interval is None:
+        return (0.0, 0.0), "seeds"
+    return (a.over_clips, b.over_clips), "seeds and clips"
 
 
 def _between(a: Sample, b: Sample) -> tuple[float, float] | None:

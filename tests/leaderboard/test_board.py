@@ -364,7 +364,7 @@ def test_set_distances_are_tested_over_seeds_or_by_intervals():
 
     seeds = board(("best", [10.0, 10.4, 10.2]), ("close", [10.3, 10.5, 10.1]), ("worse", [14.0, 14.2, 14.1]))
     assert seeds["close"].tied and not seeds["worse"].tied and seeds["worse"].p_best < 0.01
-    assert "fid by Welch's t test over seeds" in seeds["note"]
+    assert "fid by Welch's t test over seeds and clips." in seeds["note"]
     single = board(("best", [10.0]), ("close", [11.9]), ("worse", [12.1]))
     assert single["close"].tied and not single["worse"].tied and single["worse"].p_best is None
     assert "fid where the 95 % intervals overlap" in single["note"]

@@ -102,6 +102,13 @@ def test_the_command(tmp_path: Path) -> None:
     assert wrong.code == 2 and "did you mean 'audiotoken'" in wrong.err
 
 
+def test_the_deviation_over_clips_is_that_of_the_longer_end() -> None:
+    assert Sample((3.0, 5.0), (3.0, 5.96)).over_clips == pytest.approx(1.0, abs=1e-4)
+    # a distance is never below 0: the end that is cut off there says less
+    assert Sample((0.5, 0.7), (0.0, 2.56)).over_clips == pytest.approx(1.0, abs=1e-4)
+    assert Sample((3.0, 5.0)).over_clips == 0.0
+
+
 def test_many_comparisons_are_the_same_as_one_by_one() -> None:
     def sample(seed: int, missing: int = 0, start: int = 0) -> Sample:
         values = noise(seed)
@@ -113,10 +120,19 @@ def test_many_comparisons_are_the_same_as_one_by_one() -> None:
     pairs += [
         (sample(7), sample(8, start=500)),
         (Sample((1.0, 2.0)), Sample((4.0, 6.0))),
+        (Sample((1.0, 2.0), (0.0, 2.5)), Sample((4.0, 6.0), (4.2, 5.8))),
         (Sample((1.0,)), Sample((2.0,))),
     ]
     together = compare_all(pairs)
-    assert [one and one.way for one in together] == ["clips", "clips", "clips", "intervals", "seeds", None]
+    assert [one and one.way for one in together] == [
+        "clips",
+        "clips",
+        "clips",
+        "intervals",
+        "seeds",
+        "seeds and clips",
+        None,
+    ]
     for (a, b), one in zip(pairs, together, strict=True):
         alone = compare(a, b)
         assert (one and asdict(one)) == (alone and pytest.approx(asdict(alone)))
