@@ -93,7 +93,8 @@ def test_probabilities_are_never_shown_as_certainties() -> None:
     ]
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.records.store.packaged_results", lambda: None)
     fingerprint = load_suite("mini").fingerprint()
     for name, mean in (("one", 60.0), ("other", 40.0)):
         for seed in range(2):
