@@ -77,7 +77,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
 }
 """Groups of verbs below a name of their own, each with what the help says of it."""
 
-WITHOUT = {"fit": {"limit"}}
+WITHOUT = {"fit": {"limit", "variation"}}
 """Options that a verb does not take of those that it shares with others."""
 
 
