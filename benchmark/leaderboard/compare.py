@@ -18,6 +18,7 @@ from benchmark.utils.text import csv_cell, json_text
 
 _HOW = {
     "clips": "paired permutation test over {n} clips",
+    "unpaired": "permutation test over {n} clips a side",
     "seeds": "Welch's t test over seeds",
     "intervals": "95 % intervals compared",
 }

@@ -1,7 +1,8 @@
 """Is the difference of two rows more than chance? From the per-clip scores that lie beside the records.
 
-Three ways, the first that applies: `clips`, a paired permutation test over the clips that both rows score, each clip's
-score averaged over seeds; `seeds`, Welch's t test over the runs, for what has no score per clip (a distance of sets);
+Four ways, the first that applies: `clips`, a paired permutation test over the clips that both rows score, each clip's
+score averaged over seeds; `unpaired`, a permutation test over the clips of either side, where they score different
+clips; `seeds`, Welch's t test over the runs, for what has no score per clip (a distance of sets);
 `intervals`, where one side has a single run: the difference of the two 95 % intervals, which leaves out 0 exactly if
 they are disjoint. The last asks for more than 5 % would.
 """
@@ -19,7 +20,7 @@ from benchmark.leaderboard.clip_scores import ClipScores, Ids, side_by_side
 from metrics import statistics
 
 LEVEL = 0.05
-Way = Literal["clips", "seeds", "intervals"]
+Way = Literal["clips", "unpaired", "seeds", "intervals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +100,8 @@ def compare_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Contrast | None]
 
 def _without_clips(a: Sample, b: Sample) -> Contrast | None:
     """The difference of two samples that have no scores per clip in common."""
+    if unpaired := _unpaired(a, b):
+        return Contrast(**asdict(unpaired), way="unpaired")
     if welch := statistics.welch_test(a.runs, b.runs):
         return Contrast(**asdict(welch), way="seeds")
     if (interval := _between(a, b)) is None:
@@ -121,6 +124,8 @@ def judge_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Judgement | None]:
         judged.append(None)
         if a.clips is not None and b.clips is not None and not (difference := a.clips - b.clips).empty:
             differences[place] = difference
+        elif unpaired := _unpaired(a, b):
+            judged[place] = Judgement("unpaired", (unpaired.p_value or 0.0) <= LEVEL, unpaired.p_value)
         elif welch := statistics.Welch.of(a.runs, b.runs):
             judged[place] = Judgement("seeds", welch.reaches(LEVEL), welch)
         elif interval := _between(a, b):
@@ -130,6 +135,13 @@ def judge_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Judgement | None]:
         for place, p_value in zip(differences, map(float, p_values), strict=True):
             judged[place] = Judgement("clips", p_value <= LEVEL, p_value)
     return judged
+
+
+def _unpaired(a: Sample, b: Sample) -> statistics.Comparison | None:
+    """Return the difference over the clips of either side; None where a side has no scores per clip."""
+    if a.clips is None or b.clips is None or a.clips.empty or b.clips.empty:
+        return None
+    return statistics.unpaired_permutation_test(a.clips.values, b.clips.values)
 
 
 def _between(a: Sample, b: Sample) -> tuple[float, float] | None:
