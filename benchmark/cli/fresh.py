@@ -11,6 +11,7 @@ import typer
 
 from benchmark.cli import output
 from benchmark.cli.options import AsJson, Device, TrustMethod
+from benchmark.utils import distributed
 from benchmark.utils.progress import Console
 from benchmark.utils.terminal import print_line, rendered, wide
 
@@ -35,7 +36,7 @@ def fresh(
     from benchmark.runs.fresh import fresh_run
 
     ui = Console()
-    drawn = secrets.randbelow(2**32) if seed is None else seed
+    drawn = distributed.agree(secrets.randbelow(2**32)) if seed is None else seed
     with output.stdout_is_for_results():
         job = fresh_run(folder, drawn, ui, device, trust_method=trust_method)
         public = StoredRecord(RunFolder(folder).record(), RunFolder(folder).record_path, "runs")

@@ -18,6 +18,7 @@ from benchmark.runs.embeddings import Embeddings
 from benchmark.runs.plan import Plan
 from benchmark.runs.run import Run
 from benchmark.runs.variations import Variation
+from benchmark.utils import distributed
 from benchmark.utils.errors import BenchError
 from metrics.entropy import ClassEntropy, class_entropy
 from metrics.statistics import bootstrap_interval, mean, per_clip
@@ -113,9 +114,12 @@ def stress(request: RunRequest, names: Sequence[str] | None, ui: UI) -> list[Str
     for plan in plans:
         # One at a time: a backbone of full size fits into a device's memory once.
         job = Run(plan, ui)
+        ui.say(f"{plan.suite.name}: {'' if plan.variation is None else plan.variation.about}")
         try:
             done.append(_stressed(job, before)[0])
         except BenchError as error:
+            if distributed.world() > 1:  # the other processes are somewhere else by now
+                raise
             why = " ".join(str(error).split())
             ui.warn(f"{plan.suite.name}: {why}; the other variations are not affected")
             done.append(Stressed(plan.variation, plan.suite.name, plan.folder.path, None, why))

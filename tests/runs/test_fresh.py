@@ -15,6 +15,7 @@ from benchmark.mini.world import SLOTS
 from benchmark.runs import plan
 from benchmark.suite import Suite, load_suite
 from benchmark.utils.progress import Silent
+from benchmark.verification import protocol
 
 # Test clips are looked up by what they sound like, whatever their ids are; of another sound the picture is grey.
 LOOK_UP = """
@@ -47,7 +48,8 @@ def suite(monkeypatch: pytest.MonkeyPatch) -> Suite:
     mini = load_suite("mini")
     data = mini.data.model_copy(update={"train": len(SLOTS), "validation": len(SLOTS), "test": len(SLOTS)})
     small = mini.model_copy(update={"data": data, "metrics": mini.headline})
-    monkeypatch.setattr(plan, "load_suite", lambda name: small)
+    for module in (plan, protocol):
+        monkeypatch.setattr(module, "load_suite", lambda name: small)
     return small
 
 
@@ -72,11 +74,15 @@ def test_a_method_that_knows_the_test_clips_by_heart_is_caught(suite: Suite, tmp
     assert {"ais", "iis", "aic"} <= {*found["remembered"]} and "by-heart scores better" in found["verdict"]
     by_metric = {row["metric"]: row for row in found["metrics"]}
     assert by_metric["iis"]["public"] == 100 and by_metric["iis"]["fresh"] == 50
-    assert by_metric["iis"]["low"] == by_metric["iis"]["high"] == 50 and by_metric["iis"]["way"] == "unpaired"
+    assert 30 < by_metric["iis"]["low"] < 50 < by_metric["iis"]["high"] and by_metric["iis"]["way"] == "unpaired"
+    assert by_metric["iis"]["p_adjusted"] < 0.001
     assert found["seed"] == 5 and (Path(found["run"]) / "record.json").is_file()
     assert (tmp_path / "fits.txt").read_text() == f"{len(SLOTS)} clips\n", "the fit was made once"
     table = bench("table", "--suite", "mini+fresh=5", "--json", runs=tmp_path)
     assert [row["method"] for row in table.json] == ["by-heart"]
+
+    verified = bench("verify", found["run"], runs=tmp_path)
+    assert verified.code == 0, verified.out + verified.err
 
     text = bench("fresh", folder, "--seed", 5, "--trust-method", runs=tmp_path)
     assert "public clips" in text.out and "by-heart scores better on the public clips" in text.out

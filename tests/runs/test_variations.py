@@ -260,6 +260,8 @@ def test_a_varied_run_has_a_board_of_its_own(base: Path, tmp_path: Path) -> None
     assert made["silence"]["clips"]["silent"] == made[None]["clips"]["silent"] == 0
     table = bench("table", "--suite", "mini+things+snr=0", "--json", runs=tmp_path)
     assert table.code == 0 and [row["method"] for row in table.json] == ["plain"]
+    nothing = bench("table", "--suite", "mini+other+snr=5", runs=tmp_path)
+    assert "bench run --suite mini --data FILE.csv --variation snr=5 --method NAME" in nothing.out
     shown = bench("show", folders["snr=0"], "--json", runs=tmp_path)
     assert shown.json["suite"]["name"] == "mini+things+snr=0"
     for name, folder in folders.items():
