@@ -36,7 +36,7 @@ def draw_curves(panels: Mapping[Column, Sequence[Point]], kind: Kind, title: str
     """Draw a panel a metric over the same conditions; the first is the one that the others are seen against.
 
     Args:
-        panels: The points of each metric, as many and as many-named in each.
+        panels: The points of each metric, of the same conditions in each.
         kind: "png" (300 dots an inch), "svg" or "pdf".
         title: What is shown, in one line.
 
@@ -81,13 +81,14 @@ def _panel(axes: Axes, column: Column, points: Sequence[Point]) -> None:
             linestyle="none",
         )
     if points[0].value is not None:
-        axes.axhline(points[0].value, color=BRACKETS, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
+        axes.axhline(points[0].value, color=BRACKETS, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
     if column.chance is not None:
-        axes.axhline(column.chance, color=CHANCE, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
+        axes.axhline(column.chance, color=CHANCE, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
         axes.annotate(
             "chance", (1, column.chance), xycoords=("axes fraction", "data"), color=CHANCE, fontsize=7, va="center"
         )
     axes.set_ylabel(axis_label(column))
     axes.set_xticks(range(len(points)), [visible(point.name) for point in points], rotation=60, ha="right")
+    axes.set_xlim(-0.6, len(points) - 0.4)
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
