@@ -23,6 +23,7 @@ class RunOptions(TypedDict, total=False):
 
     suite: str
     data: str | Path | None
+    variation: str | None
     seed: int
     limit: int | None
     settings: Mapping[str, Any]
@@ -42,7 +43,8 @@ def run(method: str | type[Method], *, ui: UI | None = None, **options: Unpack[R
     Args:
         method: Name of a method, `path/to/file.py:Class`, or the class itself.
         ui: Progress and warnings; None for lines on stderr, `Silent()` for nothing.
-        **options: As `RunRequest`: suite ("mini"), data, seed (0), limit, settings, device ("auto"), runs, skip_bad.
+        **options: As `RunRequest`: suite ("mini"), data, variation, seed (0), limit, settings, device ("auto"), runs,
+            skip_bad.
 
     Returns:
         The record. It shows itself in a notebook; `record.metrics["ais"].value` is a number, `record.clip_scores()` and
@@ -81,7 +83,7 @@ def imagine(
         method: Name of a method, `path/to/file.py:Class`, or the class itself.
         images: Images of each sound.
         ui: Progress and warnings; None for lines on stderr.
-        **options: As `run`; there is no data and no limit.
+        **options: As `run`; there is no data, no variation and no limit.
 
     Returns:
         The images, sound by sound, at the suite's resolution.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +99,10 @@ class DataSet(ABC):
     be streamed.
     """
 
+    own_variations: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of variations of the test clips that only the data set itself can make, and makes in `vary`: "clean",
+    "fresh"."""
+
     @abstractmethod
     def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
         """Return the clips of a split, in their order, with the whole label set.
@@ -126,6 +130,22 @@ class DataSet(ABC):
             UserError: As `clips`.
         """
         return self.clips(suite, "test", cache, ui).labels
+
+    def vary(self, suite: Suite, kind: str, value: float | None, cache: Path, ui: UI) -> ClipSet:
+        """Return the test clips in one of `own_variations`, with the whole label set.
+
+        Args:
+            suite: The protocol; `suite.data.test` is the number of clips.
+            kind: "clean": the same clips with nothing but their main sound. "fresh": clips of the same kind and number
+                that nobody has seen, with ids of their own.
+            value: The seed of fresh clips; equal seeds give equal clips.
+            cache: Folder for results that can be recomputed.
+            ui: Progress and warnings.
+
+        Raises:
+            NotImplementedError: The kind is none of `own_variations`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no variation {kind!r}: see own_variations")
 
     def present(self, suite: Suite, split: Split) -> list[str] | None:
         """Return the ids of the clips of a split that are on this machine.

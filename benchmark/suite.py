@@ -59,6 +59,9 @@ class Data(FrozenModel):
     train_clips: str | None = None
     """Hash of the ids of the training clips that are present, if some are missing. It is set only in the suite that a
     method is fitted on: it changes the fit, not the board."""
+    variation: str | None = None
+    """Identity of the change that the test clips went through (`benchmark.runs.variations`). It is never set in the
+    suite that a method is fitted on."""
 
 
 class BackboneSpec(FrozenModel):
@@ -155,8 +158,8 @@ class Suite(FrozenModel):
     """Frozen protocol."""
 
     name: str
-    """Name. Derived suites are called `<suite>+<file stem>` for a manifest, and `<suite>+<clips>of<all clips>` for
-    incomplete test clips."""
+    """Name. Derived suites are called `<suite>+<file stem>` for a manifest, `<suite>+<clips>of<all clips>` for
+    incomplete test clips, and `<suite>+<variation>` for changed ones."""
     version: int
     """Version, raised by anything that changes the fingerprint."""
     title: str
@@ -258,6 +261,18 @@ class Suite(FrozenModel):
         name, title = f"{self.name}+{len(ids)}of{count}", f"{self.title}; {len(ids):,} of {count:,} test clips"
         return smaller.model_copy(update={"name": name, "title": title})
 
+    def with_variation(self, name: str, identity: str) -> Suite:
+        """Return the derived suite `<suite>+<name>`, whose test clips went through a change.
+
+        Args:
+            name: The variation's name.
+            identity: The name with the version of its rule, which enters the fingerprint.
+        """
+        data = self.data.model_copy(update={"variation": identity})
+        return self.model_copy(
+            update={"name": f"{self.name}+{name}", "title": f"{self.title}; test clips: {name}", "data": data}
+        )
+
 
 def suite_names() -> list[str]:
     """Return the names of the suites that ship with the package, sorted."""
@@ -274,7 +289,11 @@ def load_suite(name: str) -> Suite:
     base, derived, part = name.partition("+")
     if derived and base in suite_names():
         of_some = re.fullmatch(r"\d+of\d+", part)
-        how = "where only some clips are prepared, that suite is used" if of_some else "add --data FILE.csv"
+        how = (
+            "where only some clips are prepared, that suite is used"
+            if of_some
+            else ("add --data FILE.csv for your own clips, or --variation for changed ones")
+        )
         raise UserError(f"suite {name!r} is derived from {base!r} and cannot be asked for: use --suite {base}; {how}")
     if name not in suite_names():
         raise unknown("suite", name, suite_names())

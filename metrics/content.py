@@ -28,11 +28,33 @@ def top1(images: ArrayLike, texts: ArrayLike) -> NDArray[np.intp]:
     Raises:
         ValueError: Widths differ, there is no class, or an embedding is not finite or of length zero.
     """
+    return top(images, texts, 1)[:, 0]
+
+
+def top(images: ArrayLike, texts: ArrayLike, k: int) -> NDArray[np.intp]:
+    """Return the `k` classes that are nearest to each image, the nearest first.
+
+    Args:
+        images: (N, d) embeddings of the generated images.
+        texts: (C, d) embeddings of the class names.
+        k: Number of classes, from 1 to C.
+
+    Returns:
+        (N, k) int, indices of classes; of equals the first comes first.
+
+    Raises:
+        ValueError: As `top1`, and for a `k` outside 1 to C.
+    """
     x, t = _checked(images, texts)
-    best = np.empty(len(x), dtype=np.intp)
+    if not 1 <= k <= len(t):
+        raise ValueError(f"k is {k}, but there are {len(t)} classes; use 1 to {len(t)}")
+    best = np.empty((len(x), k), dtype=np.intp)
     for rows in blocks(len(x), len(t)):
         similarity = x[rows] @ t.T
-        best[rows] = (similarity >= similarity.max(axis=1, keepdims=True) - TIE).argmax(axis=1)
+        for place in range(k):
+            nearest = (similarity >= similarity.max(axis=1, keepdims=True) - TIE).argmax(axis=1)
+            best[rows, place] = nearest
+            similarity[np.arange(len(nearest)), nearest] = -np.inf
     return best
 
 

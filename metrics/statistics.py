@@ -227,6 +227,44 @@ def paired_permutation_test(a: ArrayLike, b: ArrayLike, *, resamples: int = 9999
     return Comparison(mean(difference), low, high, float(p_value), len(difference))
 
 
+def unpaired_permutation_test(a: ArrayLike, b: ArrayLike, *, resamples: int = 9999, seed: int = 0) -> Comparison:
+    """Test whether the difference of two means over different clips may be chance, by sharing the clips out at random.
+
+    The p value is the share of random divisions of all scores into two sets of these sizes, the observed one included,
+    whose means are at least as far apart. The interval is the percentile interval of the difference over draws of clips
+    with replacement, from either side for itself.
+
+    Args:
+        a: (M,) score of each clip of one set; NaN for none.
+        b: (N,) score of each clip of the other set; NaN for none.
+        resamples: Number of divisions; the interval takes 2000 draws.
+        seed: Seed of the divisions and of the draws.
+
+    Returns:
+        The comparison; without an interval where a side has fewer than two scores.
+
+    Raises:
+        ValueError: A side has no score.
+    """
+    first, second = _kept(a), _kept(b)
+    if not len(first) or not len(second):
+        raise ValueError(f"{len(first)} and {len(second)} clips have a score; a comparison needs some on either side")
+    both, observed = np.concatenate([first, second]), mean(first) - mean(second)
+    rng = np.random.default_rng(seed)
+    least = abs(observed) - 1e-12 * float(np.abs(both).max())
+    reached = 0
+    for rows in blocks(resamples, len(both), 4 << 20):
+        order = rng.random((rows.stop - rows.start, len(both))).argsort(axis=1)
+        total = both[order[:, : len(first)]].sum(axis=1)
+        apart = total / len(first) - (both.sum() - total) / len(second)
+        reached += int(np.count_nonzero(np.abs(apart) >= least))
+    low, high = None, None
+    if min(len(first), len(second)) > 1:
+        draws = [resampled_means(one[:, None], 2000, rng)[:, 0] for one in (first, second)]
+        low, high = map(float, np.quantile(draws[0] - draws[1], [0.025, 0.975]))
+    return Comparison(observed, low, high, (reached + 1) / (resamples + 1), min(len(first), len(second)))
+
+
 def sign_flip_p_values(differences: ArrayLike, *, resamples: int = 9999, seed: int = 0) -> Array:
     """Return the p value of `paired_permutation_test` for each column of differences, all with the same flips.
 

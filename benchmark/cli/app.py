@@ -19,6 +19,7 @@ from benchmark.cli import (
     compare,
     data,
     demo,
+    fresh,
     human,
     method,
     mini,
@@ -30,6 +31,7 @@ from benchmark.cli import (
     runs,
     share,
     show,
+    stress,
     tiny,
     verify,
 )
@@ -49,6 +51,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "plot": plot.plot,
     "compare": compare.compare,
     "plan": plan.plan,
+    "stress": stress.stress,
+    "fresh": fresh.fresh,
     "report": report.report,
     "cite": cite.cite,
     "imagine": run.imagine,
@@ -79,7 +83,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
 }
 """Groups of verbs below a name of their own, each with what the help says of it."""
 
-WITHOUT = {"fit": {"limit"}}
+WITHOUT = {"fit": {"limit", "variation"}}
 """Options that a verb does not take of those that it shares with others."""
 
 

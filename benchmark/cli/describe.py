@@ -74,6 +74,20 @@ def list_scorers() -> list[dict[str, Any]]:
     return [{"name": name, "used_for": used} for name, used in roles.items()]
 
 
+def list_variations() -> list[dict[str, Any]]:
+    """Every variation of the test clips, what it makes of them, and its value."""
+    from benchmark.runs.variations import KINDS
+
+    return [
+        {
+            "name": kind if one.low is None else f"{kind}=VALUE",
+            "heard": one.about.format("VALUE"),
+            "value": None if one.low is None else f"{one.unit}, {one.low:g} to {one.high:.10g}",
+        }
+        for kind, one in KINDS.items()
+    ]
+
+
 def find(name: str, suite: str = "mini") -> RunRecord | dict[str, Any]:
     """The record at a path, or the facts about a suite, a method (with its settings on `suite`), a metric or a run.
 
@@ -145,6 +159,7 @@ def run_state(folder: Path) -> dict[str, Any]:
         "method": request.method,
         "suite": request.suite,
         "data": facts["data"],
+        "variation": facts.get("variation"),
         "seed": request.seed,
         "limit": request.limit,
         "settings_given": request.settings,

@@ -28,6 +28,10 @@ Data = Annotated[
     Path | None,
     typer.Option(metavar="CSV", help="A manifest of your own clips: columns id, audio, image, label, split."),
 ]
+VariationName = Annotated[
+    str | None,
+    typer.Option(metavar="KIND=VALUE", help="Change the test clips: snr=0, mix=6, reversed. `bench list variations`."),
+]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N test clips; never ranked.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="K", help="Seed of the run.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps; auto takes the best there is.")]
@@ -79,6 +83,7 @@ class RunOptions:
     method: MethodName
     suite: SuiteName = "mini"
     data: Data = None
+    variation: VariationName = None
     limit: Limit = None
     seed: Annotated[
         list[int] | None,
@@ -104,33 +109,6 @@ class TrainingOptions:
     samples_every: Annotated[
         int | None,
         typer.Option(min=1, metavar="STEPS", help="Draw pictures of the same few training clips every so many steps."),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DryRunOptions:
-    """Whether a run is only tried out, and how small."""
-
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            metavar="",
-            help="Keep nothing: make the run in small, with random weights where the suite's are released ones, and "
-            "print what the whole would take on this device.",
-        ),
-    ] = False
-    dry_clips: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Clips of a dry run. \\[default: 2 at full scale on a CPU, else what the suite samples at a time]",
-        ),
-    ] = None
-    dry_steps: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Training and sampling steps of a dry run. \\[default: 2]"),
     ] = None
 
 
@@ -254,6 +232,7 @@ def requests(options: RunOptions, training: TrainingOptions | None = None) -> li
             method=options.method,
             suite=options.suite,
             data=options.data,
+            variation=options.variation,
             seed=seed,
             limit=options.limit,
             settings=chosen,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli import output
+from benchmark.cli.dry_run import DryRunOptions, dry_run
 from benchmark.cli.exit_codes import say
 from benchmark.cli.options import (
     AsJson,
     Device,
-    DryRunOptions,
     MethodName,
     RunOptions,
     Runs,
@@ -31,7 +31,7 @@ from benchmark.cli.report import after_run
 from benchmark.cli.several import carry_out, plan_all, tell
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import UI, Console
-from benchmark.utils.terminal import print_line, print_table
+from benchmark.utils.terminal import print_line
 
 if TYPE_CHECKING:
     from benchmark.runs.run import Run
@@ -48,8 +48,8 @@ def run(
 ) -> None:
     """Fit, generate and score a method, and show it on the board. What is done already is used again."""
     if dry.dry_run:
-        refuse("is for a run that is kept, and a dry run keeps nothing", "runs")
-        _dry_run(options, training, dry, as_json)
+        refuse("is for a run that is kept, and a dry run keeps nothing", "runs", "variation")
+        dry_run(options, training, dry, as_json)
         return
     if dry.dry_clips or dry.dry_steps:
         raise UserError("--dry-clips and --dry-steps are for --dry-run: add it, or leave them out")
@@ -154,7 +154,7 @@ def score(
     if elsewhere:
         refuse("is nothing that pictures made elsewhere have (tell them apart by --name)", "seed", "seeds", "set_")
     elif folder is not None:
-        settled = ("suite", "data", "limit", "seed", "seeds", "set_", "runs", "skip_bad")
+        settled = ("suite", "data", "variation", "limit", "seed", "seeds", "set_", "runs", "skip_bad")
         refuse("is settled by the run that the folder holds", *settled)
 
     from benchmark.runs import steps
@@ -229,21 +229,3 @@ def _stored(folder: Path, device: str, ui: UI, trust_method: bool) -> Run:
     from benchmark.runs.run import Run
 
     return Run(Plan.from_folder(folder, ui, device, trust_method=trust_method), ui)
-
-
-def _dry_run(options: RunOptions, training: TrainingOptions, dry: DryRunOptions, as_json: bool) -> None:
-    request, *more = requests(options, training)
-    if more:
-        raise UserError("--dry-run is of one run: give one seed, and one value a setting")
-
-    from benchmark.dry_run import estimate
-
-    with output.stdout_is_for_results():
-        found = estimate.estimate(request, Console(), clips=dry.dry_clips, steps=dry.dry_steps or estimate.STEPS)
-    if as_json:
-        output.print_json(found.to_dict())
-        return
-    title = f"dry run of {found.method} on {found.suite}"
-    print_table(estimate.HEADER, estimate.table(found), title=title, right=(1, 2, 3))
-    for line in estimate.remarks(found):
-        print_line(line)

@@ -31,18 +31,20 @@ class Kind(StrEnum):
     methods = "methods"
     metrics = "metrics"
     scorers = "scorers"
+    variations = "variations"
 
 
 def list_(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="suites, methods, metrics or scorers.")],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="suites, methods, metrics, scorers or variations.")],
     as_json: AsJson = False,
 ) -> None:
-    """List suites, methods, metrics or scorers."""
+    """List suites, methods, metrics, scorers or variations of the test clips."""
     makers = {
         Kind.suites: describe.list_suites,
         Kind.methods: describe.list_methods,
         Kind.metrics: describe.list_metrics,
         Kind.scorers: describe.list_scorers,
+        Kind.variations: describe.list_variations,
     }
     with output.stdout_is_for_results():
         rows = makers[kind]()

@@ -255,9 +255,11 @@ class Board:
         """The line to show in place of a table without rows; None if there are rows."""
         if self.rows:
             return None
-        base, _, part = self.suite.partition("+")
-        data = " --data FILE.csv" if part and not re.fullmatch(r"\d+of\d+", part) else ""
-        how = f"bench run --suite {base}{data} --method NAME"
+        base, *parts = self.suite.split("+")
+        varied = [f" --variation {part}" for part in parts[-1:] if "=" in part]
+        clips = [part for part in parts[: len(parts) - len(varied)] if not re.fullmatch(r"\d+of\d+", part)]
+        data = " --data FILE.csv" if clips else ""
+        how = f"bench run --suite {base}{data}{''.join(varied)} --method NAME"
         return visible(f"Nothing to show yet for suite {self.suite!r}: `{how}` makes a row.")
 
     @property

@@ -465,6 +465,7 @@ def _in_the_running(row: Row) -> bool:
 _WAYS: dict[Way, str] = {
     "clips": "by a paired permutation test over the same clips, seeds averaged per clip",
     "seeds and clips": "by Welch's t test over seeds and clips",
+    "unpaired": "by a permutation test over the clips of either side",
     "seeds": "by Welch's t test over seeds",
     "intervals": "where the 95 % intervals overlap",
 }

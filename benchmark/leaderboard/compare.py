@@ -19,6 +19,7 @@ from benchmark.utils.text import csv_cell, json_text
 _HOW = {
     "clips": "paired permutation test over {n} clips",
     "seeds and clips": "Welch's t test over seeds and clips",
+    "unpaired": "permutation test over {n} clips a side",
     "seeds": "Welch's t test over seeds",
     "intervals": "95 % intervals compared",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.leaderboard.board import Board, Column, Row
@@ -49,6 +49,11 @@ def draw(board: Board, kind: Kind) -> bytes:
     Returns:
         The file's bytes, the same for the same board and version of matplotlib.
     """
+    return saved(lambda: _figure(board), kind)
+
+
+def saved(figure: Callable[[], Figure], kind: Kind) -> bytes:
+    """Return the bytes of the figure that `figure` makes, in the style of all figures; the same for the same one."""
     import matplotlib
 
     metadata: dict[Kind, dict[str, Any]] = {
@@ -58,7 +63,7 @@ def draw(board: Board, kind: Kind) -> bytes:
     }
     out = io.BytesIO()
     with matplotlib.rc_context(dict[Any, Any](matplotlib.rcParamsDefault) | _STYLE):
-        _figure(board).savefig(out, format=kind, dpi=300, metadata=metadata[kind])
+        figure().savefig(out, format=kind, dpi=300, metadata=metadata[kind])
     return out.getvalue()
 
 
@@ -129,13 +134,18 @@ def _panel(axes: Axes, column: Column, rows: Sequence[Row]) -> None:
             "chance", (column.chance, 1), xycoords=("data", "axes fraction"), xytext=(2, 1), textcoords="offset points",
             color=CHANCE, fontsize=7, ha=_side(axes, column.chance), va="bottom",
         )  # fmt: skip
-    unit = _UNITS.get(column.unit or "")
-    title = visible(column.title) + (f" ({unit})" if unit else "")
-    axes.set_xlabel(f"{title}\n{_WORDS[column.direction]}".rstrip())
+    axes.set_xlabel(axis_label(column))
     axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5)
+
+
+def axis_label(column: Column) -> str:
+    """Return what stands at the axis of a metric: its title, its unit, and which way is better."""
+    unit = _UNITS.get(column.unit or "")
+    title = visible(column.title) + (f" ({unit})" if unit else "")
+    return f"{title}\n{_WORDS[column.direction]}".rstrip()
 
 
 def _side(axes: Axes, value: float) -> Literal["left", "right"]:

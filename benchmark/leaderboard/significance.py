@@ -1,8 +1,9 @@
 """Is the difference of two rows more than chance? From the per-clip scores that lie beside the records.
 
-Four ways, the first that applies: `clips`, a paired permutation test over the clips that both rows score, each clip's
-score averaged over seeds; `seeds and clips`, for what has no score per clip (a distance of sets): Welch's t test over
-the runs, with the variance over clips that their intervals state; `seeds`, the same where there are no intervals;
+Five ways, the first that applies: `clips`, a paired permutation test over the clips that both rows score, each clip's
+score averaged over seeds; `unpaired`, a permutation test over the clips of either side, where they score different
+clips; `seeds and clips`, for what has no score per clip (a distance of sets): Welch's t test over the runs, with the
+variance over clips that their intervals state; `seeds`, the same where there are no intervals;
 `intervals`, where one side has a single run: the difference of the two 95 % intervals, which leaves out 0 exactly if
 they are disjoint. The last asks for more than 5 % would.
 """
@@ -21,7 +22,7 @@ from benchmark.leaderboard.clip_scores import ClipScores, Ids, side_by_side
 from metrics import statistics
 
 LEVEL = 0.05
-Way = Literal["clips", "seeds and clips", "seeds", "intervals"]
+Way = Literal["clips", "unpaired", "seeds and clips", "seeds", "intervals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,8 @@ def compare_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Contrast | None]
 
 def _without_clips(a: Sample, b: Sample) -> Contrast | None:
     """The difference of two samples that have no scores per clip in common."""
+    if unpaired := _unpaired(a, b):
+        return Contrast(**asdict(unpaired), way="unpaired")
     over_clips, way = _over_clips(a, b)
     if welch := statistics.welch_test(a.runs, b.runs, over_clips=over_clips):
         return Contrast(**asdict(welch), way=way)
@@ -134,6 +137,9 @@ def judge_all(pairs: Sequence[tuple[Sample, Sample]]) -> list[Judgement | None]:
         if a.clips is not None and b.clips is not None and not (difference := a.clips - b.clips).empty:
             differences[place] = difference
             continue
+        if unpaired := _unpaired(a, b):
+            judged[place] = Judgement("unpaired", (unpaired.p_value or 0.0) <= LEVEL, unpaired.p_value)
+            continue
         over_clips, way = _over_clips(a, b)
         if welch := statistics.Welch.of(a.runs, b.runs, over_clips):
             judged[place] = Judgement(way, welch.reaches(LEVEL), welch)
@@ -151,6 +157,13 @@ def _over_clips(a: Sample, b: Sample) -> tuple[tuple[float, float], Way]:
     if a.interval is None or b.interval is None:
         return (0.0, 0.0), "seeds"
     return (a.over_clips, b.over_clips), "seeds and clips"
+
+
+def _unpaired(a: Sample, b: Sample) -> statistics.Comparison | None:
+    """Return the difference over the clips of either side; None where a side has no scores per clip."""
+    if a.clips is None or b.clips is None or a.clips.empty or b.clips.empty:
+        return None
+    return statistics.unpaired_permutation_test(a.clips.values, b.clips.values)
 
 
 def _between(a: Sample, b: Sample) -> tuple[float, float] | None:

@@ -570,5 +570,5 @@ def _read_all(paths: Iterator[Path], where: Where) -> Found:
 
 def _safe(name: str) -> str:
     """`name` as the name of one folder; what has to be changed for that is told apart by a digest."""
-    safe = re.sub(r"[^\w.+-]", "_", name).lstrip(".")
+    safe = re.sub(r"[^\w.+=-]", "_", name).lstrip(".")
     return safe if safe == name and name else f"{safe}-{digest(name)[:8]}"

@@ -184,7 +184,7 @@ def _clips(board: Board, rows: Sequence[ShownRow], store: Store, ui: UI) -> tupl
                 request, method=external_method("report", ()), settings={}, seed=0, limit=None, device="cpu",
                 runs=store.root, skip_bad=(request.skip_bad or skip_bad) and request.data is not None,
             )  # fmt: skip
-            if (key := repr((asked.suite, asked.data, asked.skip_bad, asked.used))) in seen:
+            if (key := repr((asked.suite, asked.data, asked.variation, asked.skip_bad, asked.used))) in seen:
                 continue
             seen.add(key)
             try:

@@ -18,6 +18,7 @@ from benchmark.runs.method_calls import calling
 from benchmark.runs.request import FILE, RunRequest, UsedClips
 from benchmark.runs.seeds import MAX_SEED
 from benchmark.runs.tracking import check_trackers
+from benchmark.runs.variations import Variation
 from benchmark.suite import load_suite
 from benchmark.utils.device import check_device, device_type, find_device
 from benchmark.utils.errors import UserError
@@ -55,6 +56,8 @@ class Plan:
     """Where the networks run, never "auto"."""
     store: Store
     manifest: Manifest | None = None
+    variation: Variation | None = None
+    """What the test clips go through before the method hears them."""
 
     @classmethod
     def of(cls, request: RunRequest, ui: UI) -> Plan:
@@ -69,24 +72,30 @@ class Plan:
         _check(request, method)
         with calling(method, "Settings"):
             settings = with_budget(make_settings(method, request.settings), base)
+        variation = None if request.variation is None else Variation.parse(request.variation)
+        if variation is not None and request.data is None:
+            variation.check(base.data.source, DATASETS.get(base.data.source))
         manifest = None if request.data is None else _manifest(request.data, request.skip_bad, ui)
+        if variation is not None and manifest is not None:
+            variation.check(manifest.path.name, manifest)
         base = resolve(base)
         if manifest is not None:
-            suite = base.with_manifest(manifest.name, manifest.identity, manifest.counts)
+            plain = base.with_manifest(manifest.name, manifest.identity, manifest.counts)
         else:
-            suite = _used_suite(base, request.used)
+            plain = _used_suite(base, request.used)
         own_train = settings.trains and manifest is not None and manifest.train is not None
         return cls(
             request=request,
-            suite=suite,
+            suite=plain if variation is None else plain.with_variation(variation.name, variation.identity),
             base=base,
-            fit_suite=suite if own_train else _fit_suite(base, settings, request.used),
+            fit_suite=plain if own_train else _fit_suite(base, settings, request.used),
             method=method,
             settings=settings,
             seed=request.seed if method.random else None,
             device=find_device(request.device),
             store=Store(request.runs),
             manifest=manifest,
+            variation=variation,
         )
 
     @classmethod
@@ -149,7 +158,8 @@ class Plan:
     @property
     def train_data(self) -> DataSet:
         """The data set of the training clips."""
-        return self.manifest if self.manifest and self.fit_suite is self.suite else DATASETS.get(self.base.data.source)
+        own = self.manifest is not None and self.fit_suite.data.manifest is not None
+        return self.manifest if self.manifest and own else DATASETS.get(self.base.data.source)
 
     @property
     def changed_settings(self) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class RunRequest:
     """Name of a suite."""
     data: Path | None = None
     """A manifest of the user's own clips; None for the suite's."""
+    variation: str | None = None
+    """Change of the test clips (`benchmark.runs.variations`), such as "snr=0"; None for the clips as they are."""
     seed: int = 0
     """Seed of the run, 0 to 2**32 - 1."""
     limit: int | None = None
@@ -76,6 +78,7 @@ class RunRequest:
             "suite": self.suite,
             "method": method,
             "data": None if self.data is None else str(Path(self.data).resolve()),
+            "variation": self.variation,
             "seed": self.seed,
             "limit": self.limit,
             "settings": {key: as_text(value) for key, value in settings.items()},
@@ -107,7 +110,8 @@ class RunRequest:
             raise UserError(
                 f"{folder} is not a run: it has no readable {FILE}; name a folder of `bench run`, or one of pictures"
             ) from error
-        request = cls(**asked, data=data, device=device, runs=runs, used=used)
+        # Older runs say nothing of a variation, and have none.
+        request = cls(**asked, data=data, variation=facts.get("variation"), device=device, runs=runs, used=used)
         return request, facts
 
 
@@ -117,6 +121,7 @@ def _check(facts: Mapping[str, Any]) -> None:
         "suite": (str,),
         "method": (str,),
         "data": (str, type(None)),
+        "variation": (str, type(None)),
         "seed": (int,),
         "limit": (int, type(None)),
         "settings": (dict,),

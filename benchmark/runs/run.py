@@ -39,8 +39,10 @@ class Run:
 
     @cached_property
     def all_test(self) -> ClipSet:
-        """All test clips, without the limit."""
+        """All test clips as they are scored, without the limit."""
         plan, data = self.plan, self.plan.suite.data
+        if plan.variation is not None and plan.variation.other_clips:
+            return plan.variation.made_by(plan.test_data, plan.suite, self.ui)
         if data.test_clips is not None and plan.request.used is None:
             self.ui.warn(
                 f"{data.test:,} of {plan.base.data.test:,} test clips are there: this is suite {plan.suite.name!r}, "
@@ -56,8 +58,18 @@ class Run:
 
     @cached_property
     def test(self) -> ClipSet:
-        """The clips that are scored, in order."""
+        """The clips that are scored, in order, with the sounds that scorers hear: those that were there."""
         return self.all_test if self.plan.limit is None else self.all_test.limit(self.plan.limit)
+
+    @cached_property
+    def heard(self) -> ClipSet:
+        """The same clips with the sounds that the method hears: those of a variation, if one was asked for."""
+        plan = self.plan
+        if plan.variation is None or plan.variation.other_clips:
+            return self.test
+        # All of them first: which sound is mixed with which does not depend on a limit.
+        varied = plan.variation.heard(self.all_test, plan.test_data, plan.suite, self.ui)
+        return varied if plan.limit is None else varied.limit(plan.limit)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -336,10 +336,19 @@ def _per_clip_table(clips: ClipSet, results: Mapping[str, MetricResult]) -> pd.D
 def chosen_classes(job: ScoreJob, bound: Bound, store: Embeddings) -> dict[tuple[str, int], int]:
     """Return the class that `aic` finds in each image: the position of the label that is nearest to it.
 
+    Arguments as of `nearest_classes`.
+    """
+    return {key: classes[0] for key, classes in nearest_classes(job, bound, store, 1).items()}
+
+
+def nearest_classes(job: ScoreJob, bound: Bound, store: Embeddings, k: int) -> dict[tuple[str, int], tuple[int, ...]]:
+    """Return the classes that `aic` finds nearest to each image, the nearest first, as positions of labels.
+
     Args:
         job: What was scored; the same images in the same order find their embeddings in the cache.
         bound: The scorers, as from `bind`.
         store: Where the embeddings come from.
+        k: Number of classes of an image, at most that of the labels.
     """
     roles = job.suite.scorers
     seen = store.of(
@@ -350,4 +359,5 @@ def chosen_classes(job: ScoreJob, bound: Bound, store: Embeddings) -> dict[tuple
     text = Job(roles.image, bound["image"], lambda network, some: network.embed_texts(some), 64)
     texts = store.of("texts", list(job.clips.labels), str, str, {"text": text}).rows["text"]
     keys = list(job.images)
-    return {keys[place]: int(c) for place, c in zip(seen.read, content.top1(seen.rows["image"], texts), strict=True)}
+    nearest = content.top(seen.rows["image"], texts, k).tolist()
+    return {keys[place]: tuple(classes) for place, classes in zip(seen.read, nearest, strict=True)}

@@ -191,7 +191,7 @@ def generate(job: Run) -> Path:
             return folder.images
         preflight.check(job, ("generate",))
         fit(job)
-        test = job.test
+        test = job.heard
         paths = folder.image_paths(test.ids, plan.suite.generation.images_per_clip)
         if distributed.is_first():
             # where only some images are missing or damaged, those are made again beside the others
@@ -236,7 +236,7 @@ def generate(job: Run) -> Path:
 
 def _make_all(job: Run, method: Method) -> tuple[int, float, dict[str, str]]:
     """This process's share of the images; how many were made, in how many seconds, and which clips failed and why."""
-    plan, test = job.plan, job.test
+    plan, test = job.plan, job.heard
     generation = plan.suite.generation
     paths = plan.folder.image_paths(test.ids, generation.images_per_clip)
     batches = [
@@ -327,9 +327,9 @@ def draw(job: Run, images: Callable[[Sequence[Clip], Sequence[int]], Sequence[Im
     For images that no method makes; `bench score DIR` scores them.
     """
     generation = job.plan.suite.generation
-    with job.ui.task(f"drawing to {out}", len(job.test), "images") as advance:
-        for start in range(0, len(job.test), generation.batch_size):
-            clips = job.test[start : start + generation.batch_size]
+    with job.ui.task(f"drawing to {out}", len(job.heard), "images") as advance:
+        for start in range(0, len(job.heard), generation.batch_size):
+            clips = job.heard[start : start + generation.batch_size]
             seeds = [image_seed(generation.seed, job.plan.seed or 0, clip.id, 0) for clip in clips]
             for clip, image in zip(clips, images(clips, seeds), strict=True):
                 save_png(out / f"{clip.id}.png", image)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.data.manifest import load_manifest
 from benchmark.data.present import as_present, only
 from benchmark.registries import DATASETS
+from benchmark.runs.variations import Variation
 from benchmark.suite import load_suite, suite_names
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import UserError
@@ -55,12 +56,14 @@ def find(evidence: Evidence, data: Path | None, report: Report, ui: UI) -> Proto
         ui: Progress.
     """
     record, file = evidence.record, evidence.path.name
-    base, part = base_of(record), record.suite.name.partition("+")[2]
+    base = base_of(record)
+    part, variation = parts_of(record, data or own_manifest(evidence))
     if base is None:
         report.add(file, "suite.name", f"is {shown(record.suite.name)}: no suite of this version is called so")
         return None
     try:
         found = _find(evidence, resolve(base), part, data, ui)
+        found = found if variation is None else _with_variation(found, variation, ui)
     except UserError as error:
         report.unchecked += [f"clips: {line}" for line in error.problems]
         return None
@@ -74,6 +77,32 @@ def find(evidence: Evidence, data: Path | None, report: Report, ui: UI) -> Proto
     if record.limit is None or found.clips is None:
         return found
     return found._replace(clips=found.clips.limit(max(1, record.limit)))
+
+
+def parts_of(record: RunRecord, manifest: Path | None) -> tuple[str, Variation | None]:
+    """Return what a record's suite is called behind its base, and the variation at the end of its name.
+
+    Args:
+        record: The record.
+        manifest: The manifest of its clips, where one is known: it may be called as a variation is.
+    """
+    part = record.suite.name.partition("+")[2]
+    first, _, last = part.rpartition("+")
+    if manifest is not None and manifest.stem == part:
+        return part, None
+    try:
+        return first, Variation.parse(last)
+    except UserError:
+        return part, None
+
+
+def _with_variation(found: Protocol, variation: Variation, ui: UI) -> Protocol:
+    """Return the protocol of changed clips, which are scored as they were unless they are others."""
+    suite, clips = found.suite.with_variation(variation.name, variation.identity), found.clips
+    if variation.other_clips:
+        variation.check(suite.data.source, found.source)
+        clips = None if clips is None else variation.made_by(found.source, suite, ui)
+    return found._replace(suite=suite, clips=clips)
 
 
 def _find(evidence: Evidence, base: Suite, part: str, data: Path | None, ui: UI) -> Protocol:

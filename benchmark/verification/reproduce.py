@@ -22,7 +22,7 @@ from benchmark.utils.errors import UserError
 from benchmark.verification.bundle import is_bundle, opened
 from benchmark.verification.evidence import Evidence, gather
 from benchmark.verification.findings import MISSING, Report, differences, shown
-from benchmark.verification.protocol import own_manifest
+from benchmark.verification.protocol import own_manifest, parts_of
 from benchmark.verification.rules import examine
 
 if TYPE_CHECKING:
@@ -170,14 +170,16 @@ def _request(evidence: Evidence, again: Again) -> dict[str, Any]:
             f"{evidence.path}: no installed package has the method {shown(name)}: install it, or name its file with "
             "--method path/to/file.py:Class, whose code is executed then"
         )
-    base, _, part = record.suite.name.partition("+")
+    base = record.suite.name.partition("+")[0]
     data = again.data or own_manifest(evidence)
+    part, variation = parts_of(record, data)
     if part and "of" not in part and data is None:
         raise UserError(f"{evidence.path}: {shown(record.suite.name)} is a manifest's: give it with --data FILE.csv")
     return {
         "method": again.method or name,
         "suite": base,
         "data": data if part else None,
+        "variation": None if variation is None else variation.name,
         "seed": record.seed or 0,
         "limit": record.limit,
         "settings": record.method.settings,

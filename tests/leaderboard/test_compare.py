@@ -16,9 +16,9 @@ from boards import scored, stored
 from benchmark.leaderboard.build import build_board
 from benchmark.leaderboard.clip_scores import ClipScores, paired
 from benchmark.leaderboard.compare import RENDERERS, Comparison, compare_rows, row_called
-from benchmark.leaderboard.significance import Sample, compare, compare_all
+from benchmark.leaderboard.significance import Sample, compare, compare_all, judge_all
 from benchmark.utils.errors import UserError
-from metrics.statistics import holm, paired_permutation_test
+from metrics.statistics import holm, paired_permutation_test, unpaired_permutation_test
 
 
 def noise(seed: int) -> np.ndarray:
@@ -118,16 +118,22 @@ def test_many_comparisons_are_the_same_as_one_by_one() -> None:
 
     pairs = [(sample(1), sample(2)), (sample(3, missing=5), sample(4)), (sample(5, start=7), sample(6, missing=9))]
     pairs += [
-        (sample(7), sample(8, start=500)),
+        (sample(7), sample(8, missing=4, start=500)),
+        (Sample((1.0,), (0.5, 1.5)), Sample((3.0,), (2.0, 4.0))),
         (Sample((1.0, 2.0)), Sample((4.0, 6.0))),
         (Sample((1.0, 2.0), (0.0, 2.5)), Sample((4.0, 6.0), (4.2, 5.8))),
         (Sample((1.0,)), Sample((2.0,))),
     ]
     together = compare_all(pairs)
+    judged = judge_all(pairs)
+    assert [(one and (one.way, one.significant)) for one in together] == [
+        (one and (one.way, one.significant)) for one in judged
+    ]
     assert [one and one.way for one in together] == [
         "clips",
         "clips",
         "clips",
+        "unpaired",
         "intervals",
         "seeds",
         "seeds and clips",
@@ -136,6 +142,8 @@ def test_many_comparisons_are_the_same_as_one_by_one() -> None:
     for (a, b), one in zip(pairs, together, strict=True):
         alone = compare(a, b)
         assert (one and asdict(one)) == (alone and pytest.approx(asdict(alone)))
+        if one and one.way == "unpaired":
+            assert asdict(one) == {**asdict(unpaired_permutation_test(a.clips.values, b.clips.values)), "way": one.way}  # type: ignore[union-attr]
         if one and one.way == "clips":
             ours, theirs = paired(a.clips, b.clips)  # type: ignore[arg-type]
             test = paired_permutation_test(ours, theirs)

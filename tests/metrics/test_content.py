@@ -89,3 +89,14 @@ def test_the_documented_example():
     photos = np.array([[1.0, 0.0], [0.6, 0.8], [0.8, -0.6]])
     assert content.aic(x, photos, rain) == [1.0]
     assert content.aic_visible(x, texts, [{bell}]) == [1.0]
+
+
+def test_the_nearest_classes_equal_a_sort():
+    x, texts, _ = world()
+    cosine = (x / np.linalg.norm(x, axis=1, keepdims=True)) @ (texts / np.linalg.norm(texts, axis=1, keepdims=True)).T
+    order = np.argsort(-cosine, axis=1, kind="stable")
+    np.testing.assert_array_equal(content.top(x, texts, 3), order[:, :3])
+    np.testing.assert_array_equal(content.top(x, texts, 7), order)
+    np.testing.assert_array_equal(content.top([[1.0, 0.1]], [[0.0, 1.0], [3.0, 0.0], [1.0, 0.0]], 3), [[1, 2, 0]])
+    with pytest.raises(ValueError, match="k is 8, but there are 7 classes"):
+        content.top(x, texts, 8)

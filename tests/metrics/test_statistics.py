@@ -17,6 +17,7 @@ from metrics.statistics import (
     paired_permutation_test,
     per_clip,
     sign_flip_p_values,
+    unpaired_permutation_test,
     welch_test,
 )
 
@@ -115,6 +116,39 @@ def test_clips_without_a_score_are_left_out():
         paired_permutation_test([np.nan], [1.0])
     with pytest.raises(ValueError, match="one per clip"):
         paired_permutation_test([1.0, 2.0], [1.0])
+
+
+def test_unpaired_test_agrees_with_scipy_and_is_seeded():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0.4, 1, size=60), rng.normal(0, 2, size=45)
+    found = unpaired_permutation_test(a, b, seed=1)
+    assert found == unpaired_permutation_test(a, b, seed=1) and found.n == 45
+    assert found.difference == pytest.approx(a.mean() - b.mean())
+    expected = scipy.stats.permutation_test(
+        (a, b), lambda x, y: np.mean(x) - np.mean(y), permutation_type="independent", n_resamples=4999, rng=0
+    )
+    assert found.p_value == pytest.approx(expected.pvalue, abs=0.02)
+    welch = scipy.stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((welch.low, welch.high), abs=0.1)
+    back = unpaired_permutation_test(b, a, seed=1)
+    assert back.difference == -found.difference and back.p_value == pytest.approx(found.p_value, abs=0.02)
+
+
+def test_unpaired_test_of_equal_scores_and_of_clear_differences():
+    same = unpaired_permutation_test(np.full(20, 5.0), np.full(30, 5.0))
+    assert (same.difference, same.low, same.high, same.p_value) == (0, 0, 0, 1)
+    apart = unpaired_permutation_test(np.full(20, 100.0), np.zeros(30), resamples=999)
+    assert (apart.difference, apart.low, apart.high) == (100, 100, 100) and apart.p_value == pytest.approx(1 / 1000)
+    few = unpaired_permutation_test([1.0, np.nan], [2.0, 3.0])
+    assert few.low is None and few.n == 1
+    with pytest.raises(ValueError, match="0 and 1 clips have a score"):
+        unpaired_permutation_test([np.nan], [1.0])
+
+
+def test_unpaired_test_is_at_level_under_no_difference():
+    rng = np.random.default_rng(0)
+    p = [unpaired_permutation_test(*rng.normal(size=(2, 25)), resamples=199, seed=i).p_value for i in range(300)]
+    assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.09
 
 
 def test_many_columns_at_once_are_as_one_by_one():
