@@ -177,11 +177,11 @@ def test_rows_of_other_clips_are_compared_over_those_they_share(tmp_path):
     board = build_board([whole, part], ["ais"], suite="mini")
     cells = {row.method: row.cells["ais"] for row in board.rows}
     assert cells["part"].against_best.way == "clips" and cells["part"].p_best == pytest.approx(1e-4)
-    # of clips that only one has, nothing can be said: the intervals are compared
+    # no clip in common: the clips of either side are compared
     apart = scored(tmp_path, "apart", {"ais": 50 + rng.normal(size=50)}, sees=["audio"])
     rewritten(apart, lambda table: table.assign(clip="other " + table["clip"]))
     board = build_board([whole, apart], ["ais"], suite="mini")
-    assert board.rows[1].cells["ais"].against_best.way == "intervals"
+    assert board.rows[1].cells["ais"].against_best.way == "unpaired"
 
 
 def test_rows_that_are_as_good_as_each_other_are_tied(tmp_path):

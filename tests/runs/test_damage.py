@@ -164,7 +164,7 @@ def test_an_image_of_ones_own_is_no_result(cheap: Finished) -> None:
 
 def test_damaged_embeddings(cheap: Finished) -> None:
     files = sorted(cheap.cache.rglob("*.npy"))
-    assert len(files) == 6  # pictures in two spaces, frames, sounds, two lists of texts
+    assert len(files) == 7  # pictures in two spaces, frames, training frames, sounds, two lists of texts
     for number, path in enumerate(files):
         path.write_bytes(DAMAGES[number % len(DAMAGES)](path.read_bytes()))
         (cheap.folder / "steps" / "score.json").unlink()
