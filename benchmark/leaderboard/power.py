@@ -96,7 +96,9 @@ class Plan:
         ]
         if seeds is None:
             single = " and ".join(row.label for row in (self.a, self.b) if len(row.seeds) == 1)
-            notes.append(f"Nothing about other seeds: {single} has a single run. `bench run --seeds 3` makes more.")
+            notes.append(
+                f"Nothing about other seeds: there is a single run of {single}. `bench run --seeds 3` makes more."
+            )
             return notes
         if seeds:
             runs = f"{len(self.a.seeds)} runs of each with the same seeds"

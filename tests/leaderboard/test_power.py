@@ -74,7 +74,7 @@ def test_every_format(board: Board) -> None:
 def test_a_single_run_plans_for_the_runs_as_they_are(board: Board) -> None:
     plan = make_plan(board, 1.0, ["best", "last"])
     assert plan.seeds_needed is None and all(line.clips_both is None for line in plan.lines)
-    assert plan.lines[0].clips_given and "last has a single run" in RENDERERS["md"](plan)
+    assert plan.lines[0].clips_given and "a single run of last" in RENDERERS["md"](plan)
 
 
 def test_what_cannot_be_planned_is_one_line(board: Board) -> None:
