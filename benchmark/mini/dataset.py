@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.dataset import DataSet, Split
-from benchmark.mini.data import WorldClips, clip_id, make_picture, make_sound, metadata_of, world_digest
 from benchmark.mini.world import LABELS, SLOTS, label_of
 from benchmark.utils import sealed
 from benchmark.utils.files import digest, write_rows
@@ -37,6 +36,9 @@ class MiniData(DataSet):
 
         A clip's `attributes` are its metadata: what can be heard and seen of it, what sounds behind it and how loud.
         """
+        # Not at the top: scipy.signal, which makes sounds, takes a third of the time of a run that is finished already.
+        from benchmark.mini.data import WorldClips, clip_id, metadata_of, world_digest
+
         count: int = getattr(suite.data, split)
         with ExitStack() as stack:
             advance: dict[str, Callable[[int], None]] = {}
@@ -66,6 +68,8 @@ class MiniData(DataSet):
         """Return the test clips without their scenes ("clean"), or as many from elsewhere in the world ("fresh")."""
         if kind not in self.own_variations:
             return super().vary(suite, kind, value, cache, ui)
+        from benchmark.mini.data import WorldClips, clip_id, make_picture, make_sound, metadata_of, world_digest
+
         count = suite.data.test
         if kind == "clean":
             plain = self.clips(suite, "test", cache, ui)
@@ -87,6 +91,8 @@ class MiniData(DataSet):
 
 def _made(kind: str, make: Callable[[str, int], np.ndarray], places: range, cache: Path, ui: UI) -> np.ndarray:
     """The sounds or frames of the test split at some places, from the cache or made: (places, ...)."""
+    from benchmark.mini.data import world_digest
+
     one = make("test", places.start)
     shape = len(places), *one.shape
 

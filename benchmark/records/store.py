@@ -173,9 +173,20 @@ class Folder:
         state = self._state(step)
         return bool(state) and "checksum" not in state
 
-    def marker_damaged(self, step: str) -> bool:
-        """Whether there is a marker of the step that is not what was written: the step has to be done again."""
-        return self._step_path(step).exists() and not self._state(step)
+    def marker_damage(self, step: str, made: Iterable[Path] = ()) -> dict[str, str]:
+        """Return what is wrong with the marker of a step, as `damaged` does; nothing for one that nobody began.
+
+        Args:
+            step: The step.
+            made: What only this step makes. Where some of it is there and the marker is not, somebody removed that.
+        """
+        path = self._step_path(step)
+        if self._state(step):
+            return {}
+        name = path.relative_to(self.path).as_posix()
+        if path.exists():
+            return {name: "is not what was written"}
+        return {name: "is missing"} if any(one.exists() for one in made) else {}
 
     def checksum(self, step: str) -> str | None:
         """Return one checksum of all files of a finished step; None for one that has no checksums."""
@@ -313,7 +324,7 @@ class Folder:
         if "checksum" not in state and "sums" not in state:
             return state  # of a former version
         rest = {key: value for key, value in state.items() if key != "checksum"}
-        return state if state.get("checksum") == digest(rest)[:32] else {}
+        return state if state.get("step") == step and state.get("checksum") == digest(rest)[:32] else {}
 
     def _write_state(self, step: str, state: Mapping[str, Any]) -> None:
         state = {"step": step, **{key: value for key, value in state.items() if key != "checksum"}}

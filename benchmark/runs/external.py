@@ -16,6 +16,7 @@ from benchmark.clips import bad_id
 from benchmark.media.images import ImageError, load_image, pixel_digest, save_png
 from benchmark.records.provenance import collect
 from benchmark.registries import METHODS
+from benchmark.runs import damage
 from benchmark.runs.external_method import ImageSettings, external_method
 from benchmark.runs.plan import Plan
 from benchmark.runs.run import Run
@@ -191,9 +192,12 @@ def take_in(run: Run, found: Found) -> Path:
     folder, identity = plan.folder, plan.generate_identity
     with folder.lock(ui.say):
         if plan.generated:
+            damage.mend_plan(plan, ui)
             return folder.images
         targets = folder.image_paths(run.test.ids, plan.images_per_clip)
-        if folder.resume("generate", identity, targets.values()) is None:
+        bad = folder.resume("generate", identity, targets.values())
+        damage.say(folder, bad or folder.marker_damage("generate", folder.images.glob("*.png")), ui)
+        if bad is None:
             for aside in folder.begin("generate", identity, ["images"]):
                 ui.warn(f"older images were kept as {aside.name}")
         folder.note("generate", collect(device=plan.device))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.records.store import Folder
+from benchmark.runs import damage
 from benchmark.runs.steps import fit
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def fit_at_hand(run: Run) -> Path | None:
         return fit(run)
     found = shipped_fit(plan)
     if found is None:
+        there = Folder(FITS / plan.fit_folder.path.name)
+        for name, why in [*damage.of_step(there, "fit", there.path.glob("*.safetensors")).items()][:1]:
+            run.ui.warn(f"{there.path / name} {why}: reinstall the package; the fit is made here instead")
         return fit(run)
     run.ui.say(
         f"{plan.name}: the fit that ships with the package (seed {plan.seed}, {found.payload('fit')['steps']} steps); "

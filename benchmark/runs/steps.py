@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -15,7 +15,7 @@ from benchmark.records.images import hash_images, images_path, reference, write_
 from benchmark.records.provenance import collect
 from benchmark.records.record import RunRecord, write_scores
 from benchmark.records.store import Folder, RunFolder
-from benchmark.runs import preflight, scoring
+from benchmark.runs import damage, preflight, scoring
 from benchmark.runs.method_calls import MethodError, calling
 from benchmark.runs.picture_writer import PictureWriter
 from benchmark.runs.plan import SCORE_VERSION
@@ -68,15 +68,15 @@ def fit(job: Run) -> Path | None:
     with _held(folder, job.ui):
         if distributed.agree(distributed.is_first() and folder.step_done("fit", identity)):
             if distributed.is_first():
-                _add_checksums(folder, "fit", identity, _fit_files(plan), job.ui)
+                _add_checksums(folder, "fit", identity, damage.fit_files(plan), job.ui)
             return folder.path
         preflight.check(job, ("fit",))
         for line in job.remarks:
             job.ui.warn(line)
         if distributed.is_first():
-            damage = folder.resume("fit", identity)
-            _say_damage(folder, "fit", damage, job.ui)
-            if damage is None:
+            found = folder.resume("fit", identity)
+            damage.say(folder, found or folder.marker_damage("fit", damage.fit_files(plan)), job.ui)
+            if found is None:
                 folder.begin("fit", identity)
             folder.note("fit", collect(device=plan.device))
         if distributed.is_first() or plan.method.shares_fit:
@@ -97,30 +97,10 @@ def fit(job: Run) -> Path | None:
                         "seconds": None if resumed else round(time.perf_counter() - began, 2),
                         "peak_memory_bytes": peak_memory(plan.device),
                     },
-                    _fit_files(plan),
+                    damage.fit_files(plan),
                 )
         distributed.wait()
     return folder.path
-
-
-def _fit_files(plan: Plan) -> list[Path]:
-    """What a finished fit consists of."""
-    assert plan.fit_folder is not None
-    place = plan.fit_folder.path
-    if plan.method.fit_files:
-        return [path for name in plan.method.fit_files if (path := place / name).is_file()]
-    found = (path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return [path for path in found if path.parent != place / "steps"]
-
-
-def _say_damage(folder: Folder, step: str, damage: Mapping[str, str] | None, ui: UI) -> None:
-    """Say in one line what is made anew, if anything is."""
-    if damage:
-        name, why = next(iter(damage.items()))
-        more = f" (and {len(damage) - 1} more files of this step)" if len(damage) > 1 else ""
-        ui.warn(f"{folder.path / name} {why}{more}: made anew")
-    elif damage is None and folder.marker_damaged(step):
-        ui.warn(f"{folder.path / 'steps' / step}.json is not what was written: the step is done anew")
 
 
 def _add_checksums(folder: Folder, step: str, identity: str, files: Sequence[Path], ui: UI) -> None:
@@ -146,12 +126,12 @@ def _mend_fit(job: Run) -> None:
     folder, identity = job.plan.fit_folder, job.plan.fit_identity
     if folder is None or identity is None:
         return
-    bad = distributed.is_first() and folder.damaged("fit")
+    bad = damage.of_step(folder, "fit", damage.fit_files(job.plan)) if distributed.is_first() else {}
     if bad and not os.access(folder.path, os.W_OK):
         name, why = next(iter(bad.items()))
         job.ui.warn(f"{folder.path / name} {why}; the images that were made with it are as they were")
-        bad = False
-    if distributed.agree(bool(bad) or (distributed.is_first() and folder.marker_damaged("fit"))):
+        bad = {}
+    if distributed.agree(bool(bad)):
         fit(job)
 
 
@@ -184,9 +164,7 @@ def generate(job: Run) -> Path:
         if distributed.agree(distributed.is_first() and plan.generated):
             if distributed.is_first():
                 _add_checksums(folder, "generate", identity, sorted(folder.images.glob("*.png")), job.ui)
-                if bad := folder.damaged("plan"):
-                    _say_damage(folder, "plan", bad, job.ui)
-                    plan.save()
+                damage.mend_plan(plan, job.ui)
             _mend_fit(job)
             return folder.images
         preflight.check(job, ("generate",))
@@ -195,9 +173,9 @@ def generate(job: Run) -> Path:
         paths = folder.image_paths(test.ids, plan.suite.generation.images_per_clip)
         if distributed.is_first():
             # where only some images are missing or damaged, those are made again beside the others
-            damage = folder.resume("generate", identity, paths.values())
-            _say_damage(folder, "generate", damage, job.ui)
-            if damage is None:
+            found = folder.resume("generate", identity, paths.values())
+            damage.say(folder, found or folder.marker_damage("generate", folder.images.glob("*.png")), job.ui)
+            if found is None:
                 for aside in folder.begin("generate", identity, ["images"]):
                     job.ui.warn(f"older images were kept as {aside.name}")
             folder.note("generate", collect(device=plan.device))
@@ -358,7 +336,8 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
         identity = digest([SCORE_VERSION, plan.generate_identity, scoring.identity(wanted, bound), *sorted(failures)])
         if not distributed.agree(distributed.is_first() and _scored(folder, identity)):
             if distributed.is_first():
-                _say_damage(folder, "score", folder.damaged("score") or None, job.ui)
+                made = [folder.record_path, folder.scores_path, images_path(folder.record_path)]
+                damage.say(folder, damage.of_step(folder, "score", made), job.ui)
                 folder.begin("score", identity)
                 folder.note("score", collect(device=plan.device), continues=False)
             paths = folder.image_paths(job.test.ids, plan.images_per_clip)
@@ -383,7 +362,6 @@ def score(job: Run, metrics: Sequence[str] | None = None) -> RunRecord:
                 record.save(folder.record_path)
                 if record.status == "complete":
                     made_of = {"images": folder.checksum("generate"), "metrics": wanted, "record": facts_of(record)}
-                    made = [folder.record_path, folder.scores_path, images_path(folder.record_path)]
                     folder.mark_done("score", identity, made_of, made)
             distributed.wait()
         elif distributed.is_first():

@@ -17,6 +17,7 @@ from campaigns.mutations import flip
 from campaigns.report import Report
 
 from benchmark.mini.data import WorldClips
+from benchmark.records.store import Folder
 from benchmark.utils.text import visible
 from benchmark.weights import locate
 
@@ -45,6 +46,9 @@ DAMAGES: dict[str, Callable[[Path, random.Random], None]] = {
 }
 
 
+STATE = "training.pt"
+
+
 def run(place: Path, report: Report) -> None:
     """Make `count` damages: of the arrays of the worlds and the memory of hashes, then of all that a run stores."""
     count, seed = report.asked, report.seed
@@ -53,9 +57,11 @@ def run(place: Path, report: Report) -> None:
             report.add(kind, *_outcome(damage, f"case {number}"))
     sandbox = Sandbox(place / "run", few_clips(place / "data"))
     bench("--version", place=sandbox.place, environment={})
+    sandbox.run(verb="fit")
+    state = {name: data for name, data in sandbox.files().items() if name.endswith(STATE)}  # a finished run has none
     first = sandbox.run()
-    assert first.code == 0, first.err
-    files, expected = sandbox.files(), sandbox.result()
+    assert first.code == 0 and state, first.err
+    files, expected = sandbox.files() | state, sandbox.result()
     for number, (name, how) in enumerate(_in_turn(files, random.Random(f"caches {seed}"))):
         if report.total >= count:
             break
@@ -63,7 +69,7 @@ def run(place: Path, report: Report) -> None:
         rng = random.Random(f"caches {seed} {number}")
         DAMAGES[how](sandbox.place / name, rng)
         _remove_what_hides(sandbox, kind_of(name))
-        report.add(kind_of(name), *_judge(sandbox, expected, name, how))
+        report.add(kind_of(name), *_judge(sandbox, expected, name, how, files[name]))
 
 
 def kind_of(name: str) -> str:
@@ -95,12 +101,13 @@ def _remove_what_hides(sandbox: Sandbox, kind: str) -> None:
     elif kind == "cache: features":
         shutil.rmtree(sandbox.fit)
         shutil.rmtree(sandbox.folder)
-    elif kind == "fit: training.pt":
+    elif kind == f"fit: {STATE}":
         (sandbox.fit / "steps" / "fit.json").unlink()
         shutil.rmtree(sandbox.folder)
 
 
-def _judge(sandbox: Sandbox, expected: dict[str, object], name: str, how: str) -> tuple[str, str]:
+def _judge(sandbox: Sandbox, expected: dict[str, object], name: str, how: str, stored: bytes) -> tuple[str, str]:
+    """The outcome of a run after the file `name`, which was `stored`, was damaged in the way `how`."""
     detail = f"{name} {how}"
     last = sandbox.run()
     if last.code is None:
@@ -108,14 +115,31 @@ def _judge(sandbox: Sandbox, expected: dict[str, object], name: str, how: str) -
     if any(visible(line) != line for line in last.lines) or "internal error" in last.err or "Traceback" in last.err:
         return "traceback", f"{detail}: {last.err[-500:]}"
     if last.code:
-        return ("refused", "") if last.lines else ("traceback", f"{detail}: code {last.code}, no line")
-    if (found := sandbox.result()) != expected:
-        wrong = [one for one in {*found, *expected} if found.get(one) != expected.get(one)]
-        return "changed", f"{detail}: {', '.join(sorted(wrong))}"
+        return "stuck", f"{detail}: {last.err[-500:]}"
+    if wrong := _wrong(sandbox, expected, name, stored):
+        return wrong[0], f"{detail}: {wrong[1]}"
     if any(Path(name).name in line for line in last.lines):
         return "made anew", ""
-    # What is not there is made as it was the first time, and needs no word; nor does what nobody reads any more.
-    return ("missed", "") if how == "deleted" else ("silent", f"{detail}: {last.err[-300:]}")
+    # What only saves work may go at any time, and is made as it was the first time. Nothing of a result may.
+    spare = how == "deleted" and (name.startswith("cache/") or name.endswith(STATE))
+    return ("made again", "") if spare else ("silent", f"{detail}: {last.err[-300:]}")
+
+
+def _wrong(sandbox: Sandbox, expected: dict[str, object], name: str, stored: bytes) -> tuple[str, str] | None:
+    """What is not as it was after a run that ended well: another result, or something stored that is not mended."""
+    if (found := sandbox.result()) != expected:
+        other = [one for one in {*found, *expected} if found.get(one) != expected.get(one)]
+        return "changed", ", ".join(sorted(other))
+    path = sandbox.place / name
+    if not path.is_file() and path.name != STATE:  # which goes when the fit is used
+        return "stuck", "it is not there again"
+    if name.startswith("cache/") and path.read_bytes() != stored:
+        return "stuck", "it is not what it was"
+    steps = {sandbox.fit: ("fit",), sandbox.folder: ("plan", "generate", "score")}
+    for folder, names in ((Folder(place), names) for place, names in steps.items()):
+        if bad := [step for step in names if folder.state(step) != "done" or folder.damaged(step)]:
+            return "stuck", f"not whole: {', '.join(bad)}"
+    return None
 
 
 def _outcome(damage: Callable[[], tuple[str, str]], detail: str) -> tuple[str, str]:
@@ -145,8 +169,10 @@ def _world(place: Path, kind: str, how: str, seed: int) -> tuple[str, str]:
     DAMAGES[how](path, random.Random(f"world {seed} {how}"))
     if not np.array_equal(read("test"), first["test"]):
         return "changed", f"{path.name} {how}"
+    if not path.is_file():
+        return "stuck", f"{path.name} {how}: it is not there again"
     if how == "deleted":
-        return "missed", ""
+        return ("silent", f"{said}") if said else ("made again", "")
     return ("made anew", "") if len(said) == 1 and path.name in said[0] else ("silent", f"{path.name} {how}: {said}")
 
 

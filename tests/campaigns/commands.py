@@ -26,9 +26,11 @@ class Sandbox:
         self.data = data
         place.mkdir(parents=True, exist_ok=True)
 
-    def run(self, after: float = LIMIT_SECONDS) -> Ended:
+    def run(self, after: float = LIMIT_SECONDS, *, verb: str = "run") -> Ended:
+        """Call `bench run`, or only its step `verb`."""
         settings = ("--set", "steps=2", "--set", "batch_size=2")
-        command = ("run", "--no-report", "--method", "audiotoken", "--data", str(self.data), *settings, "--json")
+        more = ("--no-report",) if verb == "run" else ()
+        command = (verb, *more, "--method", "audiotoken", "--data", str(self.data), *settings, "--json")
         environment = {"BENCH_CACHE": str(self.cache), "BENCH_RUNS": str(self.runs)}
         return bench(*command, place=self.place, environment=environment, after=after)
 

@@ -7,9 +7,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-FAULTS = ("traceback", "hang", "crash", "changed", "silent")
+FAULTS = ("traceback", "hang", "crash", "changed", "stuck", "silent")
 """Outcomes that must not be: an exception that is no plain line, a time limit that passed, a process that died, a value
-that is another one, damage that was mended or met without a word."""
+that is another one, damage that the same command did not mend, damage that was mended or met without a word."""
 
 
 @dataclass

@@ -190,6 +190,22 @@ def test_an_interrupted_step_keeps_only_what_it_noted_and_what_is_whole(tmp_path
     assert [image.exists() for image in images] == [True, False, False]
 
 
+def test_a_marker_that_is_gone_or_not_what_was_written_is_named(tmp_path):
+    folder, made = Folder(tmp_path), [tmp_path / "a.png"]
+    assert folder.marker_damage("generate", made) == {}  # nobody began
+    made[0].write_bytes(b"a")
+    assert folder.marker_damage("generate", made) == {"steps/generate.json": "is missing"}
+    folder.begin("generate", "one")
+    assert folder.marker_damage("generate", made) == {}
+    folder.mark_done("generate", "one", files=made)
+    marker = tmp_path / "steps" / "generate.json"
+    marker.with_name("score.json").write_bytes(marker.read_bytes())
+    assert folder.marker_damage("score") == {"steps/score.json": "is not what was written"}
+    assert not folder.step_done("score", "one") and folder.step_done("generate", "one")
+    marker.write_text("")
+    assert folder.marker_damage("generate") == {"steps/generate.json": "is not what was written"}
+
+
 def test_what_a_former_version_made_is_taken_as_it_is(tmp_path):
     folder = Folder(tmp_path)
     image = tmp_path / "a.png"

@@ -68,12 +68,12 @@ class Finished:
         found = (path for path in self.place.rglob("*") if path.is_file() and path.name != ".lock")
         return {path.relative_to(self.place).as_posix(): path.read_bytes() for path in found}
 
-    def one_line(self, name: str) -> Result:
-        """The same command again: it says one line about `name`, and gives the same record."""
+    def one_line(self, *names: str) -> Result:
+        """The same command again: it says one line about each of `names`, and gives the same record."""
         result = self.again()
         assert result.code == 0, result.err
         lines = [line for line in result.err.splitlines() if line.startswith(("warning:", "bench:"))]
-        assert len(lines) == 1 and name in lines[0], (name, lines)
+        assert len(lines) == len(names) and all(sum(name in line for line in lines) == 1 for name in names), lines
         assert self.same(result)
         return result
 
@@ -117,7 +117,9 @@ def restored(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["images/test-03.png", "record.json", "scores.parquet", "plan.json"])
+@pytest.mark.parametrize(
+    "name", ["images/test-03.png", "images.json", "record.json", "scores.parquet", "plan.json", "steps/plan.json"]
+)
 def test_a_damaged_file_of_a_finished_run(cheap: Finished, name: str, damage: Callable[[bytes], bytes]) -> None:
     path = cheap.folder / name
     path.write_bytes(damage(path.read_bytes()))
@@ -125,7 +127,7 @@ def test_a_damaged_file_of_a_finished_run(cheap: Finished, name: str, damage: Ca
     assert worlds.pictures(cheap.folder) == {
         Path(one).name: data for one, data in cheap.files.items() if one.endswith(".png")
     }
-    if name not in ("record.json", "scores.parquet"):
+    if name not in ("record.json", "scores.parquet", "steps/plan.json"):
         assert path.read_bytes() == cheap.files[path.relative_to(cheap.place).as_posix()]
     quiet = cheap.again()
     assert "warning" not in quiet.err and cheap.same(quiet)
@@ -143,6 +145,32 @@ def test_a_damaged_marker(cheap: Finished, step: str, damage: Callable[[bytes], 
         data for one, data in cheap.files.items() if one.endswith(".png")
     }
     assert "not what was written" not in cheap.again().err
+
+
+@pytest.mark.parametrize(
+    "name", ["images/test-03.png", "images.json", "record.json", "scores.parquet", "plan.json"]
+    + [f"steps/{step}.json" for step in ("plan", "generate", "score")]
+)  # fmt: skip
+def test_what_is_gone_of_a_finished_run_is_named_and_there_again(cheap: Finished, name: str) -> None:
+    (cheap.folder / name).unlink()
+    kept = ["images were kept as images.old-"] if name == "steps/generate.json" else []
+    cheap.one_line(f"{Path(name).name} is missing", *kept)
+    assert (cheap.folder / name).is_file()
+    assert "warning" not in cheap.again().err
+
+
+def test_the_marker_of_another_step_vouches_for_nothing(cheap: Finished) -> None:
+    one, other = (cheap.folder / "steps" / f"{step}.json" for step in ("score", "plan"))
+    one.write_bytes(other.read_bytes())
+    cheap.one_line("score.json is not what was written")
+
+
+def test_an_emptied_cache_is_filled_without_a_word(cheap: Finished) -> None:
+    shutil.rmtree(cheap.cache)
+    (cheap.folder / "record.json").unlink()
+    cheap.one_line("record.json is missing")
+    kept = {name: data for name, data in cheap.files.items() if name.startswith("cache/")}
+    assert kept and {name: data for name, data in cheap.everything().items() if name.startswith("cache/")} == kept
 
 
 def test_images_that_changed_places(cheap: Finished) -> None:
@@ -168,7 +196,7 @@ def test_damaged_embeddings(cheap: Finished) -> None:
     for number, path in enumerate(files):
         path.write_bytes(DAMAGES[number % len(DAMAGES)](path.read_bytes()))
         (cheap.folder / "steps" / "score.json").unlink()
-        cheap.one_line(path.name)
+        cheap.one_line(path.name, "score.json is missing")
         assert path.read_bytes() == cheap.files[path.relative_to(cheap.place).as_posix()]
 
 
@@ -180,10 +208,12 @@ def test_a_damaged_embedder(fitted: Finished, damage: Callable[[bytes], bytes] |
     assert path.read_bytes() == fitted.files[path.relative_to(fitted.place).as_posix()]
 
 
-def test_a_damaged_marker_of_the_fit(fitted: Finished) -> None:
+@pytest.mark.parametrize(("damage", "why"), [(flipped, "is not what was written"), (None, "is missing")])
+def test_a_damaged_marker_of_the_fit(fitted: Finished, damage: Callable[[bytes], bytes] | None, why: str) -> None:
     (path,) = fitted.runs.glob("*/audiotoken-*/steps/fit.json")
-    path.write_bytes(flipped(path.read_bytes()))
-    fitted.one_line("fit.json")
+    path.unlink() if damage is None else path.write_bytes(damage(path.read_bytes()))
+    fitted.one_line(f"fit.json {why}")
+    assert path.is_file() and "warning" not in fitted.again().err
 
 
 def test_damaged_features_and_a_damaged_training_state(
@@ -208,7 +238,8 @@ def test_damaged_features_and_a_damaged_training_state(
         state.write_bytes(damage(kept))
         marker.unlink()
         result = bench(*again, runs=fitted.runs)
-        assert result.code == 0 and result.err.count("warning:") == 1 and "training.pt" in result.err
+        assert result.code == 0 and result.err.count("warning:") == 2 and "training.pt" in result.err
+        assert "fit.json is missing" in result.err
         assert embedder.read_bytes() == written[0] and state.read_bytes() == kept
 
 

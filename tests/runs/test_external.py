@@ -154,6 +154,15 @@ def test_a_folder_of_pictures_becomes_a_row(base: Path, clip_ids: tuple[str, ...
     again = bench("score", folder, "--data", things(base), "--json", runs=runs)
     assert again.json == record and {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
 
+    # an image that was taken in and is damaged since, and one that is gone
+    one, other = (path.parent / "images" / f"{clip}.png" for clip in clip_ids[:2])
+    written = one.read_bytes(), other.read_bytes()
+    one.write_bytes(written[0][:50])
+    other.unlink()
+    mended = bench("score", folder, "--data", things(base), "--json", runs=runs)
+    assert mended.json["metrics"] == record["metrics"] and (one.read_bytes(), other.read_bytes()) == written
+    assert mended.err.count("made anew") == 1 and one.name in mended.err and "and 1 more" in mended.err
+
     # without the folder that they came from
     shutil.move(folder, tmp_path / "away")
     more = bench("score", path.parent, "--metric", "aic.r@3", "--json")

@@ -29,6 +29,9 @@ class Heard(Silent):
     def say(self, line: str) -> None:
         self.lines.append(line)
 
+    def warn(self, line: str) -> None:
+        self.lines.append(line)
+
 
 def planned(runs: Path, seed: int = 0, **settings: str) -> Run:
     return Run.of(RunRequest(method="audiotoken", seed=seed, settings=settings, runs=runs, device="cpu"), Heard())
@@ -96,7 +99,8 @@ def test_a_damaged_one_is_not_used(tmp_path: Path, no_training: list[Run], monke
     weights.write_bytes(content)
     assert shipped_fit(run.plan) is None
     fit_at_hand(run)
-    assert no_training == [run]
+    assert no_training == [run] and isinstance(run.ui, Heard)
+    assert len(run.ui.lines) == 1 and f"{weights} is not what was written" in run.ui.lines[0]
 
 
 def test_a_sound_becomes_a_picture_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
