@@ -40,6 +40,8 @@ def run(place: Path, report: Report) -> None:
         elif (found := sandbox.result()) != expected:
             wrong = [name for name in {*found, *expected} if found.get(name) != expected.get(name)]
             outcome, detail = "changed", f"{detail}: {', '.join(sorted(wrong))}"
+        elif left := [path.name for path in sandbox.place.rglob("*.part")]:
+            outcome, detail = "stuck", f"{detail}: {', '.join(sorted(left))}"
         else:
             outcome = "identical"
         report.add(phase, outcome, detail)
