@@ -29,8 +29,11 @@ def read_tensors(path: str | Path, what: str) -> Any:
         raise ValueError(
             f"{path} is not {what}: it is damaged, or holds more than tensors and plain values, which is never executed"
         ) from error
-    except OSError:
-        raise
+    except OSError as error:
+        # Of opening it, and named; without a name, it is PyTorch's, of a place in the file that the file itself gave.
+        if error.filename is not None:
+            raise
+        raise ValueError(f"{path} is not {what}: {one_line(error)}") from error
     except Exception as error:  # on damaged data PyTorch raises nearly anything: IndexError, TypeError, ...
         raise ValueError(f"{path} is not {what}: {one_line(error)}") from error
 
@@ -41,11 +44,11 @@ def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
     Attention masks are left out: minus infinity is their business.
     """
     bad = [
-        name
+        printable(name)
         for name, value in state.items()
         if isinstance(value, Tensor)
         and value.is_floating_point()
-        and not name.endswith("mask")
+        and not str(name).endswith("mask")
         and not bool(torch.isfinite(value).all())
     ]
     if bad:
@@ -55,5 +58,14 @@ def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
 
 def one_line(error: BaseException) -> str:
     """Return an exception's text in one line, without PyTorch's advice to unpickle."""
-    text = " ".join(str(error).split())
+    text = printable(error)
     return text.partition("weights_only")[0].rpartition(". ")[0] if "weights_only" in text else text
+
+
+def printable(value: object) -> str:
+    r"""Return the text of `value` in one line, what cannot be printed as escapes: a damaged file may hold any name.
+
+    >>> printable("an\x1b[2J name\x00")
+    'an\\x1b[2J name\\x00'
+    """
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in " ".join(str(value).split()))

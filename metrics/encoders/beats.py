@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metrics.encoders.filterbank import BINS, FRAME, HOP, log_mel_filterbank
-from metrics.tensor_files import check_finite, read_tensors
+from metrics.tensor_files import check_finite, one_line, printable, read_tensors
 
 AUDIOTOKEN_LAYERS = (4, 8, 12)
 FILTERBANK_MEAN = 15.41663
@@ -136,7 +136,7 @@ class BEATsConfig:
         known = {field.name for field in fields(cls)}
         for fault, names in (("unknown", set(values) - known), ("absent", known - set(values) - _OPTIONAL)):
             if names:
-                raise ValueError(f"BEATs configuration fields {fault}: {', '.join(sorted(names))}")
+                raise ValueError(f"BEATs configuration fields {fault}: {', '.join(sorted(map(printable, names)))}")
         return cls(**values)
 
 
@@ -571,11 +571,11 @@ def load_beats(path: str | Path) -> BEATs:
     if not (isinstance(checkpoint, dict) and all(isinstance(checkpoint.get(key), dict) for key in ("cfg", "model"))):
         raise ValueError(f"{path} is not a BEATs checkpoint: it has no 'cfg' and 'model' entries")
     check_finite(checkpoint["model"], path)
-    model = BEATs(BEATsConfig.from_dict(checkpoint["cfg"]))
     try:
+        model = BEATs(BEATsConfig.from_dict(checkpoint["cfg"]))
         model.load_state_dict(checkpoint["model"])
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit its own configuration: {' '.join(str(error).split())}") from error
+    except (RuntimeError, TypeError) as error:  # TypeError: a text in the place of a number
+        raise ValueError(f"{path} does not fit its own configuration: {one_line(error)}") from error
     return model.eval()
 
 

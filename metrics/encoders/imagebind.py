@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metrics.encoders.filterbank import BINS, SAMPLE_RATE, log_mel_filterbank
-from metrics.tensor_files import check_finite, read_tensors
+from metrics.tensor_files import check_finite, one_line, read_tensors
 
 CLIPS = 3
 CLIP_SECONDS = 2
@@ -598,7 +598,7 @@ def load_imagebind(path: str | Path, config: ImageBindConfig | None = None) -> I
     try:
         stored = load_file(path) if path.suffix == ".safetensors" else read_tensors(path, "an ImageBind checkpoint")
     except SafetensorError as error:
-        raise ValueError(f"{path} is not an ImageBind checkpoint: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is not an ImageBind checkpoint: {one_line(error)}") from error
     if not isinstance(stored, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in stored.items()
     ):
@@ -610,7 +610,7 @@ def load_imagebind(path: str | Path, config: ImageBindConfig | None = None) -> I
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"{path} is not the requested ImageBind: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is not the requested ImageBind: {one_line(error)}") from error
     return model.float().eval()
 
 

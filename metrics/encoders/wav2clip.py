@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metrics.tensor_files import check_finite, read_tensors
+from metrics.tensor_files import check_finite, one_line, read_tensors
 
 Standardise = Literal["clip", "batch"]
 
@@ -254,7 +254,7 @@ def load_wav2clip(path: str | Path, standardise: Standardise = "clip") -> Wav2CL
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"{path} is not the published Wav2CLIP: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is not the published Wav2CLIP: {one_line(error)}") from error
     return model.eval()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metrics.preprocessing import Preprocessing
 from metrics.scorers.tower import ImageTower
-from metrics.tensor_files import check_finite, one_line
+from metrics.tensor_files import check_finite, one_line, printable
 
 PREPROCESSING = Preprocessing(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Resolution, mean and deviation of the released preprocessor, which also cuts an eighth off the sides."""
@@ -36,7 +36,9 @@ def load_dinov2(folder: Path, sha256: str, device: str = "cpu") -> ImageTower:
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise ValueError(f"{folder} holds no DINOv2: {one_line(error)}") from error
     if wrong := sorted({*found["missing_keys"], *found["unexpected_keys"]}):
-        raise ValueError(f"{folder} holds no DINOv2: missing or unexpected parameters: {', '.join(wrong[:3])}")
+        raise ValueError(
+            f"{folder} holds no DINOv2: missing or unexpected parameters: {printable(', '.join(wrong[:3]))}"
+        )
     check_finite(model.state_dict(), folder / "model.safetensors")
     return ImageTower("dinov2", sha256, model, _features, PREPROCESSING, device)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from metrics.encoders.imagebind import load_imagebind
 from metrics.encoders.wav2clip import Wav2CLIP, load_wav2clip
 from metrics.scorers.clip import load_openai_clip
 from metrics.scorers.inception import InceptionScorer
-from metrics.tensor_files import check_finite, read_tensors
+from metrics.tensor_files import check_finite, one_line, printable, read_tensors
 
 
 class Evil:
@@ -92,3 +93,39 @@ def test_a_mask_may_be_infinite_and_many_names_are_counted():
     bad = {f"p{k}": torch.tensor(float("nan")) for k in range(5)}
     with pytest.raises(ValueError, match="p0, p1, p2 and 2 more"):
         check_finite(bad, "x")
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        ({"cfg": {"\x00enc\x1b[2J": 1}, "model": {}}, r"unknown: \x00enc\x1b[2J"),
+        ({"cfg": {1: 1, "b": 2}, "model": {}}, "unknown: 1, b"),
+        ({"cfg": vars(SMALL) | {"encoder_layers": "many"}, "model": {}}, "does not fit its own configuration"),
+        ({"cfg": {}, "model": {"\x07w": torch.tensor([float("nan")])}}, r"infinite values in \x07w"),
+        ({"cfg": {}, "model": {3: torch.tensor([float("inf")])}}, "infinite values in 3"),
+        ({"cfg": vars(SMALL), "model": {"\x9bw": torch.zeros(1)}}, r"\x9bw"),
+    ],
+)
+def test_what_a_message_quotes_of_a_file_is_one_printable_line(stored: Any, words: str, tmp_path: Path) -> None:
+    torch.save(stored, tmp_path / "beats.pt")
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        load_beats(tmp_path / "beats.pt")
+    assert str(caught.value).isprintable()
+
+
+def test_an_error_without_a_file_name_is_of_the_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights.pt"
+    with pytest.raises(FileNotFoundError):
+        read_tensors(path, "a checkpoint")
+
+    def seek(*given: Any, **more: Any) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(torch, "load", seek)
+    with pytest.raises(ValueError, match="weights.pt is not a checkpoint: .*Invalid argument"):
+        read_tensors(path, "a checkpoint")
+
+
+def test_the_text_of_an_error_is_printable() -> None:
+    assert one_line(RuntimeError("two\nlines \x1b]0;title\x07")) == r"two lines \x1b]0;title\x07"
+    assert printable("Glöckchen \u202eabc") == r"Glöckchen \u202eabc"
