@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,8 @@ def main() -> int:
     campaign = importlib.import_module(f"campaigns.{given.campaign}")
     count = CAMPAIGNS[given.campaign] if given.count is None else given.count
     report = importlib.import_module("campaigns.report").Report(given.campaign, given.seed, count)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background, deaf to Ctrl-C
+        signal.signal(ending, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="campaign-") as place, contextlib.suppress(KeyboardInterrupt):
         campaign.run(Path(place).resolve(), report)  # interrupted, it says how far it came
     print(report.to_json() if given.json else report.table())
