@@ -3,8 +3,9 @@
     python -m benchmark.studies.keep results/studies/report-card.json benchmark.studies.report_card
     python -m benchmark.studies.keep results/studies/stress.json benchmark stress audiotoken
 
-The module is run as `python -m MODULE ARGUMENT... --json`. What it prints goes into FILE beside the command, the suite's
-fingerprint and the provenance that a run's record has: commit, packages, machine. A command that fails keeps nothing.
+The module is run as `python -m MODULE ARGUMENT... --json`. What it prints goes into FILE beside the command, the
+suite's fingerprint and the provenance that a run's record has: commit, packages, machine. A command that fails keeps
+nothing.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ def test_what_a_command_prints_is_kept_with_what_made_it(tmp_path):
     assert main([str(file), "benchmark", "list", "metrics"]) == 0
     kept = Kept.model_validate_json(file.read_text(encoding="utf-8"))
     assert kept.command == "bench list metrics"
-    assert kept.suite.fingerprint == load_suite("mini").fingerprint
+    assert kept.suite.fingerprint == load_suite("mini").fingerprint()
     assert kept.provenance.packages["torch"] and kept.seconds > 0
     assert "ais.winrate.sameclass" in {row["name"] for row in kept.figures}
 
