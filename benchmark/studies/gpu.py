@@ -652,7 +652,8 @@ class Study:
         if not self.cuda:
             raise NotImplementedError("only the times of CUDA devices are of interest")
         check_compiler()
-        micro, part, times = self.size.micro[-1], "training, compiled", {}
+        micro, part = self.size.micro[-1], "training, compiled"
+        times: dict[str, float] = {}
         at = f"latents stored, {self.size.batch} clips, {micro} at once"
         for kind in (EAGER, COMPILED):
             with self.own_step(micro, stored=True, compiled=kind == COMPILED) as step:
@@ -750,9 +751,10 @@ class Study:
                     else:
                         job = Job(name, "", lambda network, some: network.embed_audio(some), 8, heard[3])
                     yield from self._scored(name, scorer, job, *(seen if sees else heard)[:3])
+                except TimeoutError:
+                    raise
                 except Exception as error:  # another scorer may well succeed
                     problems.append(f"{name}: {one_line_of(error)}")
-                    continue
         if problems:
             raise RuntimeError("; ".join(problems))
 
@@ -774,8 +776,9 @@ class Study:
                 store = Embeddings(suite, self.device, _Silent(), {name: scorer}, threads)
                 return store.of(name, some, load, content, {name: job}).rows[name]
 
-        embedded(None, own, items[: job.batch])
         before = own if isinstance(scorer, CLIPScorer) else 1
+        embedded(0, before, items[:1])
+        embedded(None, own, items[: job.batch])
         rows, seconds = {}, {}
         few = items[: max(1, len(items) // 4)]
         seconds[SERIAL] = self.timed(lambda: rows.update({SERIAL: embedded(0, before, few)})) / len(few)
