@@ -844,7 +844,9 @@ class Study:
             model = self.made(lambda: open_clip.CLIP(**config))
             size = config["vision_cfg"]["image_size"]
             preparation = Preprocessing(size, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-            return CLIPScorer(architecture, "", model, preparation, lambda texts: torch.zeros(1, 77), self.device)
+            return CLIPScorer(
+                architecture, "", model, preparation, lambda texts: torch.zeros(1, WORDS, dtype=torch.long), self.device
+            )
 
         def inception() -> Any:
             from metrics.scorers.inception import WEIGHTS, InceptionScorer
