@@ -150,7 +150,8 @@ class MetricResult:
         per_clip: (M,) score of each clip in `unit`, or None for a metric of the whole set. NaN marks a clip that had
             nothing to be compared with; it did not fail.
         per_class: Mean score in `unit` by index of the class, or None.
-        details: What else the value has to be read with: of a probe, its value on the true frames ("ceiling").
+        details: What else the value has to be read with: of a probe, its value on the true frames ("ceiling"); of
+            Inception-v3, how its features were taken.
     """
 
     value: float | None
@@ -165,7 +166,7 @@ class MetricResult:
     version: int
     per_clip: Array | None = None
     per_class: dict[int, float] | None = None
-    details: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compute(ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: int = 2000) -> dict[str, MetricResult]:

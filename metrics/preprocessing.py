@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
 
 
@@ -34,3 +35,24 @@ class Preprocessing:
             self.size, is_train=False, mean=self.mean, std=self.std, interpolation="bicubic", resize_mode="shortest"
         )
         return made
+
+    def crop(self, image: Image) -> np.ndarray:
+        """Return an RGB image resized and cropped as `transform` does, in uint8 (size, size, 3).
+
+        It needs no torch, so that processes which decode can do it, and is a quarter of what `transform` returns.
+        """
+        from PIL import Image as Pillow
+
+        short = min(image.size)
+        width, height = (int(self.size * side / short) for side in image.size)
+        if image.size != (width, height):
+            image = image.resize((width, height), Pillow.Resampling.BICUBIC)
+        left, top = (round((side - self.size) / 2) for side in image.size)
+        return np.array(image.crop((left, top, left + self.size, top + self.size)))
+
+    def normalise(self, crop: np.ndarray) -> torch.Tensor:
+        """Return what `transform` returns for the image of which `crop` is the crop: float32 (3, size, size)."""
+        from torchvision.transforms import functional
+
+        scaled: torch.Tensor = functional.normalize(functional.to_tensor(crop), list(self.mean), list(self.std))
+        return scaled

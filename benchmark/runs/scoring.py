@@ -127,7 +127,10 @@ def score(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Scores:
 def compute_metrics(job: ScoreJob, wanted: Sequence[str], bound: Bound, embedding: Embedding) -> Scores:
     """Compute the metrics `wanted` from what `embed` returned."""
     inputs, kept, silent, failures = embedding
-    results = compute.compute(wanted, inputs, seed=job.suite.generation.seed)
+    results = {
+        name: replace(result, details={**_details(used(name, bound), job.device), **result.details})
+        for name, result in compute.compute(wanted, inputs, seed=job.suite.generation.seed).items()
+    }
     lost = len(job.clips) - len(kept)
     if lost:
         results = {
@@ -249,7 +252,13 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
 
 
 def _images(scorer: str, sha256: str) -> Job:
-    return Job(scorer, sha256, lambda network, some: network.embed_images(some), 64)
+    return Job(
+        scorer,
+        sha256,
+        lambda network, some: network.embed_prepared(some),
+        64,
+        lambda network, image: network.prepare(image),
+    )
 
 
 def _sounds(scorer: str, sha256: str) -> Job:
@@ -313,16 +322,16 @@ def metric_value(result: MetricResult, scorers: Bound) -> MetricValue:
         chance=result.chance,
         version=result.version,
         scorers=scorers,
-        details={**_details(scorers), **result.details},
+        details=dict(result.details),
     )
 
 
-def _details(scorers: Bound) -> dict[str, Any]:
+def _details(scorers: Bound, device: str) -> dict[str, Any]:
     if f"features.{INCEPTION}" not in scorers:
         return {}
-    from metrics.scorers.inception import DETAILS
+    from metrics.scorers.inception import details
 
-    return DETAILS
+    return details(device)
 
 
 def _per_clip_table(clips: ClipSet, results: Mapping[str, MetricResult]) -> pd.DataFrame:
