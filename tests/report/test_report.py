@@ -14,6 +14,7 @@ from sites import CLIPS, EVIL, clip_set, runs_of, sources_of
 
 from benchmark.cli.report import after_run
 from benchmark.leaderboard.compare import compare_rows
+from benchmark.mini.dataset import MiniData
 from benchmark.records.store import RunFolder
 from benchmark.report import data, media
 from benchmark.report.folder import MARKER, SiteFolder, cleaned, slug
@@ -173,6 +174,15 @@ def test_a_deleted_sound_is_said_and_the_rest_stands(tmp_path):
         line.startswith("1 clips have no sound here (clip-00002)")
         for line in read(tmp_path / "site", "board")["missing"]
     )
+
+
+def test_clips_are_described_in_the_words_of_their_data_set(tmp_path):
+    store, records = runs_of(tmp_path / "runs")
+    make(sources_of(store, records), tmp_path / "site", Silent())
+    assert read(tmp_path / "site", "clips/clip-00000")["facts"] == ["size 0.25", "colour red"]
+    plan = SimpleNamespace(suite=load_suite("mini"), test_data=MiniData())
+    make(sources_of(store, records, plan=plan), tmp_path / "site", Silent())
+    assert read(tmp_path / "site", "clips/clip-00000")["facts"] == ["size: small", "colour: red"]
 
 
 def test_an_empty_board_is_a_page_that_says_what_to_do(tmp_path):

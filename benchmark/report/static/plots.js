@@ -79,7 +79,7 @@
     if (!metric) return fault(element("intervals"), new Error("No record has a value yet: bench run makes one."));
     element("metric").value = metric.id;
     element("about").replaceChildren(`${metric.title}: ${metric.definition}. ${metric.direction === "down" ? "Lower" : "Higher"} is better. `, h("a", { href: `metrics/${metric.page}.html` }, "More"));
-    intervals(); heat(); scatter(); curves(); stress.draw(board, metric);
+    intervals(); heat(); scatter(); curves(); stress.draw(board, metric); atoms(board);
   }
   element("metric").addEventListener("change", (event) => { state.write({ metric: event.target.value }); draw(); });
   element("cost").addEventListener("change", scatter);
@@ -88,7 +88,6 @@
   addEventListener("resize", () => { clearTimeout(later); later = setTimeout(draw, 120); });
   addEventListener("themechange", curves);
   state.onChange(draw);
-  atoms(board);
   draw();
   document.body.dataset.ready = "1";
 })();

@@ -1,6 +1,8 @@
 "use strict";
 // What methods make of changed clips: a curve over each dose, marks for what has none; and what they hear, by attribute.
 
+const panelWidth = (place) => Math.max(280, Math.min(460, place.clientWidth));
+
 const stress = {
   hues: ["#5b50e6", "#e0703c", "#159a73", "#c2418c", "#2f8fd0", "#a0851b", "#7d6be0", "#4d7f3a"],
   names: { snr: "White noise: dB below the sound", mix: "A second source: dB below the sound", cut: "Cut: share of the sound that is left" },
@@ -25,7 +27,7 @@ const stress = {
     const curves = doses.filter(([, list]) => list.length > 1), lone = doses.filter(([, list]) => list.length === 1).flatMap(([, list]) => list);
     const marks = [...lone, ...conditions.filter((one) => one.at && !one.curve)];
     const panels = curves.map(([name, list]) => this.panel(this.names[name] ?? name, [conditions[0], ...list], rows, metric, range, true));
-    if (marks.length) panels.push(this.panel("Without a dose", [conditions[0], ...marks], rows, metric, range, false));
+    if (marks.length) panels.push(this.panel("Other changes", [conditions[0], ...marks], rows, metric, range, false));
     place.replaceChildren(...panels);
     table.replaceChildren(this.table(conditions, own, metric));
   },
@@ -41,7 +43,7 @@ const stress = {
 
   /** One figure: the unchanged clips on the left, then each condition; a line where the conditions are doses of one thing. */
   panel(title, conditions, rows, metric, [low, high], curve) {
-    const width = 460, height = curve ? 250 : 286, left = 46, right = 10, bottom = curve ? 34 : 70;
+    const width = panelWidth(document.getElementById("stress-plots")), height = curve ? 250 : 286, left = 46, right = 10, bottom = curve ? 34 : 70;
     const slot = (width - left - right) / conditions.length, x = (index, number) => left + slot * (index + 0.5) + (curve ? 0 : Math.min(9, (slot * 0.7) / rows.length) * (number - (rows.length - 1) / 2));
     const y = (value) => height - bottom - ((height - bottom - 10) * (value - low)) / (high - low);
     const svg = h("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${metric.id}: ${title}; the table below has the numbers` });
@@ -87,7 +89,7 @@ function atoms(board) {
   if (!place) return;
   const metrics = board.metrics.filter((one) => one.family === "hears"), rows = board.rows.filter((row) => metrics.some((one) => row.cells[one.id].value !== null));
   const ceiling = (one) => board.ceilings[one.id] ?? null;
-  place.replaceChildren(...metrics.map((one) => h("figure", {}, h("figcaption", {}, h("a", { href: `metrics/${one.page}.html` }, one.id)), dots(board, one, 460, ceiling(one)))));
+  place.replaceChildren(...metrics.map((one) => h("figure", {}, h("figcaption", {}, h("a", { href: `metrics/${one.page}.html` }, one.id)), dots(board, one, panelWidth(place), ceiling(one)))));
   const bound = (name, value) => h("tr", {}, h("th", { scope: "row", class: "text soft" }, name), metrics.map((one) => h("td", { class: "soft" }, show(value(one), one.digits))));
   document.getElementById("atoms-table").replaceChildren(h("table", { class: "plain" }, h("caption", { class: "sr" }, "What is heard: value and 95 % interval by method and attribute"),
     h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "text" }, "method"), metrics.map((one) => h("th", { scope: "col" }, one.id)))),
