@@ -138,7 +138,8 @@
         button.disabled = false;
         button.addEventListener("click", () => sound.toggle(clip.sound, button, line));
       } else { spec.remove(); button.replaceWith(h("span", { class: "soft id", title: clip["no sound"] || clip.gone || "" }, "no sound here")); }
-      made.querySelector(".worth").textContent = (clip.facts || []).join(" · ");
+      const told = (clip.facts || []).join(" · "), worth = made.querySelector(".worth");
+      [worth.textContent, worth.title] = [told, told];
       made.querySelector(".strip").append(truePicture(clip, board), ...rows.map((row) => picture(clip, row, board, metric && metric.id)));
     }).catch((error) => made.querySelector(".strip").append(h("p", { class: "soft" }, error.message)));
   }
