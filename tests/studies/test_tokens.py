@@ -26,13 +26,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(folder: Path) -> list:
-    def one(count: int, seed: int, gain: float):
+    def one(count: int, seed: int, gain: float | np.ndarray):
         settings = {"tokens": count} if count > 1 else {}
         cost = {"trainable_parameters": 100 * count, "fit_seconds": 10.0 * count}
-        more = {"method": {"name": "audiotoken", "card": {}, "settings": settings}, "cost": cost}
-        return scored(folder / f"{count}-{seed}", "audiotoken", {"ais": SCORES + gain}, seed=seed, **more)
+        place = folder / f"{count}-{seed}"
+        return scored(place, "audiotoken", {"ais": SCORES + gain}, seed=seed, settings=settings, cost=cost)
 
-    return [one(4, 0, 5.0), one(1, 0, -1.0), one(1, 1, 1.0), one(4, 1, 7.0), one(2, 0, 0.0)]
+    swings = np.where(np.arange(120) % 2, 3.0, -3.0)
+    return [one(4, 0, 5.0), one(1, 0, -1.0), one(1, 1, 1.0), one(4, 1, 7.0), one(2, 0, swings)]
 
 
 def test_the_command_prints_the_curve_and_writes_table_and_plot(
