@@ -1,4 +1,4 @@
-"""AudioToken as a method of the benchmark, and the base of other methods that train one token of the text encoder."""
+"""AudioToken as a method of the benchmark, and the base of other methods that train tokens of the text encoder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SAMPLES = 4
 
 
 class TokenMethod(ConditioningMethod):
-    """Frozen features of a clip -> a trained embedder -> one token in the frozen text encoder's prompt.
+    """Frozen features of a clip -> a trained embedder -> one token in the frozen text encoder's prompt, or a few.
 
     A subclass names its `network`, one of the suite's encoders, and may override `listens` and `studies` to encode
     something else of a clip than its audio.
@@ -51,10 +51,15 @@ class TokenMethod(ConditioningMethod):
     settings: TokenSettings
 
     def setup(self, run: RunContext) -> None:
-        """Load the frozen encoder."""
+        """Load the frozen encoder.
+
+        Raises:
+            UserError: The prompt has no room for so many tokens.
+        """
         from audiotoken.features import encoder_of
 
         super().setup(run)
+        run.backbone.template(self.settings.tokens)
         self.listener = self.listens(encoder_of(run.suite, self.network, run.device))
 
     def listens(self, encoder: Any) -> Sense:
@@ -101,6 +106,7 @@ class TokenMethod(ConditioningMethod):
                 run.backbone.token_width,
                 hidden_size=self.hidden_size(),
                 official_dropout=self.official_dropout,
+                tokens=self.settings.tokens,
             )
         embedder.to(run.device)
         plain = self.settings.model_dump(mode="json", exclude_none=True)
@@ -227,11 +233,15 @@ class TokenMethod(ConditioningMethod):
             problems.append(f"takes features of width {embedder.input_size}, the suite's {self.network} gives {heard}")
         if embedder.output_size != read:
             problems.append(f"gives tokens of width {embedder.output_size}, the suite's text encoder reads {read}")
+        try:
+            self.run.backbone.template(embedder.tokens)
+        except UserError:
+            problems.append(f"gives {embedder.tokens} tokens, for which the suite's prompt has no room")
         if problems:
             raise UserError([f"{name} {problem}: {advice}" for problem in problems])
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
-        """Return the suite's prompt with each clip's token in its place."""
+        """Return the suite's prompt with each clip's token, or tokens, in its place."""
         import torch
 
         with torch.no_grad():
@@ -299,7 +309,10 @@ class AudioToken(TokenMethod):
         return FitReport(0, 0, remarks=tuple(remarks))
 
     def attention(self, clips: Sequence[Clip]) -> np.ndarray:
-        """Return the weights of the attentive pooling, (B, T), summed over the frequencies of a moment."""
+        """Return the weights of the attentive pooling, (B, T), summed over the frequencies of a moment.
+
+        Of several tokens it is the mean of their weights.
+        """
         import torch
 
         from metrics.encoders.filterbank import BINS
@@ -309,6 +322,8 @@ class AudioToken(TokenMethod):
         with torch.no_grad():
             rows = [self.embedder.potentials(self.listener([clip])).attention for clip in clips]
         weights = torch.cat(rows).cpu().double().numpy()
+        if weights.ndim == 3:
+            weights = weights.mean(axis=-1)
         return weights.reshape(len(weights), -1, bands).sum(axis=-1)
 
     def to_pipeline(self) -> AudioTokenPipeline:

@@ -287,7 +287,7 @@ class Training:
         gradients = [one.grad for one in self.parameters if one.grad is not None]
         distributed.sum_over_processes(gradients)
         if self.timesteps.learns:
-            sizes = distributed.gather_rows(leaf.grad.norm(dim=1).cpu() / self.scaler.get_scale())
+            sizes = distributed.gather_rows(leaf.grad.flatten(1).norm(dim=1).cpu() / self.scaler.get_scale())
             if bool(sizes.isfinite().all()):
                 self.timesteps.learn(inputs.all_times, count * sizes / inputs.all_weights)
         if math.isfinite(settings.max_grad_norm):
@@ -324,7 +324,7 @@ class Training:
         return _Inputs(rows, batch, noisy, target, *on_device, all_times, all_weights)
 
     def _predicted(self, noisy: Tensor, times: Tensor, tokens: Tensor) -> Tensor:
-        """Return the U-Net's prediction for noisy latents under the prompt with these tokens."""
+        """Return the U-Net's prediction for noisy latents under the prompt with these tokens, one or several a clip."""
         if not self.cast:
             with self._precision():
                 return self._denoise(noisy, times, self.backbone.inject(tokens))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark import text_encoder as text
-from benchmark.utils.errors import RunError
+from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.precision import PRODUCTS, casts, hold, sent
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Backbone:
         self.vae.to(memory_format=torch.channels_last)
         self.placeholder = text.placeholder_id(self.tokenizer)
         self.dtype: torch.dtype = getattr(torch, suite.backbone.dtype)
+        self._templates: dict[int, tuple[Tensor, Tensor]] = {}
         self._most_together: int | None = None
         self._compiled: tuple[Any, Any] | None = None
 
@@ -111,27 +112,45 @@ class Backbone:
         hold(self.text_encoder, torch.float32)
         return text.encode_prompts(self.tokenizer, self.text_encoder, prompts)
 
-    @cached_property
-    def _template(self) -> tuple[Tensor, Tensor]:
-        """Ids of the suite's prompt, (1, L), and where its placeholder is."""
-        ids = text.tokenize(self.tokenizer, [self.prompt(text.PLACEHOLDER)])
-        return ids.to(self.device), text.placeholder_places(ids, self.placeholder).to(self.device)
+    def template(self, tokens: int = 1) -> tuple[Tensor, Tensor]:
+        """Return the ids of the suite's prompt, (1, L), and where its placeholder is, bool (1, L).
+
+        Args:
+            tokens: Number of consecutive places that it takes.
+
+        Raises:
+            UserError: The text encoder reads fewer words than that.
+        """
+        if tokens not in self._templates:
+            prompt = text.spread_placeholder(self.prompt(text.PLACEHOLDER), tokens)
+            ids = text.tokenize(self.tokenizer, [prompt])
+            if tokens > 1 and (room := int((ids == self.placeholder).sum())) < tokens:
+                raise UserError(
+                    f"tokens={tokens}: the text encoder reads {ids.shape[1]} words, and the prompt "
+                    f"{self.prompt('')!r} leaves {room} of them: give --set tokens={room} or fewer"
+                )
+            places = text.placeholder_places(ids, self.placeholder, tokens)
+            self._templates[tokens] = ids.to(self.device), places.to(self.device)
+        return self._templates[tokens]
 
     def inject(self, token: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Encode the suite's prompt with an audio token in the place of the placeholder.
+        """Encode the suite's prompt with an audio token, or several, in the place of the placeholder.
 
         Gradients flow to the tokens; the text encoder's values are not changed.
 
         Args:
-            token: Audio tokens, (B, D).
+            token: Audio tokens, (B, D); or (B, K, D), which take K consecutive places of each prompt.
             dtype: Precision of the parameters of its matrix products; in a lower one than float32 it has to be called
                 under autocast to that precision.
 
         Returns:
             Hidden states, (B, L, D).
+
+        Raises:
+            UserError: The prompt has no room for so many tokens.
         """
         hold(self.text_encoder, dtype, PRODUCTS)
-        ids, found = self._template
+        ids, found = self.template(token.shape[1] if token.ndim == 3 else 1)
         return text.encode_at(self.text_encoder, ids.expand(len(token), -1), found.expand(len(token), -1), token)
 
     @torch.inference_mode()
