@@ -111,6 +111,8 @@ def _with_more(board: Board, records: Sequence[StoredRecord], look: LayoutOption
     """Return a board with the columns of heard shares that `look` asks for, and what judges make of columns."""
     from benchmark.leaderboard.build import build_board
 
+    if not board.rows:
+        return board
     suite: dict[str, Any] = {"suite": board.suite, "fingerprint": board.fingerprint}
     if shares := look.shares():
         from benchmark.leaderboard import heard

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class PEAVScorer(ImageTower, AudioScorer):
     """PE-AV: an image is a video of one frame; a sound is heard alone, at the network's own rate.
 
+    Its training compares embeddings by their dot product; metrics take the cosine, as of every judge.
+
     Args:
         name: Name in tables and records.
         sha256: Hash of weights and preprocessing.
