@@ -63,6 +63,8 @@ class MetricInputs:
     """(M,) int, index of each clip's label."""
     audio_label: ArrayLike | None = None
     """(M,) int, index of the audio classifier's top label for each clip."""
+    audio_labels: Mapping[str, ArrayLike] = field(default_factory=dict)
+    """(M,) int, index of the label that a judge finds nearest to each clip's sound, by judge."""
     visible: Sequence[Collection[int]] | None = None
     """M sets of indices of the labels that annotators marked as visible."""
     ratings: ArrayLike | None = None

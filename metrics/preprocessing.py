@@ -1,4 +1,4 @@
-"""Image preprocessing that belongs to a network's weights."""
+"""Preprocessing that belongs to a network's weights: pixels of images, rates of sounds."""
 
 from __future__ import annotations
 
@@ -56,3 +56,23 @@ class Preprocessing:
 
         scaled: torch.Tensor = functional.normalize(functional.to_tensor(crop), list(self.mean), list(self.std))
         return scaled
+
+
+def at_rate(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """Return a mono waveform at another sampling rate, as float32.
+
+    A polyphase filter (`scipy.signal.resample_poly`) keeps all that lies below both Nyquist frequencies; what was never
+    recorded above the old one stays silent.
+
+    Args:
+        wave: (n,) samples.
+        rate: Their rate, in Hz.
+        wanted: The rate to return, in Hz.
+    """
+    from math import gcd
+
+    from scipy.signal import resample_poly
+
+    shared = gcd(rate, wanted)
+    found = wave if rate == wanted else resample_poly(wave, wanted // shared, rate // shared)
+    return np.ascontiguousarray(found, dtype=np.float32)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
-from metrics.preprocessing import Preprocessing
 from metrics.scorers.base import ImageScorer
 from metrics.scorers.batches import rows_of
 
@@ -23,8 +22,8 @@ class ImageTower(ImageScorer):
         name: Name in tables and records.
         sha256: Hash of weights and preprocessing.
         model: The network; it is put in eval mode and frozen.
-        features: Map from the network and images (n, 3, size, size) to features (n, d).
-        preprocessing: Preprocessing that belongs to the weights.
+        features: Map from the network and images (n, 3, height, width) to features (n, d).
+        transform: Preprocessing that belongs to the weights: an image to a tensor (3, height, width).
         device: Device to run on.
     """
 
@@ -36,12 +35,12 @@ class ImageTower(ImageScorer):
         sha256: str,
         model: nn.Module,
         features: Callable[[nn.Module, Tensor], Tensor],
-        preprocessing: Preprocessing,
+        transform: Callable[[Image], Tensor],
         device: str = "cpu",
     ) -> None:
         self.name, self.sha256, self.device = name, sha256, device
         self.model = model.to(device).eval().requires_grad_(False)
-        self.features, self.transform = features, preprocessing.transform()
+        self.features, self.transform = features, transform
 
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
         """Return float32 features (n, d) of RGB images of any size, not normalised."""
