@@ -241,10 +241,10 @@ class Study:
             Part("sampling", self.sampling, 70),
             Part("busy", self.busy, 40),
             Part("memory", self.memory, 40),
-            Part("scorers", self.scorers, 60),
+            Part("scorers", self.scorers, 140),
             Part("prepare", self.prepare, 60),
             Part("sampling, compiled", self.sampling_compiled, 170),
-            Part("training, compiled", self.training_compiled, 150),
+            Part("training, compiled", self.training_compiled, 240),
         ]
 
     def run(self, save: Callable[[Report], None], seconds: float = SECONDS, only: Sequence[str] = ()) -> Report:
