@@ -30,6 +30,7 @@ import numpy as np
 
 from benchmark.media.images import save_png
 from benchmark.records.store import RunFolder
+from benchmark.registries import METHODS
 from benchmark.runs import scoring, steps
 from benchmark.runs.external_method import ExternalImages
 from benchmark.runs.method_calls import calling
@@ -90,7 +91,8 @@ def run_of(name: str, given: RunRequest, ui: UI, *, trust_method: bool = False) 
     Raises:
         UserError: There is no such run, its images do not follow from noise, or its fit is not there.
     """
-    if Path(name).is_dir():
+    # A method's name first: a checkout has folders that are called like its methods.
+    if name not in METHODS and Path(name).is_dir():
         made = Plan.from_folder(Path(name), ui, given.device, trust_method=trust_method)
         if issubclass(made.method, ExternalImages):
             raise UserError(

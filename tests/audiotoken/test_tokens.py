@@ -183,7 +183,8 @@ def test_a_run_trains_draws_and_becomes_a_pipeline(base: Path) -> None:
     assert record["cost"]["trainable_parameters"] == sum(one.numel() for one in method.embedder.parameters())
     clip, places = job.test[0], job.backbone.template(2)[1][0].nonzero().flatten().tolist()
     assert places[1] == places[0] + 1, "side by side"
-    tokens = method.embedder(method.listener([clip])).detach()
+    with torch.no_grad():
+        tokens = method.embedder(method.listener([clip]))
     assert tokens.shape == (1, 2, job.backbone.token_width) and not torch.equal(tokens[:, 0], tokens[:, 1])
     assert not torch.equal(job.backbone.inject(tokens), job.backbone.inject(tokens.flip(1)))
     pipeline = from_suite(job.plan.fit_folder.path)
@@ -192,7 +193,7 @@ def test_a_run_trains_draws_and_becomes_a_pipeline(base: Path) -> None:
     drawn = pipeline(wave, sampling_rate=16_000, generator=[torch.Generator().manual_seed(seed)]).images[0]
     assert pipeline.encode_audio(wave, 16_000).shape == tokens.shape
     off = np.abs(np.asarray(drawn, int) - np.asarray(load_image(folder / "images" / f"{clip.id}.png"), int))
-    assert off.max() <= 2, "the run draws in batches, which round otherwise"
+    assert off.max() <= 2, "the run drew a batch, which may round otherwise"
     with pytest.raises(UserError, match=r"1 of the 2 audio tokens are cut off|2 of the 2 audio tokens are cut off"):
         pipeline(wave, sampling_rate=16_000, prompt="very " * (job.backbone.tokenizer.model_max_length - 3) + "{}")
 
@@ -200,7 +201,7 @@ def test_a_run_trains_draws_and_becomes_a_pipeline(base: Path) -> None:
 def test_a_prompt_without_room_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     result = worlds.bench("fit", "--method", "audiotoken", "--set", "tokens=99", runs=tmp_path)
     line = result.err.strip().splitlines()[-1]
-    assert result.code == 2 and line.startswith("tokens=99: the text encoder reads "), result.err
+    assert result.code == 2 and line.startswith("bench: tokens=99: the text encoder reads "), result.err
     assert not list(tmp_path.rglob("embedder.safetensors"))
     room = int(line.rpartition("--set tokens=")[2].split()[0])
     job = Run.of(RunRequest(method="audiotoken", runs=tmp_path, device="cpu"), Silent())
