@@ -75,6 +75,8 @@ METHODS = [
     "imagebind-retrieval",
     "imagebind-trained",
     "imagebind-unclip",
+    "sonicdiffusion",
+    "gluegen",
     "copycat",
     "label-painter",
     "ais-ascent",
