@@ -16,7 +16,6 @@ from benchmark import Conditioning, MethodCard, RunContext
 
 if TYPE_CHECKING:
     import torch
-    from PIL.Image import Image
     from torch import nn
 
     from audiotoken.features import Sense
@@ -145,20 +144,17 @@ class SonicDiffusion(TokenMethod):
         return torch.cat([empty.expand(len(tokens), -1, -1), tokens], dim=1)
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
-        """Return an empty prompt with each clip's audio tokens behind it."""
-        import torch
+        """Return an empty prompt with each clip's audio tokens behind it.
 
-        if self.run.backbone.cast_for_sampling:
-            return Conditioning(self._conditioning(self.listener.together(clips)))
-        # Row by row: the rounding of a matrix product may depend on its height.
-        return Conditioning(torch.cat([self._conditioning(self.listener([clip])) for clip in clips]))
-
-    def generate(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
-        """Sample images; guidance leads away from the tokens of an embedding of zeros, as in the official code."""
+        From then on guidance leads away from the tokens of an embedding of zeros, as in the official code.
+        """
         import torch
 
         backbone = self.run.backbone
         silent = self._conditioning(torch.zeros(1, 1, self.embedder.audio_width, device=self.run.device))
         text = backbone.encode_prompts([self.run.suite.generation.negative_prompt])
         backbone.negative = torch.cat([text, silent[:, text.shape[1] :]], dim=1)
-        return super().generate(clips, seeds)
+        if backbone.cast_for_sampling:
+            return Conditioning(self._conditioning(self.listener.together(clips)))
+        # Row by row: the rounding of a matrix product may depend on its height.
+        return Conditioning(torch.cat([self._conditioning(self.listener([clip])) for clip in clips]))
