@@ -29,7 +29,7 @@ _LARGEST_ALPHA = 1e9
 _UNSUPPORTED = ("alpha_pattern", "rank_pattern", "use_dora", "lora_bias")
 
 
-def save_embedder(path: Path, embedder: Embedder, metadata: Mapping[str, str]) -> None:
+def save_embedder(path: Path, embedder: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write an embedder's parameters in safetensors format; equal contents give equal bytes.
 
     Args:
@@ -64,7 +64,7 @@ def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = 
         UserError: The file cannot be read, or parameters are missing, unexpected, wrongly shaped or not finite; the
             error lists them all.
     """
-    state = _read_tensors(path)
+    state = read_tensors(path)
     problems = _problems(state)
     if problems:
         raise UserError([f"{path} is not an embedder checkpoint: {problem}" for problem in problems])
@@ -102,7 +102,7 @@ def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
         UserError: The file cannot be read, or parameters are missing, unexpected, wrongly shaped or not finite; the
             error lists them all.
     """
-    state = _read_tensors(path)
+    state = read_tensors(path)
     ours = any(".lora_A." in key for key in state)
     layers, problems = {}, []
     for name, module in unet.named_modules():
@@ -261,7 +261,12 @@ def _problems(state: Mapping[str, Tensor]) -> list[str]:
     return problems
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors by name of a file in safetensors format, or of one that PyTorch wrote.
+
+    Raises:
+        UserError: The file cannot be read, or holds anything else.
+    """
     with _reading(path):
         if _is_safetensors(path):
             return safetensors.torch.load_file(path)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from PIL.Image import Image
+    from torch import nn
 
     from audiotoken.embedder import Embedder
     from audiotoken.features import Sense
@@ -49,6 +50,7 @@ class TokenMethod(ConditioningMethod):
     fit_files: ClassVar[tuple[str, ...]] = ("embedder.safetensors",)
     shares_fit = True
     settings: TokenSettings
+    embedder: nn.Module
 
     def setup(self, run: RunContext) -> None:
         """Load the frozen encoder.
@@ -93,21 +95,13 @@ class TokenMethod(ConditioningMethod):
         """Train the embedder on `train` and write it to the run's folder."""
         import torch
 
-        from audiotoken.checkpoint import save_embedder
-        from audiotoken.embedder import Embedder
         from audiotoken.training import train as train_embedder
         from benchmark.runs.tracking import Watch
 
         run, material, settings = self.run, self.training_data(train), self.training
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
-            embedder = Embedder(
-                material.width,
-                run.backbone.token_width,
-                hidden_size=self.hidden_size(),
-                official_dropout=self.official_dropout,
-                tokens=self.settings.tokens,
-            )
+            embedder = self.untrained(material.width)
         embedder.to(run.device)
         plain = self.settings.model_dump(mode="json", exclude_none=True)
         with Watch(run, self.card.name, plain, partial(self.draw, embedder, train.limit(SAMPLES))) as watch:
@@ -123,11 +117,33 @@ class TokenMethod(ConditioningMethod):
         if self.official_dropout:
             metadata["official_dropout"] = "true"
         if distributed.is_first():
-            save_embedder(self._file, embedder, metadata)
+            self.save(embedder, metadata)
         chosen = self.settings.precision is None and run.suite.budget.precision is None
         default = f"trained in {settings.precision}, the default of {device_type(run.device)}"
         remarks = (default,) if self._choice and chosen else ()
-        return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures, remarks)
+        return FitReport(settings.steps, self.trained(embedder), figures, remarks)
+
+    def untrained(self, width: int) -> nn.Module:
+        """Return what is trained, at its start, for features of this width; torch's random state is the seed's."""
+        from audiotoken.embedder import Embedder
+
+        return Embedder(
+            width,
+            self.run.backbone.token_width,
+            hidden_size=self.hidden_size(),
+            official_dropout=self.official_dropout,
+            tokens=self.settings.tokens,
+        )
+
+    def trained(self, embedder: nn.Module) -> int:
+        """Return the number of trained parameters."""
+        return sum(parameter.numel() for parameter in embedder.parameters())
+
+    def save(self, embedder: nn.Module, metadata: dict[str, str]) -> None:
+        """Write what was trained to the run's folder."""
+        from audiotoken.checkpoint import save_embedder
+
+        save_embedder(self._file, embedder, metadata)
 
     @property
     def _choice(self) -> dict[str, Any]:
@@ -187,7 +203,7 @@ class TokenMethod(ConditioningMethod):
         run.ui.say(f"latents of {len(train):,} frames are kept in {folder} (up to {size}): each is encoded once")
         return Passes(together, dtype, LatentStore(folder, len(train), shape))
 
-    def draw(self, embedder: Embedder, clips: ClipSet) -> list[Image]:
+    def draw(self, embedder: nn.Module, clips: ClipSet) -> list[Image]:
         """Generate images of `clips` with the current `embedder`, to be logged during training."""
         from benchmark.runs.seeds import image_seed
 
@@ -207,9 +223,13 @@ class TokenMethod(ConditioningMethod):
         """
         from audiotoken.checkpoint import load_embedder
 
-        self.embedder = load_embedder(self._file, official_dropout=self.official_dropout)
-        self._check(self.embedder, self._file, f"delete {self.run.folder}, and the same command makes it again")
-        self.embedder.to(self.run.device)
+        embedder = load_embedder(self._file, official_dropout=self.official_dropout)
+        self._check(embedder, self._file, f"delete {self.run.folder}, and the same command makes it again")
+        self.embedder = embedder.to(self.run.device)
+        self.forget_checkpoint()
+
+    def forget_checkpoint(self) -> None:
+        """Delete the training state of a finished fit."""
         # Not at the end of `fit`: a full disk may prevent the harness from recording that it is done, and then it is
         # called again. The fit may be a colleague's, whose folder is theirs.
         with contextlib.suppress(OSError):
@@ -268,6 +288,7 @@ class AudioToken(TokenMethod):
     Settings = AudioTokenSettings
     network = "beats"
     settings: AudioTokenSettings
+    embedder: Embedder
 
     @property
     def official_dropout(self) -> bool:

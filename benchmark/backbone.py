@@ -186,7 +186,11 @@ class Backbone:
         return (mean.cpu(), deviation.cpu()) if dtype is torch.float32 else (mean.float(), deviation.float())
 
     @cached_property
-    def _negative(self) -> Tensor:
+    def negative(self) -> Tensor:
+        """Conditioning that guidance leads away from, (1, L, D): the suite's negative prompt.
+
+        A method whose conditioning has more rows than a prompt sets its own, on a backbone of its own.
+        """
         return self.encode_prompts([self.suite.generation.negative_prompt])
 
     @torch.inference_mode()
@@ -242,7 +246,7 @@ class Backbone:
         with torch.autocast(torch.device(self.device).type, self.dtype, enabled=lowered):
             pictures: Tensor = self.pipeline(
                 prompt_embeds=embeds.to(self.device),
-                negative_prompt_embeds=self._negative.expand_as(embeds),
+                negative_prompt_embeds=self.negative.expand_as(embeds),
                 num_inference_steps=generation.steps,
                 guidance_scale=generation.guidance,
                 generator=generators,
@@ -261,7 +265,7 @@ class Backbone:
         from diffusers.utils.torch_utils import randn_tensor
 
         generation, pipeline = self.suite.generation, self.pipeline
-        conditioning = torch.cat([self._negative.expand_as(embeds), embeds.to(self.device)]).to(self.dtype)
+        conditioning = torch.cat([self.negative.expand_as(embeds), embeds.to(self.device)]).to(self.dtype)
         hold(self.unet, self.dtype)
         hold(self.vae, self.dtype)
         unet = self._compiled_unet() if compiled else self.unet

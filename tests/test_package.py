@@ -76,6 +76,8 @@ METHODS = [
     "imagebind-retrieval",
     "imagebind-trained",
     "imagebind-unclip",
+    "sonicdiffusion",
+    "gluegen",
     "copycat",
     "label-painter",
     "ais-ascent",
