@@ -9,7 +9,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -29,7 +29,7 @@ _LARGEST_ALPHA = 1e9
 _UNSUPPORTED = ("alpha_pattern", "rank_pattern", "use_dora", "lora_bias")
 
 
-def save_embedder(path: Path, embedder: Embedder, metadata: Mapping[str, str]) -> None:
+def save_embedder(path: Path, embedder: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write an embedder's parameters in safetensors format; equal contents give equal bytes.
 
     Args:
@@ -52,7 +52,8 @@ def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = 
     """Load an embedder in float32, on the CPU, in eval mode.
 
     Reads files of `save_embedder` and the released `embedder_learned_embeds.bin`, a PyTorch file of which only the
-    tensors are read. The embedder's sizes follow from the tensors. The global random state is not changed.
+    tensors are read. The embedder's sizes and its number of tokens follow from the tensors. The global
+    random state is not changed.
 
     Args:
         path: File to read.
@@ -63,14 +64,21 @@ def load_embedder(path: Path, *, dropout: float = 0.5, official_dropout: bool = 
         UserError: The file cannot be read, or parameters are missing, unexpected, wrongly shaped or not finite; the
             error lists them all.
     """
-    state = _read_tensors(path)
+    state = read_tensors(path)
     problems = _problems(state)
     if problems:
         raise UserError([f"{path} is not an embedder checkpoint: {problem}" for problem in problems])
     sizes = _sizes(state)
     assert sizes is not None
     with torch.device("meta"):
-        embedder = Embedder(*sizes[:2], hidden_size=sizes[2], dropout=dropout, official_dropout=official_dropout)
+        embedder = Embedder(
+            sizes.input,
+            sizes.output,
+            hidden_size=sizes.hidden,
+            dropout=dropout,
+            official_dropout=official_dropout,
+            tokens=sizes.tokens,
+        )
     embedder.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
     return embedder.eval()
 
@@ -94,7 +102,7 @@ def load_lora(path: Path, unet: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
         UserError: The file cannot be read, or parameters are missing, unexpected, wrongly shaped or not finite; the
             error lists them all.
     """
-    state = _read_tensors(path)
+    state = read_tensors(path)
     ours = any(".lora_A." in key for key in state)
     layers, problems = {}, []
     for name, module in unet.named_modules():
@@ -208,22 +216,33 @@ def _purpose(path: Path) -> list[str]:
     return ["training state", path.resolve().parent.name]
 
 
-def _sizes(state: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
-    """Return the input, output and hidden size of an embedder's `state`; None where it cannot be one."""
+class _Sizes(NamedTuple):
+    input: int
+    output: int
+    hidden: int
+    tokens: int
+
+
+def _sizes(state: Mapping[str, Tensor]) -> _Sizes | None:
+    """Return the sizes of an embedder's `state`; None where it cannot be one."""
     first, second = state.get("fc1.weight"), state.get("fc2.weight")
     if second is None or second.ndim != 2:
         return None
-    output_size, hidden_size = second.shape
+    rows, hidden_size = second.shape
     input_size = first.shape[1] if first is not None and first.ndim == 2 else hidden_size
-    return input_size, output_size, hidden_size
+    # fc2 gives all tokens, and the pooling is as wide as one of them.
+    pooling = state.get("fga.un_models.0.embed.bias")
+    width = len(pooling) if pooling is not None and pooling.ndim == 1 else rows
+    tokens = rows // width if width and rows and rows % width == 0 else 1
+    return _Sizes(input_size, rows // tokens, hidden_size, tokens)
 
 
 def _problems(state: Mapping[str, Tensor]) -> list[str]:
     """Return one line for every parameter that prevents `state` from being an embedder's."""
     sizes = _sizes(state)
-    input_size, output_size, hidden_size = sizes or (1, 1, 1)
+    input_size, output_size, hidden_size, tokens = sizes or (1, 1, 1, 1)
     with torch.device("meta"):
-        expected = Embedder(input_size, output_size, hidden_size=hidden_size).state_dict()
+        expected = Embedder(input_size, output_size, hidden_size=hidden_size, tokens=tokens).state_dict()
     problems = [f"{name} is missing" for name in expected if name not in state]
     problems += [f"{name} is unexpected" for name in state if name not in expected]
     for name, parameter in expected.items():
@@ -242,7 +261,12 @@ def _problems(state: Mapping[str, Tensor]) -> list[str]:
     return problems
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors by name of a file in safetensors format, or of one that PyTorch wrote.
+
+    Raises:
+        UserError: The file cannot be read, or holds anything else.
+    """
     with _reading(path):
         if _is_safetensors(path):
             return safetensors.torch.load_file(path)

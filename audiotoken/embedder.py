@@ -1,4 +1,4 @@
-"""The embedder: maps features of audio over time to one vector that a text encoder reads as a word.
+"""The embedder: maps features of audio over time to one vector, or a few, that a text encoder reads as words.
 
 It is the only part that AudioToken trains (paper, section 3). Parameters have the names of the released weights
 (guyyariv/AudioToken@ab7d280, `output/embedder_learned_embeds.bin`).
@@ -44,16 +44,16 @@ Generators = torch.Generator | Sequence[torch.Generator] | Rows
 
 
 class Potentials(NamedTuple):
-    """Intermediate values of the embedder; T is time, D the size of the token."""
+    """Intermediate values of the embedder; T is time, D the size of a token, K the number of tokens."""
 
     hidden: Tensor
-    """(B, T, D) projected features, of which the token is a weighted sum over time."""
+    """(B, T, D) or (B, T, K, D) projected features, of which a token is a weighted sum over time."""
     unary: Tensor
-    """(B, T) importance of each time step by itself."""
+    """(B, T) or (B, T, K) importance of each time step by itself."""
     self_potential: Tensor
-    """(B, T) agreement of each time step with the whole clip, in [-1, 1]."""
+    """(B, T) or (B, T, K) agreement of each time step with the whole clip, in [-1, 1]."""
     attention: Tensor
-    """(B, T) weights of the time steps, non-negative, summing to 1."""
+    """(B, T) or (B, T, K) weights of the time steps, non-negative, summing to 1 over time."""
 
 
 class Dropout(nn.Module):
@@ -117,6 +117,10 @@ class Embedder(nn.Module):
     T may differ from call to call; with T = 1 there is nothing to pool, and the token is `hidden`. The pooling is
     computed in float32 or better, and the token has that type, also under autocast.
 
+    With `tokens` K > 1, which neither the paper nor the released code has, fc2 gives K vectors of `output_size` a time
+    step, and the pooling, whose parameters all of them share, is applied to each: every token has weights over time of
+    its own. Only fc2 grows, by (K - 1) (hidden_size + 1) output_size parameters.
+
     Args:
         input_size: Width of the audio encoder's features (2304 for BEATs: 3 layers of 768).
         output_size: Width of the text encoder (768 for Stable Diffusion 1, 1024 for 2).
@@ -124,10 +128,16 @@ class Embedder(nn.Module):
         dropout: Probability of dropout on the unary branch.
         official_dropout: Whether dropout stays on in eval mode, as in the released code, so that the same audio gives
             another token each time.
+        tokens: Number of tokens K.
+
+    Raises:
+        ValueError: `tokens` is below 1.
 
     Example:
         >>> Embedder(input_size=12, output_size=6)(torch.zeros(2, 5, 12)).shape
         torch.Size([2, 6])
+        >>> Embedder(input_size=12, output_size=6, tokens=4)(torch.zeros(2, 5, 12)).shape
+        torch.Size([2, 4, 6])
     """
 
     def __init__(
@@ -138,24 +148,28 @@ class Embedder(nn.Module):
         hidden_size: int | None = None,
         dropout: float = 0.5,
         official_dropout: bool = False,
+        tokens: int = 1,
     ) -> None:
         super().__init__()
+        if tokens < 1:
+            raise ValueError(f"an embedder gives 1 token or more, not {tokens}")
+        self.tokens = tokens
         self.input_size = input_size
         self.output_size = output_size
         self.hidden_size = input_size if hidden_size is None else hidden_size
         self.fc1 = nn.Linear(input_size, self.hidden_size)
-        self.fc2 = nn.Linear(self.hidden_size, output_size)
+        self.fc2 = nn.Linear(self.hidden_size, tokens * output_size)
         self.fga = _Attention(output_size, Dropout(dropout, always=official_dropout))
 
     def forward(self, features: Tensor, generator: Generators | None = None) -> Tensor:
-        """Return the token of each clip.
+        """Return the token of each clip, or its tokens.
 
         Args:
             features: (B, T, input_size), T at least 1.
             generator: Generator of the dropout's mask where dropout is active: one, one per row, or `Rows`.
 
         Returns:
-            (B, output_size) tokens.
+            (B, output_size) tokens; (B, K, output_size) where there are K > 1.
 
         Raises:
             ValueError: Features have another shape, or no time step.
@@ -180,6 +194,8 @@ class Embedder(nn.Module):
                 f"the embedder takes (batch, time of 1 or more, {self.input_size})"
             )
         hidden = self.fc2(F.gelu(self.fc1(features)))
+        if self.tokens > 1:
+            hidden = hidden.unflatten(-1, (self.tokens, self.output_size))
         unary, self_potential, mixed = self.fga(hidden, generator)
         return Potentials(wide(hidden), unary, self_potential, mixed.softmax(dim=1))
 
@@ -229,7 +245,7 @@ class _SelfPotential(nn.Module):
 
 
 def _pointwise(convolution: nn.Conv1d, x: Tensor) -> Tensor:
-    """Apply a kernel-1 convolution to (B, T, channels), channels last, as the linear map that it is."""
+    """Apply a kernel-1 convolution to (B, ..., channels), channels last, as the linear map that it is."""
     return F.linear(x, convolution.weight.squeeze(-1), convolution.bias)
 
 

@@ -23,7 +23,7 @@ class Losses(NamedTuple):
     l1: Tensor
     """Mean absolute element of the token."""
     l2: Tensor
-    """Mean over the batch of the token's squared length."""
+    """Mean over the batch (and the tokens of a clip) of the token's squared length."""
     cl: Tensor | None
     """Distance from the label's word embeddings, 0 to 4; None without label embeddings."""
 
@@ -95,8 +95,11 @@ def token_penalties(
 ) -> Penalties:
     """Return the paper's regularisers of the token; see `audio_token_loss` for the formulas.
 
+    Of several tokens a clip, l1 and l2 are means over them, and cl compares their mean with the label's embedding,
+    which is itself the mean over the label's words.
+
     Args:
-        token: (B, D) output of the embedder.
+        token: (B, D) or (B, K, D) output of the embedder.
         label_embeddings: (B, D) embeddings of the labels; None switches the classification loss off.
         lambda_a: Weight of l1.
         lambda_b: Weight of l2.
@@ -115,9 +118,10 @@ def token_penalties(
     total = lambda_a * l1 + lambda_b * l2
     if label_embeddings is None:
         return Penalties(total, l1, l2, None)
-    if label_embeddings.shape != token.shape:
+    said = token.mean(dim=1) if token.ndim == 3 else token
+    if label_embeddings.shape != said.shape:
         raise ValueError(f"label embeddings have shape {tuple(label_embeddings.shape)}, tokens {tuple(token.shape)}")
-    distance = 1 - F.cosine_similarity(token, wide(label_embeddings), dim=-1)
+    distance = 1 - F.cosine_similarity(said, wide(label_embeddings), dim=-1)
     cl = distance.mean().square() if cl_reduction == "batch" else distance.square().mean()
     return Penalties(total + lambda_c * cl, l1, l2, cl)
 
@@ -144,7 +148,7 @@ def audio_token_loss(
     Args:
         prediction: (B, ...) prediction of the U-Net.
         target: (B, ...) target, of the same shape; see `ldm_target`.
-        token: (B, D) output of the embedder.
+        token: (B, D) or (B, K, D) output of the embedder; see `token_penalties` for several tokens a clip.
         label_embeddings: (B, D) rows of `benchmark.text_encoder.label_embedding`; None switches the classification loss
             off, the default of the released code.
         lambda_a: Weight of l1.

@@ -1,4 +1,4 @@
-"""AudioToken as a method of the benchmark, and the base of other methods that train one token of the text encoder."""
+"""AudioToken as a method of the benchmark, and the base of other methods that train tokens of the text encoder."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from PIL.Image import Image
+    from torch import nn
 
     from audiotoken.embedder import Embedder
     from audiotoken.features import Sense
@@ -37,7 +38,7 @@ SAMPLES = 4
 
 
 class TokenMethod(ConditioningMethod):
-    """Frozen features of a clip -> a trained embedder -> one token in the frozen text encoder's prompt.
+    """Frozen features of a clip -> a trained embedder -> one token in the frozen text encoder's prompt, or a few.
 
     A subclass names its `network`, one of the suite's encoders, and may override `listens` and `studies` to encode
     something else of a clip than its audio.
@@ -49,12 +50,18 @@ class TokenMethod(ConditioningMethod):
     fit_files: ClassVar[tuple[str, ...]] = ("embedder.safetensors",)
     shares_fit = True
     settings: TokenSettings
+    embedder: nn.Module
 
     def setup(self, run: RunContext) -> None:
-        """Load the frozen encoder."""
+        """Load the frozen encoder.
+
+        Raises:
+            UserError: The prompt has no room for so many tokens.
+        """
         from audiotoken.features import encoder_of
 
         super().setup(run)
+        run.backbone.template(self.settings.tokens)
         self.listener = self.listens(encoder_of(run.suite, self.network, run.device))
 
     def listens(self, encoder: Any) -> Sense:
@@ -88,20 +95,13 @@ class TokenMethod(ConditioningMethod):
         """Train the embedder on `train` and write it to the run's folder."""
         import torch
 
-        from audiotoken.checkpoint import save_embedder
-        from audiotoken.embedder import Embedder
         from audiotoken.training import train as train_embedder
         from benchmark.runs.tracking import Watch
 
         run, material, settings = self.run, self.training_data(train), self.training
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
-            embedder = Embedder(
-                material.width,
-                run.backbone.token_width,
-                hidden_size=self.hidden_size(),
-                official_dropout=self.official_dropout,
-            )
+            embedder = self.untrained(material.width)
         embedder.to(run.device)
         plain = self.settings.model_dump(mode="json", exclude_none=True)
         with Watch(run, self.card.name, plain, partial(self.draw, embedder, train.limit(SAMPLES))) as watch:
@@ -117,11 +117,33 @@ class TokenMethod(ConditioningMethod):
         if self.official_dropout:
             metadata["official_dropout"] = "true"
         if distributed.is_first():
-            save_embedder(self._file, embedder, metadata)
+            self.save(embedder, metadata)
         chosen = self.settings.precision is None and run.suite.budget.precision is None
         default = f"trained in {settings.precision}, the default of {device_type(run.device)}"
         remarks = (default,) if self._choice and chosen else ()
-        return FitReport(settings.steps, sum(p.numel() for p in embedder.parameters()), figures, remarks)
+        return FitReport(settings.steps, self.trained(embedder), figures, remarks)
+
+    def untrained(self, width: int) -> nn.Module:
+        """Return what is trained, at its start, for features of this width; torch's random state is the seed's."""
+        from audiotoken.embedder import Embedder
+
+        return Embedder(
+            width,
+            self.run.backbone.token_width,
+            hidden_size=self.hidden_size(),
+            official_dropout=self.official_dropout,
+            tokens=self.settings.tokens,
+        )
+
+    def trained(self, embedder: nn.Module) -> int:
+        """Return the number of trained parameters."""
+        return sum(parameter.numel() for parameter in embedder.parameters())
+
+    def save(self, embedder: nn.Module, metadata: dict[str, str]) -> None:
+        """Write what was trained to the run's folder."""
+        from audiotoken.checkpoint import save_embedder
+
+        save_embedder(self._file, embedder, metadata)
 
     @property
     def _choice(self) -> dict[str, Any]:
@@ -181,7 +203,7 @@ class TokenMethod(ConditioningMethod):
         run.ui.say(f"latents of {len(train):,} frames are kept in {folder} (up to {size}): each is encoded once")
         return Passes(together, dtype, LatentStore(folder, len(train), shape))
 
-    def draw(self, embedder: Embedder, clips: ClipSet) -> list[Image]:
+    def draw(self, embedder: nn.Module, clips: ClipSet) -> list[Image]:
         """Generate images of `clips` with the current `embedder`, to be logged during training."""
         from benchmark.runs.seeds import image_seed
 
@@ -201,9 +223,13 @@ class TokenMethod(ConditioningMethod):
         """
         from audiotoken.checkpoint import load_embedder
 
-        self.embedder = load_embedder(self._file, official_dropout=self.official_dropout)
-        self._check(self.embedder, self._file, f"delete {self.run.folder}, and the same command makes it again")
-        self.embedder.to(self.run.device)
+        embedder = load_embedder(self._file, official_dropout=self.official_dropout)
+        self._check(embedder, self._file, f"delete {self.run.folder}, and the same command makes it again")
+        self.embedder = embedder.to(self.run.device)
+        self.forget_checkpoint()
+
+    def forget_checkpoint(self) -> None:
+        """Delete the training state of a finished fit."""
         # Not at the end of `fit`: a full disk may prevent the harness from recording that it is done, and then it is
         # called again. The fit may be a colleague's, whose folder is theirs.
         with contextlib.suppress(OSError):
@@ -227,11 +253,15 @@ class TokenMethod(ConditioningMethod):
             problems.append(f"takes features of width {embedder.input_size}, the suite's {self.network} gives {heard}")
         if embedder.output_size != read:
             problems.append(f"gives tokens of width {embedder.output_size}, the suite's text encoder reads {read}")
+        try:
+            self.run.backbone.template(embedder.tokens)
+        except UserError:
+            problems.append(f"gives {embedder.tokens} tokens, for which the suite's prompt has no room")
         if problems:
             raise UserError([f"{name} {problem}: {advice}" for problem in problems])
 
     def condition(self, clips: Sequence[Clip]) -> Conditioning:
-        """Return the suite's prompt with each clip's token in its place."""
+        """Return the suite's prompt with each clip's token, or tokens, in its place."""
         import torch
 
         with torch.no_grad():
@@ -258,6 +288,7 @@ class AudioToken(TokenMethod):
     Settings = AudioTokenSettings
     network = "beats"
     settings: AudioTokenSettings
+    embedder: Embedder
 
     @property
     def official_dropout(self) -> bool:
@@ -299,7 +330,10 @@ class AudioToken(TokenMethod):
         return FitReport(0, 0, remarks=tuple(remarks))
 
     def attention(self, clips: Sequence[Clip]) -> np.ndarray:
-        """Return the weights of the attentive pooling, (B, T), summed over the frequencies of a moment."""
+        """Return the weights of the attentive pooling, (B, T), summed over the frequencies of a moment.
+
+        Of several tokens it is the mean of their weights.
+        """
         import torch
 
         from metrics.encoders.filterbank import BINS
@@ -309,6 +343,8 @@ class AudioToken(TokenMethod):
         with torch.no_grad():
             rows = [self.embedder.potentials(self.listener([clip])).attention for clip in clips]
         weights = torch.cat(rows).cpu().double().numpy()
+        if weights.ndim == 3:
+            weights = weights.mean(axis=-1)
         return weights.reshape(len(weights), -1, bands).sum(axis=-1)
 
     def to_pipeline(self) -> AudioTokenPipeline:

@@ -154,25 +154,37 @@ class TokenEmbedder(Embedder, _Saveable):
         output_size: As in `Embedder`.
         hidden_size: As in `Embedder`.
         official_dropout: As in `Embedder`.
+        tokens: As in `Embedder`.
     """
 
     def __init__(
-        self, input_size: int, output_size: int, hidden_size: int | None = None, official_dropout: bool = False
+        self,
+        input_size: int,
+        output_size: int,
+        hidden_size: int | None = None,
+        official_dropout: bool = False,
+        tokens: int = 1,
     ) -> None:
-        super().__init__(input_size, output_size, hidden_size=hidden_size, official_dropout=official_dropout)
+        super().__init__(
+            input_size, output_size, hidden_size=hidden_size, official_dropout=official_dropout, tokens=tokens
+        )
         ConfigMixin.register_to_config(
             self,
             input_size=input_size,
             output_size=output_size,
             hidden_size=self.hidden_size,
             official_dropout=official_dropout,
+            # One token is not stated: files of it are those of versions that knew no other number.
+            **({"tokens": tokens} if tokens > 1 else {}),
         )
 
     @classmethod
     def of(cls, embedder: Embedder, official_dropout: bool = False) -> TokenEmbedder:
         """Return the component with the parameters of `embedder`, in eval mode."""
         with torch.device("meta"):
-            made = cls(embedder.input_size, embedder.output_size, embedder.hidden_size, official_dropout)
+            made = cls(
+                embedder.input_size, embedder.output_size, embedder.hidden_size, official_dropout, embedder.tokens
+            )
         made.load_state_dict(embedder.state_dict(), assign=True)
         return made.eval()
 
@@ -312,7 +324,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
                 averaged, and any rate is resampled.
             sampling_rate: Sampling rate of arrays and tensors, in Hz; files have their own.
             prompt: One prompt, or one per audio item, with one placeholder for the audio, written {} or <*>; by default
-                the pipeline's.
+                the pipeline's. All tokens of an embedder that gives several stand there.
             negative_prompt: One negative prompt, or one per audio item; by default the pipeline's.
             height: Height of the images in pixels; by default that of the U-Net's training.
             width: Width of the images in pixels; by default that of the U-Net's training.
@@ -378,7 +390,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
     @torch.no_grad()
     @arithmetic()
     def encode_audio(self, audio: Audio | Sequence[Audio], sampling_rate: int | None = None) -> Tensor:
-        """Return the audio tokens, (B, width of the text encoder).
+        """Return the audio tokens, (B, width of the text encoder); (B, K, width) of an embedder of K > 1 tokens.
 
         Args:
             audio: As in a call.
@@ -526,7 +538,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         return waves
 
     def _listen(self, waves: Sequence[np.ndarray]) -> Tensor:
-        """Return audio tokens (B, D), encoding one item at a time so that no neighbour affects a token's rounding."""
+        """Return audio tokens, one item at a time so that no neighbour affects a token's rounding."""
         device = self._execution_device
         features = [self.audio_encoder(torch.from_numpy(wave)[None].to(device)) for wave in waves]
         return torch.cat([self.embedder(one.to(self.embedder.dtype)) for one in features])
@@ -535,13 +547,15 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
         """Return hidden states (B, L, D) of the prompts with the tokens in place of the placeholders."""
         prompts = _per_sound("prompt", self.config.prompt if prompt is None else prompt, len(tokens))
         prompts = [one.replace("{}", text.PLACEHOLDER) for one in prompts]
-        ids = text.tokenize(self.tokenizer, prompts)
+        count = self.embedder.tokens
+        ids = text.tokenize(self.tokenizer, [text.spread_placeholder(one, count) for one in prompts])
         problems = []
         for one, places in zip(prompts, (ids == self._placeholder).sum(dim=1).tolist(), strict=True):
             if (written := one.count(text.PLACEHOLDER)) != 1:
                 problems.append(f"prompt {one!r} has {written} placeholders for the audio: write {{}} or <*> once")
-            elif places != 1:
-                problems.append(f"prompt {one!r} is too long, its placeholder is cut off: shorten it")
+            elif places != count:
+                what = "its placeholder is" if count == 1 else f"{count - places} of the {count} audio tokens are"
+                problems.append(f"prompt {one!r} is too long, {what} cut off: shorten it")
         if problems:
             raise UserError(sorted(set(problems)))
         return text.encode_with_token(self.text_encoder, ids.to(self._execution_device), tokens, self._placeholder)

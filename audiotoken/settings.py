@@ -1,4 +1,4 @@
-"""Settings of methods that train one token, as changed with `--set`."""
+"""Settings of methods that train a token, or a few, as changed with `--set`."""
 
 from __future__ import annotations
 
@@ -63,6 +63,14 @@ class TokenSettings(MethodSettings):
     """Weight of mean |e_audio|."""
     lambda_b: float = Field(0.0, ge=0)
     """Weight of the squared 2-norm of e_audio."""
+    tokens: int = Field(1, ge=1)
+    """Number of tokens, which take as many consecutive places in the prompt; 1 in the paper."""
+
+    @model_serializer(mode="wrap")
+    def _stated(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # One token is the method itself: what was made before there could be several keeps its identity.
+        stated: dict[str, Any] = write(self)
+        return {name: value for name, value in stated.items() if name != "tokens" or value != 1}
 
     @field_validator("micro_batch", mode="before")
     @classmethod
@@ -144,7 +152,7 @@ class AudioTokenSettings(TokenSettings):
     @model_serializer(mode="wrap")
     def _stated(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # A record must not list training settings where nothing was trained.
-        stated: dict[str, Any] = write(self)
+        stated = super()._stated(write)
         return stated if self.trains else {name: value for name, value in stated.items() if name in UNTRAINED}
 
 

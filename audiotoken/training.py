@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiotoken.checkpoint import load_state, save_state
-from audiotoken.embedder import Embedder, Rows
+from audiotoken.embedder import Rows
 from audiotoken.losses import denoising_errors, ldm_target, token_penalties
 from audiotoken.timesteps import Timesteps
 from audiotoken.training_settings import CARDS, gigabytes, peak_estimate
@@ -52,7 +52,7 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
 
 
 def train(
-    embedder: Embedder,
+    embedder: nn.Module,
     backbone: Backbone,
     material: TrainingData,
     settings: TrainingSettings,
@@ -69,7 +69,8 @@ def train(
     take the same steps as one, except for rounding.
 
     Args:
-        embedder: Embedder to train.
+        embedder: Network to train: (features, rows) -> tokens (B, D), or several tokens in a row, (B, n D), where the
+            batches have prompts that they follow.
         backbone: Backbone with the frozen text encoder and U-Net.
         material: Training data.
         settings: Training settings.
@@ -195,7 +196,7 @@ class Training:
     """Training state and training step; the arguments are those of `train`."""
 
     def __init__(
-        self, embedder: Embedder, backbone: Backbone, material: TrainingData, settings: TrainingSettings, seed: int
+        self, embedder: nn.Module, backbone: Backbone, material: TrainingData, settings: TrainingSettings, seed: int
     ) -> None:
         if settings.batch_size % distributed.world():
             raise RunError(
@@ -267,7 +268,8 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         ldm = torch.zeros((), device=device)
         for piece in self._pieces(len(tokens)):
-            predicted = self._predicted(inputs.noisy[piece], inputs.times[piece], leaf[piece])
+            prompts = None if inputs.batch.prompts is None else inputs.batch.prompts[piece]
+            predicted = self._predicted(inputs.noisy[piece], inputs.times[piece], leaf[piece], prompts)
             errors = denoising_errors(predicted, inputs.target[piece]) * inputs.weights[piece]
             share = errors.sum() / count
             ldm += share.detach()
@@ -287,7 +289,7 @@ class Training:
         gradients = [one.grad for one in self.parameters if one.grad is not None]
         distributed.sum_over_processes(gradients)
         if self.timesteps.learns:
-            sizes = distributed.gather_rows(leaf.grad.norm(dim=1).cpu() / self.scaler.get_scale())
+            sizes = distributed.gather_rows(leaf.grad.flatten(1).norm(dim=1).cpu() / self.scaler.get_scale())
             if bool(sizes.isfinite().all()):
                 self.timesteps.learn(inputs.all_times, count * sizes / inputs.all_weights)
         if math.isfinite(settings.max_grad_norm):
@@ -323,15 +325,21 @@ class Training:
         on_device = sent(times, device), sent(weights, device)
         return _Inputs(rows, batch, noisy, target, *on_device, all_times, all_weights)
 
-    def _predicted(self, noisy: Tensor, times: Tensor, tokens: Tensor) -> Tensor:
-        """Return the U-Net's prediction for noisy latents under the prompt with these tokens."""
+    def _predicted(self, noisy: Tensor, times: Tensor, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """Return the U-Net's prediction for noisy latents under the prompts with these tokens."""
         if not self.cast:
             with self._precision():
-                return self._denoise(noisy, times, self.backbone.inject(tokens))
+                return self._denoise(noisy, times, self._conditioning(tokens, prompts))
         assert self.narrow is not None
         with self._precision():
-            prompts = self.backbone.inject(tokens, self.narrow)
-        return self._denoise(noisy.to(self.narrow), times, prompts.to(self.narrow)).float()
+            conditioning = self._conditioning(tokens, prompts, self.narrow)
+        return self._denoise(noisy.to(self.narrow), times, conditioning.to(self.narrow)).float()
+
+    def _conditioning(self, tokens: Tensor, prompts: Tensor | None, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return the suite's prompt with the token, or tokens, in it, or `prompts` with the tokens behind them."""
+        if prompts is None:
+            return self.backbone.inject(tokens, dtype)
+        return torch.cat([prompts, tokens.unflatten(1, (-1, prompts.shape[-1]))], dim=1)
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         name = self.settings.precision

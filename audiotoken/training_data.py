@@ -33,6 +33,10 @@ class Batch(NamedTuple):
     """(b, 4, h, w) standard deviation of the frames' latents, beside the mean."""
     label_embeddings: Tensor | None
     """(b, D) embeddings of the labels, for the classification loss (CL); None without it."""
+    positions: list[int]
+    """Positions of the b clips in the training set."""
+    prompts: Tensor | None = None
+    """(b, L, D) encoded prompts that the tokens follow, instead of standing in the suite's; None for the suite's."""
 
 
 class TrainingData(ABC):
@@ -81,6 +85,7 @@ class Stored(TrainingData):
             self.latent_mean[positions],
             self.latent_deviation[positions],
             self.labels(positions),
+            positions,
         )
 
 
@@ -146,7 +151,8 @@ class Streamed(TrainingData):
         # Clones, because autograd refuses tensors created in inference mode.
         features = features.clone()
         mean, deviation = self._kept(samples) if narrow else self._encoded(samples)
-        return Batch(features, mean.clone(), deviation.clone(), self.labels([sample.position for sample in samples]))
+        positions = [sample.position for sample in samples]
+        return Batch(features, mean.clone(), deviation.clone(), self.labels(positions), positions)
 
     def close(self) -> None:
         """Wait until what is being written is written, and end the threads."""

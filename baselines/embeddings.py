@@ -71,3 +71,18 @@ class SoundEmbedding(Listener):
     def hear(self, waves: Tensor) -> Tensor:
         """Return the embeddings (B, 1, width) of waveforms (B, samples)."""
         return one_step(self.encoder.embed_audio(waves))
+
+
+class UnitSoundEmbedding(SoundEmbedding):
+    """Embedding of a clip's audio as it is, (B, 1, width) of length 1."""
+
+    @property
+    def preparation(self) -> list[Any]:
+        """That of an embedding, marked as one of length 1."""
+        return ["length 1", *super().preparation]
+
+    @torch.inference_mode()
+    def hear(self, waves: Tensor) -> Tensor:
+        """Return the embeddings (B, 1, width) of waveforms (B, samples)."""
+        embeddings: Tensor = self.encoder.embed_audio(waves)
+        return embeddings.unsqueeze(1).float()

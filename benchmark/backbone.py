@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark import text_encoder as text
-from benchmark.utils.errors import RunError
+from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.precision import PRODUCTS, casts, hold, sent
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Backbone:
         self.vae.to(memory_format=torch.channels_last)
         self.placeholder = text.placeholder_id(self.tokenizer)
         self.dtype: torch.dtype = getattr(torch, suite.backbone.dtype)
+        self._templates: dict[int, tuple[Tensor, Tensor]] = {}
         self._most_together: int | None = None
         self._compiled: tuple[Any, Any] | None = None
 
@@ -111,27 +112,45 @@ class Backbone:
         hold(self.text_encoder, torch.float32)
         return text.encode_prompts(self.tokenizer, self.text_encoder, prompts)
 
-    @cached_property
-    def _template(self) -> tuple[Tensor, Tensor]:
-        """Ids of the suite's prompt, (1, L), and where its placeholder is."""
-        ids = text.tokenize(self.tokenizer, [self.prompt(text.PLACEHOLDER)])
-        return ids.to(self.device), text.placeholder_places(ids, self.placeholder).to(self.device)
+    def template(self, tokens: int = 1) -> tuple[Tensor, Tensor]:
+        """Return the ids of the suite's prompt, (1, L), and where its placeholder is, bool (1, L).
+
+        Args:
+            tokens: Number of consecutive places that it takes.
+
+        Raises:
+            UserError: The text encoder reads fewer words than that.
+        """
+        if tokens not in self._templates:
+            prompt = text.spread_placeholder(self.prompt(text.PLACEHOLDER), tokens)
+            ids = text.tokenize(self.tokenizer, [prompt])
+            if tokens > 1 and (room := int((ids == self.placeholder).sum())) < tokens:
+                raise UserError(
+                    f"tokens={tokens}: the text encoder reads {ids.shape[1]} words, and the prompt "
+                    f"{self.prompt('')!r} leaves {room} of them: give --set tokens={room} or fewer"
+                )
+            places = text.placeholder_places(ids, self.placeholder, tokens)
+            self._templates[tokens] = ids.to(self.device), places.to(self.device)
+        return self._templates[tokens]
 
     def inject(self, token: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Encode the suite's prompt with an audio token in the place of the placeholder.
+        """Encode the suite's prompt with an audio token, or several, in the place of the placeholder.
 
         Gradients flow to the tokens; the text encoder's values are not changed.
 
         Args:
-            token: Audio tokens, (B, D).
+            token: Audio tokens, (B, D); or (B, K, D), which take K consecutive places of each prompt.
             dtype: Precision of the parameters of its matrix products; in a lower one than float32 it has to be called
                 under autocast to that precision.
 
         Returns:
             Hidden states, (B, L, D).
+
+        Raises:
+            UserError: The prompt has no room for so many tokens.
         """
         hold(self.text_encoder, dtype, PRODUCTS)
-        ids, found = self._template
+        ids, found = self.template(token.shape[1] if token.ndim == 3 else 1)
         return text.encode_at(self.text_encoder, ids.expand(len(token), -1), found.expand(len(token), -1), token)
 
     @torch.inference_mode()
@@ -167,7 +186,11 @@ class Backbone:
         return (mean.cpu(), deviation.cpu()) if dtype is torch.float32 else (mean.float(), deviation.float())
 
     @cached_property
-    def _negative(self) -> Tensor:
+    def negative(self) -> Tensor:
+        """Conditioning that guidance leads away from, (1, L, D): the suite's negative prompt.
+
+        A method whose conditioning has more rows than a prompt sets its own, on a backbone of its own.
+        """
         return self.encode_prompts([self.suite.generation.negative_prompt])
 
     @torch.inference_mode()
@@ -223,7 +246,7 @@ class Backbone:
         with torch.autocast(torch.device(self.device).type, self.dtype, enabled=lowered):
             pictures: Tensor = self.pipeline(
                 prompt_embeds=embeds.to(self.device),
-                negative_prompt_embeds=self._negative.expand_as(embeds),
+                negative_prompt_embeds=self.negative.expand_as(embeds),
                 num_inference_steps=generation.steps,
                 guidance_scale=generation.guidance,
                 generator=generators,
@@ -242,7 +265,7 @@ class Backbone:
         from diffusers.utils.torch_utils import randn_tensor
 
         generation, pipeline = self.suite.generation, self.pipeline
-        conditioning = torch.cat([self._negative.expand_as(embeds), embeds.to(self.device)]).to(self.dtype)
+        conditioning = torch.cat([self.negative.expand_as(embeds), embeds.to(self.device)]).to(self.dtype)
         hold(self.unet, self.dtype)
         hold(self.vae, self.dtype)
         unet = self._compiled_unet() if compiled else self.unet

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,6 +91,16 @@ class DataState:
         ]
 
 
+def raw_words(attributes: Mapping[str, Any]) -> list[str]:
+    """Return names and values of a clip's attributes as they are, in their order.
+
+    >>> raw_words({"tilt": -0.21349, "colour": "red"})
+    ['tilt -0.213', 'colour red']
+    """
+    shown = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in attributes.items()}
+    return [f"{name} {value}" for name, value in shown.items()]
+
+
 class DataSet(ABC):
     """Source of clips.
 
@@ -146,6 +156,14 @@ class DataSet(ABC):
             NotImplementedError: The kind is none of `own_variations`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no variation {kind!r}: see own_variations")
+
+    def in_words(self, attributes: Mapping[str, Any]) -> list[str]:
+        """Return what a reader is told of a clip, a phrase each; by default names and values as they are.
+
+        Args:
+            attributes: `Clip.attributes` of one of its clips.
+        """
+        return raw_words(attributes)
 
     def present(self, suite: Suite, split: Split) -> list[str] | None:
         """Return the ids of the clips of a split that are on this machine.

@@ -77,7 +77,7 @@ ENCODERS: Registry[Callable[[Suite, str], Any]] = Registry("audio encoder", "ben
 """`<suite>/<network>` -> function (suite, device) that loads a frozen audio encoder for methods."""
 
 JUDGES: Registry[Callable[[Suite, str], Scorer]] = Registry("judge")
-"""Name -> function (suite, device) that loads a network which scores images besides the suite's own scorers."""
+"""Name -> function (suite, device) that loads a network which scores besides the suite's own scorers."""
 
 DATASETS.register("mini", "benchmark.mini.wiring:DATA")
 DATASETS.register("vggsound", "benchmark.data.vggsound:DATA")
@@ -104,5 +104,5 @@ for _name, _object in (("beats", "beats"), ("wav2clip-encoder", "wav2clip_encode
     _target = f"benchmark.fullscale.networks:{_object}"
     ENCODERS.register(f"vggsound/{_name}", _target, aliases=[f"{suite}/{_name}" for suite in _ALIKE])
 
-for _name in ("effnetlite0", "imagebind", "dinov2"):
-    JUDGES.register(_name, f"benchmark.fullscale.judges:{_name}")
+for _name in ("effnetlite0", "imagebind", "dinov2", "clap", "pe-av"):
+    JUDGES.register(_name, f"benchmark.fullscale.judges:{_name.replace('-', '_')}")

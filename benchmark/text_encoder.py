@@ -1,4 +1,4 @@
-"""Encoding of prompts by a frozen CLIP text encoder, with a vector in the place of a word.
+"""Encoding of prompts by a frozen CLIP text encoder, with vectors in the place of a word.
 
 The functions work with CLIPTokenizer and CLIPTextModel of `transformers` (Stable Diffusion 1 and 2). The encoder's own
 `forward` is called, so causal attention, positions, precision and adapters are the library's.
@@ -65,13 +65,23 @@ def tokenize(tokenizer: Any, prompts: Sequence[str]) -> Tensor:
     ).input_ids
 
 
+def spread_placeholder(prompt: str, count: int) -> str:
+    """Return `prompt` with `count` placeholders, one after the other, where it has one.
+
+    Example:
+        >>> spread_placeholder("a photo of <*>, blurred", 2)
+        'a photo of <*> <*>, blurred'
+    """
+    return prompt.replace(PLACEHOLDER, " ".join([PLACEHOLDER] * count))
+
+
 def encode_prompts(tokenizer: Any, text_encoder: Any, prompts: Sequence[str]) -> Tensor:
     """Encode prompts to the hidden states (B, L, D) after the final layer norm, which the U-Net attends to."""
     return text_encoder(tokenize(tokenizer, prompts).to(text_encoder.device)).last_hidden_state
 
 
 def encode_with_token(text_encoder: Any, input_ids: Tensor, token: Tensor, placeholder_id: int) -> Tensor:
-    """Encode prompts whose placeholder is embedded as a given vector.
+    """Encode prompts whose placeholder is embedded as a given vector, or several placeholders each as one of several.
 
     The vector replaces the word's row of the embedding table; positions are added to it afterwards, as to every row.
     The result is the same as with a table that is grown by a row (as in the released inference), but neither the
@@ -80,45 +90,48 @@ def encode_with_token(text_encoder: Any, input_ids: Tensor, token: Tensor, place
 
     Args:
         text_encoder: A CLIPTextModel.
-        input_ids: Token ids, (B, L), each row with `placeholder_id` exactly once.
-        token: One vector per row, (B, D), or one for all rows, (D,).
+        input_ids: Token ids, (B, L), each row with `placeholder_id` exactly once, or K times.
+        token: One vector per row, (B, D), or one for all rows, (D,); or K vectors per row, (B, K, D), of which the
+            first takes the first placeholder's place.
         placeholder_id: Id of the placeholder, which may lie outside the vocabulary.
 
     Returns:
         Hidden states, (B, L, D).
 
     Raises:
-        ValueError: A row contains no placeholder or several (the message names the first such row), or the shapes do
-            not fit.
+        ValueError: A row contains the placeholder another number of times than there are vectors for it (the message
+            names the first such row), or the shapes do not fit.
     """
-    table = text_encoder.get_input_embeddings()
-    shapes = (len(input_ids), table.embedding_dim), (table.embedding_dim,)
+    table, count = text_encoder.get_input_embeddings(), token.shape[1] if token.ndim == 3 else 1
+    width = table.embedding_dim
+    shapes = (len(input_ids), width), (width,), (len(input_ids), count, width)
     if input_ids.ndim == 2 and token.shape not in shapes:
         raise ValueError(
             f"tokens have shape {tuple(token.shape)}; {len(input_ids)} prompts and this text encoder take "
-            f"({len(input_ids)}, {table.embedding_dim})"
+            f"({len(input_ids)}, {width})"
         )
-    return encode_at(text_encoder, input_ids, placeholder_places(input_ids, placeholder_id), token)
+    return encode_at(text_encoder, input_ids, placeholder_places(input_ids, placeholder_id, count), token)
 
 
-def placeholder_places(input_ids: Tensor, placeholder_id: int) -> Tensor:
+def placeholder_places(input_ids: Tensor, placeholder_id: int, times: int = 1) -> Tensor:
     """Return where the placeholder is in each row, bool (B, L).
 
     Args:
         input_ids: Token ids, (B, L).
         placeholder_id: Id of the placeholder.
+        times: How often each row has to contain it.
 
     Raises:
-        ValueError: A row contains no placeholder or several (the message names the first such row), or the ids have
-            another shape.
+        ValueError: A row contains the placeholder another number of times (the message names the first such row), or
+            the ids have another shape.
     """
     if input_ids.ndim != 2:
         raise ValueError(f"input ids have shape {tuple(input_ids.shape)}, not (batch, length)")
     found = input_ids == placeholder_id
     for row, count in enumerate(found.sum(dim=1).tolist()):
-        if count != 1:
+        if count != times:
             raise ValueError(
-                f"row {row} of the prompts holds the placeholder (id {placeholder_id}) {count} times, not 1"
+                f"row {row} of the prompts holds the placeholder (id {placeholder_id}) {count} times, not {times}"
             )
     return found
 
@@ -131,8 +144,9 @@ def encode_at(text_encoder: Any, input_ids: Tensor, found: Tensor, token: Tensor
     Args:
         text_encoder: A CLIPTextModel.
         input_ids: Token ids, (B, L).
-        found: Where the vector stands, bool (B, L).
-        token: One vector per row, (B, D), or one for all rows, (D,).
+        found: Where the vectors stand, bool (B, L).
+        token: One vector per row, (B, D), or one for all rows, (D,), for every place of the row; or K vectors per row,
+            (B, K, D), for its K places in their order.
 
     Returns:
         Hidden states, (B, L, D).
@@ -140,8 +154,11 @@ def encode_at(text_encoder: Any, input_ids: Tensor, found: Tensor, token: Tensor
 
     def put(module: Any, arguments: Any, embedded: Tensor) -> Tensor:
         here = found.to(embedded.device).unsqueeze(-1)
-        vector = token.to(embedded).unsqueeze(-2)
-        return torch.where(here, vector, embedded)
+        vector = token.to(embedded)
+        if vector.ndim == 3:
+            which = (here.long().cumsum(dim=1) - 1).clamp(min=0)
+            return torch.where(here, vector.gather(1, which.expand(-1, -1, vector.shape[-1])), embedded)
+        return torch.where(here, vector.unsqueeze(-2), embedded)
 
     hook = text_encoder.get_input_embeddings().register_forward_hook(put)
     try:

@@ -66,6 +66,14 @@ PAPERS = {
   eprint    = {2002.09797},
   archivePrefix = {arXiv}
 }""",
+    "2210.02410": """@article{friedman2023vendi,
+  title     = {The {Vendi} Score: A Diversity Evaluation Metric for Machine Learning},
+  author    = {Friedman, Dan and Dieng, Adji Bousso},
+  journal   = {Transactions on Machine Learning Research},
+  year      = {2023},
+  eprint    = {2210.02410},
+  archivePrefix = {arXiv}
+}""",
     "2004.05675": """@inproceedings{meehan2020non,
   title     = {A Non-Parametric Test to Detect Data-Copying in Generative Models},
   author    = {Meehan, Casey and Chaudhuri, Kamalika and Dasgupta, Sanjoy},

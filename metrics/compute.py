@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics import content, frechet, novelty, similarity, statistics
+from metrics import content, diversity, frechet, novelty, similarity, statistics
 from metrics.definitions import MetricDefinition, get
 from metrics.probe import Probe
 from metrics.similarity import Array
@@ -63,6 +63,8 @@ class MetricInputs:
     """(M,) int, index of each clip's label."""
     audio_label: ArrayLike | None = None
     """(M,) int, index of the audio classifier's top label for each clip."""
+    audio_labels: Mapping[str, ArrayLike] = field(default_factory=dict)
+    """(M,) int, index of the label that a judge finds nearest to each clip's sound, by judge."""
     visible: Sequence[Collection[int]] | None = None
     """M sets of indices of the labels that annotators marked as visible."""
     ratings: ArrayLike | None = None
@@ -150,7 +152,8 @@ class MetricResult:
         per_clip: (M,) score of each clip in `unit`, or None for a metric of the whole set. NaN marks a clip that had
             nothing to be compared with; it did not fail.
         per_class: Mean score in `unit` by index of the class, or None.
-        details: What else the value has to be read with: of a probe, its value on the true frames ("ceiling").
+        details: What else the value has to be read with: of a probe, its value on the true frames ("ceiling"); of
+            Inception-v3, how its features were taken.
     """
 
     value: float | None
@@ -165,7 +168,7 @@ class MetricResult:
     version: int
     per_clip: Array | None = None
     per_class: dict[int, float] | None = None
-    details: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compute(ids: Iterable[str], inputs: MetricInputs, seed: int = 0, resamples: int = 2000) -> dict[str, MetricResult]:
@@ -252,7 +255,14 @@ class _Job:
             case "voice" | "hears" | "human":
                 return self._judged(metric)
         assert metric.extractor is not None
-        of_sets = {"fd": self._frechet, "kid": self._kernel, "novelty": self._novelty}
+        of_sets = {
+            "fd": self._frechet,
+            "kid": self._kernel,
+            "novelty": self._novelty,
+            "vendi": self._vendi,
+            "spread": self._spread,
+            "between": self._between,
+        }
         if metric.family in of_sets:
             return of_sets[metric.family](metric.extractor)
         return self._manifold(metric.family, metric.extractor)
@@ -387,6 +397,24 @@ class _Job:
         }
         return replace(self._of_images(100.0 * found.share), details=distances)
 
+    def _vendi(self, extractor: str) -> _Scores:
+        images = self.inputs.image_features[extractor]
+        return _Scores(diversity.vendi_of_clips(images, self.owner, self.clips), empty=_ONE_EACH)
+
+    def _spread(self, extractor: str) -> _Scores:
+        images = self.inputs.image_features[extractor]
+        return _Scores(diversity.spread_within(images, self.owner, self.clips), empty=_ONE_EACH)
+
+    def _between(self, extractor: str) -> _Scores:
+        i, classes = self.inputs, np.asarray(self.inputs.classes)
+        scores = diversity.spread_between(i.image_features[extractor], self.owner, classes)
+        frames, details = i.reference_features.get(extractor), {}
+        if frames is not None and len(np.asarray(frames)) == self.clips:
+            true = diversity.spread_between(frames, np.arange(self.clips), classes)
+            if not np.isnan(true).all():
+                details["of_true_frames"] = statistics.mean(true)
+        return _Scores(scores, empty="no class has two clips with an image", details=details)
+
     def _report(self, definition: MetricDefinition, scores: _Scores) -> MetricResult:
         value, interval, per_clip, per_class = scores.value, scores.interval, scores.per_clip, None
         n = self.inputs.images
@@ -437,6 +465,8 @@ class _Job:
 def _sized(value: Any) -> Any:
     return value if value is None or isinstance(value, Sequence) else np.asarray(value)
 
+
+_ONE_EACH = "no clip has two images: a run or a folder with several images a clip is needed"
 
 _EMPTY = {
     "winrate": "needs at least two clips",

@@ -5,7 +5,8 @@ set metrics with the name of an extractor at the end (`fd.clip`, `kid.dino`, `pr
 Inception-v3, and the Fréchet distance of Inception-v3 features is called `fid`.
 
 A judge is an extractor that a suite does not score with. `<metric>@<judge>` is a metric of the first three families as
-the judge sees it: `iis.winrate.sameclass@effnetlite0`, `aic@dinov2`.
+the judge sees it: `iis.winrate.sameclass@effnetlite0`, `aic@dinov2`. A judge that hears and sees nothing (`EARS`) has
+one metric, `aic.audio@clap`: the suite's scorer names the image, the judge names the sound.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from typing import Literal
 INCEPTION = "inception"
 """Name of the extractor of `fid`, and of every set metric without an extractor in its name."""
 
+EARS = ("clap",)
+"""Judges that hear sounds and read texts, and see no images."""
+
 Family = Literal[
     "ais",
     "iis",
@@ -30,6 +34,9 @@ Family = Literal[
     "density",
     "coverage",
     "novelty",
+    "vendi",
+    "spread",
+    "between",
     "voice",
     "hears",
     "human",
@@ -93,7 +100,7 @@ class MetricDefinition:
     @property
     def needs(self) -> tuple[str, ...]:
         """Full names of the inputs: `image_features.clip` is the entry "clip" of the field `image_features`."""
-        named = _BY_EXTRACTOR.values() if self.extractor else ()
+        named = (*_BY_EXTRACTOR.values(), "audio_labels") if self.extractor else ()
         return tuple(f"{name}.{self.extractor}" if name in named else name for name in self.inputs)
 
     @property
@@ -131,9 +138,9 @@ def get(metric: str) -> MetricDefinition:
         return _heard(match[1], match[2])
     name, _, judge = metric.rpartition("@")
     if name and re.fullmatch(r"[A-Za-z][\w.-]*", judge):
-        return _by_judge(get(name), judge)
+        return _by_ear(get(name), judge) if judge in EARS else _by_judge(get(name), judge)
     name, _, extractor = metric.partition(".")
-    if name in _SET_METRICS and re.fullmatch(r"[A-Za-z0-9][\w.-]*", extractor):
+    if name in _SET_METRICS and extractor not in EARS and re.fullmatch(r"[A-Za-z0-9][\w.-]*", extractor):
         return _set_metric(_SET_METRICS[name], extractor)
     near = difflib.get_close_matches(metric, _CATALOGUE, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
@@ -382,6 +389,43 @@ _SET_METRICS: dict[str, MetricDefinition] = {
             source="2004.05675, without its cells",
             warns=True,
         ),
+        MetricDefinition(
+            id="vendi",
+            title="Vendi score within a clip",
+            definition="effective number of different images among those of one clip, from 1 to their number; needs "
+            "several images a clip",
+            family="vendi",
+            direction="up",
+            unit="images",
+            bounds=(1.0, None),
+            inputs=("image_features",),
+            source="2210.02410",
+            warns=True,
+        ),
+        MetricDefinition(
+            id="spread",
+            title="Spread within a clip",
+            definition="mean of 1 - cosine over the pairs of one clip's images; needs several images a clip",
+            family="spread",
+            direction="up",
+            unit="distance",
+            bounds=(0.0, 2.0),
+            inputs=("image_features",),
+            source=HERE,
+            warns=True,
+        ),
+        MetricDefinition(
+            id="between",
+            title="Spread between clips of a class",
+            definition="mean of 1 - cosine between an image and those of the other clips of its class",
+            family="between",
+            direction="up",
+            unit="distance",
+            bounds=(0.0, 2.0),
+            inputs=("image_features", "classes"),
+            source=HERE,
+            warns=True,
+        ),
     )
 }
 """Set metrics before an extractor is chosen."""
@@ -420,6 +464,24 @@ def _by_judge(own: MetricDefinition, judge: str) -> MetricDefinition:
         source=f"{HERE}: formula of {own.source}",
         extractor=judge,
         same_as=own.same_as and f"{own.same_as}@{judge}",
+    )
+
+
+def _by_ear(own: MetricDefinition, judge: str) -> MetricDefinition:
+    """Return `aic.audio` with the label that a judge hears in the place of the audio classifier's.
+
+    Raises:
+        ValueError: The metric is another one, which needs eyes.
+    """
+    if own.id != "aic.audio":
+        raise ValueError(f"unknown metric {own.id + '@' + judge!r}: {judge} sees no images; it has aic.audio@{judge}")
+    return replace(
+        own,
+        id=f"{own.id}@{judge}",
+        title=f"{own.title} ({judge})",
+        definition=f"the nearest bare label is the one that {judge} finds nearest to the sound",
+        inputs=("image", "text", "audio_labels"),
+        extractor=judge,
     )
 
 

@@ -1,4 +1,4 @@
-"""Image preprocessing that belongs to a network's weights."""
+"""Preprocessing that belongs to a network's weights: pixels of images, rates of sounds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
 
 
@@ -34,3 +35,44 @@ class Preprocessing:
             self.size, is_train=False, mean=self.mean, std=self.std, interpolation="bicubic", resize_mode="shortest"
         )
         return made
+
+    def crop(self, image: Image) -> np.ndarray:
+        """Return an RGB image resized and cropped as `transform` does, in uint8 (size, size, 3).
+
+        It needs no torch, so that processes which decode can do it, and is a quarter of what `transform` returns.
+        """
+        from PIL import Image as Pillow
+
+        short = min(image.size)
+        width, height = (int(self.size * side / short) for side in image.size)
+        if image.size != (width, height):
+            image = image.resize((width, height), Pillow.Resampling.BICUBIC)
+        left, top = (round((side - self.size) / 2) for side in image.size)
+        return np.array(image.crop((left, top, left + self.size, top + self.size)))
+
+    def normalise(self, crop: np.ndarray) -> torch.Tensor:
+        """Return what `transform` returns for the image of which `crop` is the crop: float32 (3, size, size)."""
+        from torchvision.transforms import functional
+
+        scaled: torch.Tensor = functional.normalize(functional.to_tensor(crop), list(self.mean), list(self.std))
+        return scaled
+
+
+def at_rate(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """Return a mono waveform at another sampling rate, as float32.
+
+    A polyphase filter (`scipy.signal.resample_poly`) keeps all that lies below both Nyquist frequencies; what was never
+    recorded above the old one stays silent.
+
+    Args:
+        wave: (n,) samples.
+        rate: Their rate, in Hz.
+        wanted: The rate to return, in Hz.
+    """
+    from math import gcd
+
+    from scipy.signal import resample_poly
+
+    shared = gcd(rate, wanted)
+    found = wave if rate == wanted else resample_poly(wave, wanted // shared, rate // shared)
+    return np.ascontiguousarray(found, dtype=np.float32)

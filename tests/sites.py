@@ -11,14 +11,19 @@ from PIL import Image
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.records.record import write_scores
-from benchmark.records.store import Store, StoredRecord
+from benchmark.records.store import Store, StoredRecord, suite_folder
 from benchmark.report.sources import Sources, gather
+from benchmark.runs.variations import Variation
+from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31mred\x1b[0m\u202e"
 LABELS = ("church bell", "dog barking", f"{EVIL} rain")
 CLIPS = 24
-FINGERPRINT = "f" * 64
+SUITE = load_suite("mini")
+FINGERPRINT = SUITE.fingerprint()
+CEILING = 91.0
+"""What the true frames reach in the attribute that some runs are asked about."""
 
 
 def clip_set(count: int = CLIPS) -> ClipSet:
@@ -39,9 +44,20 @@ def clip_set(count: int = CLIPS) -> ClipSet:
 
 
 def a_run(
-    store: Store, method: str, shift: float, seed: int = 0, *, images: bool = True, **changes: Any
+    store: Store,
+    method: str,
+    shift: float,
+    seed: int = 0,
+    *,
+    images: bool = True,
+    variation: str | None = None,
+    hears: float | None = None,
+    **changes: Any,
 ) -> StoredRecord:
-    """The folder of a run of all clips: record, scores and, if wanted, images."""
+    """The folder of a run of all clips: record, scores and, if wanted, images.
+
+    Of a variation of the clips where one is named; `hears` is the value of a metric that a probe answers.
+    """
     import pandas as pd
 
     rng = np.random.default_rng(abs(hash((len(method), seed))) % 2**32)
@@ -51,6 +67,8 @@ def a_run(
     table = pd.DataFrame({"clip": [f"clip-{k:05d}" for k in range(CLIPS)], "label": labels, "ais": ais, "aic": aic})
     metrics = {name: metric(float(table[name].mean()), n=CLIPS) for name in ("ais", "aic")}
     metrics |= {"fd.clip": metric(9.0 - shift / 10 + seed, "down", n=CLIPS)}
+    if hears is not None:
+        metrics["hears.size"] = metric(hears, n=CLIPS, chance=100 / 3, details={"ceiling": CEILING})
     per_class = {name: dict(table.groupby("label")[name].mean()) for name in ("ais", "aic")}
     facts = {
         "metrics": metrics,
@@ -58,8 +76,12 @@ def a_run(
         "per_class": per_class,
         **changes,
     }
-    made = stored(method, 0.0, 0.0, seed, fingerprint=FINGERPRINT, **facts)
-    folder = store.run("mini", method, seed, changed=facts.get("settings"))
+    suite = SUITE
+    if variation is not None:
+        suite = SUITE.with_variation(variation, Variation.parse(variation).identity)
+        facts["suite"] = {"name": suite.name, "version": 1, "fingerprint": suite.fingerprint()}
+    made = stored(method, 0.0, 0.0, seed, fingerprint=suite.fingerprint(), **facts)
+    folder = store.run(suite_folder(suite.name, suite.fingerprint()), method, seed, changed=facts.get("settings"))
     made.record.save(folder.record_path)
     write_scores(folder.scores_path, table)
     for k in range(CLIPS if images else 0):
@@ -78,6 +100,19 @@ def runs_of(root: Path) -> tuple[Store, list[StoredRecord]]:
         a_run(store, "gamma", 8.0, 0, images=False, sees=["label"]),
         a_run(store, EVIL, 0.0, 0, sees=["audio"], settings={f"key{EVIL}": EVIL}),
     ]
+    return store, records
+
+
+def stressed_runs_of(root: Path) -> tuple[Store, list[StoredRecord]]:
+    """The same runs, two that are asked about an attribute, and runs on changed clips beside them."""
+    store, records = runs_of(root)
+    records[2:3] = [a_run(store, "beta", 4.0, 0, sees=["audio"], hears=40.0)]
+    records.append(a_run(store, "true", 20.0, 0, sees=["frame"], hears=CEILING))
+    for name, lost in (("snr=20", 1.0), ("snr=0", 8.0), ("snr=-5", 14.0), ("reversed", 3.0), ("silence", 20.0)):
+        a_run(store, "alpha", 12.0 - lost, variation=name, images=False, sees=["audio"])
+    for name in ("snr=0", "mix=6"):
+        a_run(store, "beta", 0.0, variation=name, images=False, sees=["audio"])
+    a_run(store, EVIL, -4.0, variation="silence", images=False, sees=["audio"], settings={f"key{EVIL}": EVIL})
     return store, records
 
 

@@ -17,6 +17,7 @@ import yaml
 
 from benchmark.mini.pretrain.stages import STAGES
 from benchmark.records.record import RunRecord
+from benchmark.studies import tables
 from benchmark.utils.files import sha256_of
 
 DISTRIBUTION = "audio2image-bench"
@@ -75,6 +76,8 @@ METHODS = [
     "imagebind-retrieval",
     "imagebind-trained",
     "imagebind-unclip",
+    "sonicdiffusion",
+    "gluegen",
     "copycat",
     "label-painter",
     "ais-ascent",
@@ -202,10 +205,6 @@ def test_the_shipped_weights_are_those_of_their_reports_and_of_the_suite():
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 35e6
 
 
-COMPACT = ["ais", "iis", "ais.winrate.sameclass", "iis.winrate.sameclass", "aic", "fd.clip"]
-WINRATES = ["ais", "ais.winrate.sameclass", "iis", "iis.winrate.sameclass", "ais.winrate.crossclass"]
-
-
 @pytest.mark.skipif(not RECORDS, reason="results/mini is empty")
 class TestCommittedRecords:
     @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
@@ -214,24 +213,15 @@ class TestCommittedRecords:
         assert record.status == "complete" and record.limit is None and not record.clips.failed
         assert record.provenance.commit is not None and record.provenance.dirty is False
 
-    @pytest.mark.parametrize(
-        ("page", "options"),
-        [
-            ("README.md", f"--columns rank,{','.join(COMPACT)} --no-intervals --no-std"),
-            ("docs/leaderboard.md", ""),
-            ("docs/metrics.md", " ".join(f"--metric {metric}" for metric in WINRATES)),
-        ],
-        ids=["README.md", "docs/leaderboard.md", "docs/metrics.md"],
-    )
-    def test_the_pages_show_the_tables_made_from_them(self, tmp_path, page, options):
+    @pytest.mark.parametrize("page", tables.PAGES)
+    def test_the_pages_show_the_tables_made_from_them(self, tmp_path, page):
         text = (ROOT / page).read_text(encoding="utf-8")
+        options = tables.PAGES[page]
         assert f"bench table {options}".strip() in text
         shown = between(text, "<!-- table:mini -->", "<!-- /table -->")
         asked = ["table", *options.split(), "--format", "md", "--runs", str(tmp_path / "none")]
         made = python("-m", "benchmark", *asked, cwd=ROOT)
-        assert shown == made.strip(), (
-            f"put the output of `bench table {options} --format md` between the marks of {page}"
-        )
+        assert shown == made.strip(), "`python -m benchmark.studies.tables` puts it there"
 
     def test_the_table_of_the_first_page_fits_a_screen(self):
         text = (ROOT / "README.md").read_text(encoding="utf-8")

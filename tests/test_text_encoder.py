@@ -13,6 +13,7 @@ from benchmark.text_encoder import (
     encode_with_token,
     label_embedding,
     placeholder_id,
+    spread_placeholder,
     tokenize,
 )
 
@@ -169,3 +170,20 @@ def test_label_embedding_is_float32_of_a_half_precision_encoder(
     half = label_embedding(tokenizer, copy.deepcopy(text_encoder).bfloat16(), ["dog barking"])
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, label_embedding(tokenizer, text_encoder, ["dog barking"]), atol=0.01, rtol=0.01)
+
+
+def test_several_vectors_take_consecutive_places_in_their_order(
+    tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel
+) -> None:
+    words, spread = "a photo of big red dog", spread_placeholder("a photo of <*>", 3)
+    table = text_encoder.get_input_embeddings().weight
+    own = table[tokenizer("big red dog", add_special_tokens=False).input_ids][None]
+    placeholder, ids = placeholder_id(tokenizer), tokenize(tokenizer, [spread])
+    found = encode_with_token(text_encoder, ids, own, placeholder)
+    assert torch.equal(found, encode_prompts(tokenizer, text_encoder, [words]))
+    assert not torch.equal(found, encode_with_token(text_encoder, ids, own.flip(1), placeholder))
+    with pytest.raises(ValueError, match="3 times, not 2"):
+        encode_with_token(text_encoder, ids, own[:, :2], placeholder)
+    leaf = own.clone().requires_grad_()
+    encode_with_token(text_encoder, ids, leaf, placeholder).square().sum().backward()
+    assert leaf.grad is not None and bool((leaf.grad.abs().sum(-1) > 0).all()), "each of them learns"

@@ -85,6 +85,7 @@ def table(
             methods=look.method or (),
             names=names,
         )
+        board = _with_more(board, records, look, columns if look.judges else ())
     board = replace(board, layout=look.layout())
     if not board.rows:
         for name in store.suites():
@@ -104,6 +105,28 @@ def table(
             output.write_folded(lambda width: numbers.beside_rich(board, published, shown, width), options)
         else:
             output.write(numbers.beside(board, published, shown, how), options.output)
+
+
+def _with_more(board: Board, records: Sequence[StoredRecord], look: LayoutOptions, judged: Sequence[str]) -> Board:
+    """Return a board with the columns of heard shares that `look` asks for, and what judges make of columns."""
+    from benchmark.leaderboard.build import build_board
+
+    if not board.rows:
+        return board
+    suite: dict[str, Any] = {"suite": board.suite, "fingerprint": board.fingerprint}
+    if shares := look.shares():
+        from benchmark.leaderboard import heard
+
+        whole = build_board(records, [heard.COLUMNS[name] for name in shares], **suite)
+        board = heard.with_shares(board, whole, shares)
+    if judged:
+        from benchmark.leaderboard import opinions
+
+        by = opinions.judged([one for one in records if one.record.suite.name == board.suite], judged)
+        metrics = [metric for some in by.values() for metric in some.values()]
+        others = build_board(records, metrics, methods=look.method or (), names=names_of(look.name), **suite)
+        board = replace(board, legend=(*board.legend, *opinions.notes(others, by)))
+    return board
 
 
 def board_of(

@@ -41,13 +41,19 @@ class LayoutOptions:
         typer.Option(
             metavar="A,B,...",
             help="These columns only: metrics, the first of which ranks, and any of rank, ranks, best, fit, seeds, "
-            "clips, where.",
+            "clips, where; of a suite that can be put in words heard.ais and heard.iis.",
         ),
     ] = None
     no_intervals: Annotated[
         bool, typer.Option("--no-intervals", metavar="", help="Leave out the [low, high] of every value.")
     ] = False
     no_std: Annotated[bool, typer.Option("--no-std", metavar="", help="Leave out the ± over seeds.")] = False
+    judges: Annotated[
+        bool,
+        typer.Option(
+            "--judges", metavar="", help="Say below it whether other judges (METRIC@JUDGE in records) rank the same."
+        ),
+    ] = False
     caption: Annotated[str | None, typer.Option(metavar="TEXT", help="In the place of the table's title.")] = None
     label: Annotated[str | None, typer.Option(metavar="LABEL", help="What LaTeX refers to the table by.")] = None
 
@@ -79,12 +85,19 @@ class LayoutOptions:
         if self.columns is None:
             return None
         from benchmark.leaderboard.board import EXTRAS
+        from benchmark.leaderboard.heard import COLUMNS
 
-        found = [name for name in self._asked() if name not in EXTRAS]
+        found = [name for name in self._asked() if name not in EXTRAS and name not in COLUMNS]
         check_metrics(found)
         if not found:
             raise UserError(f"--columns {self.columns}: name at least one metric (`bench list metrics`)")
         return found
+
+    def shares(self) -> list[str]:
+        """Return the columns of heard shares that were asked for; they stand behind the metrics."""
+        from benchmark.leaderboard.heard import COLUMNS
+
+        return [name for name in self._asked() if name in COLUMNS]
 
     def layout(self) -> Layout:
         """Return the layout that was asked for."""

@@ -57,15 +57,16 @@ def after_run(jobs: Sequence[Run], ui: UI) -> Path | None:
     from benchmark.cli.board import records_of
     from benchmark.report.make import make, unchanged
     from benchmark.report.sources import default_folder, gather
+    from benchmark.report.varied import varied_records
 
     try:
         plan = jobs[0].plan
         name, fingerprint = plan.suite.name, plan.suite.fingerprint()
         records = records_of(plan.store, name, ui)
         folder = default_folder(plan.store, name, fingerprint)
-        if page := unchanged(records, folder):
+        if page := unchanged([*records, *varied_records(plan.store, name, ui)], folder):
             return page
-        sources = gather(name, fingerprint, records, plan.store, ui, clips=jobs[0].all_test)
+        sources = gather(name, fingerprint, records, plan.store, ui, clips=jobs[0].all_test, plan=plan)
         return make(sources, folder, ui)
     except Exception as error:
         ui.warn(

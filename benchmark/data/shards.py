@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tarfile import BLOCKSIZE
@@ -18,6 +16,7 @@ from benchmark.clips import Clip, ClipSet
 from benchmark.dataset import Sample, StreamPlace
 from benchmark.media.audio import RATE, fit_length, load_audio
 from benchmark.media.images import resize
+from benchmark.utils.ahead import ahead, begun_in
 from benchmark.utils.errors import RunError
 from benchmark.utils.files import digest
 
@@ -171,18 +170,11 @@ class Stream:
         self._shards = [shards[path] for path in sorted(shards)]
 
     def __iter__(self) -> Iterator[Sample]:
-        if not self.decoders:
-            for stored in self._stored():
+        with begun_in(self.decoders) as begin:
+            begun = (begin(self._sample, *stored) for stored in self._stored())
+            for decoding in ahead(begun, AHEAD * self.decoders):
                 self.position += 1
-                yield self._sample(*stored)
-            return
-        with ThreadPoolExecutor(self.decoders, "decoder") as pool:
-            decoding: deque[Future[Sample]] = deque()
-            for stored in self._stored():
-                decoding.append(pool.submit(self._sample, *stored))
-                if len(decoding) > AHEAD * self.decoders:
-                    self.position += 1
-                    yield decoding.popleft().result()
+                yield decoding.result()
 
     def _stored(self) -> Iterator[tuple[int, int, bytes, bytes]]:
         """Yield place, epoch, sound and JPEG of the examples from `position` on."""

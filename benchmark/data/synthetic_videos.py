@@ -32,7 +32,12 @@ class FirstFrame:
 
     identity = "the first frame, of synthetic videos"
 
-    def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
+    @staticmethod
+    def look(frame: Image) -> np.ndarray:
+        """Return nothing of a frame."""
+        return np.zeros(0)
+
+    def __call__(self, seen: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> list[int]:
         """Return 0 for every clip."""
         return [0] * len(labels)
 

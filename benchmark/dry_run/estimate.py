@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -294,8 +295,12 @@ class _Watch:
     @contextlib.contextmanager
     def every_network(self) -> Iterator[None]:
         """Time the calls of all modules within the block, named or not; the outermost module of a call counts."""
+        own = threading.get_ident()
 
         def before(module: nn.Module, given: tuple[Any, ...]) -> None:
+            # Threads that prepare images ahead of the device call modules too: a resize, a crop.
+            if threading.get_ident() != own:
+                return
             if self._depth == 0:
                 # A module without parameters, such as a resize, is not a network.
                 name = self._names.get(module, type(module).__name__ if _weighs(module) else REST)
@@ -305,6 +310,8 @@ class _Watch:
             self._depth += 1
 
         def after(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+            if threading.get_ident() != own:
+                return
             self._depth -= 1
             if self._depth == 0:
                 self.trace.enter(REST)

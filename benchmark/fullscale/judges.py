@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.registries import ENCODERS
 from benchmark.utils.errors import RunError
@@ -10,12 +12,18 @@ from benchmark.weights import catalog, locate
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
+    from metrics.scorers.clap import CLAPScorer
     from metrics.scorers.joint import JointScorer
+    from metrics.scorers.pe_av import PEAVScorer
     from metrics.scorers.tower import ImageTower
 
+T = TypeVar("T")
 
-LISTENERS = ("imagebind",)
+LISTENERS = ("imagebind", "pe-av")
 """The judges that hear, too: their `embed_audio` is in the space of their images."""
+
+HEARD = "This is a sound of {}."
+"""What a judge that reads is told of a label: the prompt of CLAP's own zero-shot evaluation."""
 
 
 def sha256_of(suite: Suite, name: str) -> str | None:
@@ -39,22 +47,29 @@ def effnetlite0(suite: Suite, device: str) -> ImageTower:
     """Load EfficientNet-Lite0, which was trained on ImageNet."""
     from metrics.scorers.effnetlite import load_effnetlite0
 
-    root, one = locate.checked(suite, "effnetlite0"), catalog.network("effnetlite0")
-    try:
-        return load_effnetlite0(root / one.files[0].name, locate.hash_at(one, root), device)
-    except ValueError as error:
-        raise RunError(str(error)) from error
+    name = catalog.network("effnetlite0").files[0].name
+    return _loaded(suite, "effnetlite0", lambda root, sha256: load_effnetlite0(root / name, sha256, device))
 
 
 def dinov2(suite: Suite, device: str) -> ImageTower:
     """Load DINOv2."""
     from metrics.scorers.dinov2 import load_dinov2
 
-    root, one = locate.checked(suite, "dinov2"), catalog.network("dinov2")
-    try:
-        return load_dinov2(root, locate.hash_at(one, root), device)
-    except ValueError as error:
-        raise RunError(str(error)) from error
+    return _loaded(suite, "dinov2", lambda root, sha256: load_dinov2(root, sha256, device))
+
+
+def clap(suite: Suite, device: str) -> CLAPScorer:
+    """Load CLAP, which hears and reads and sees no images."""
+    from metrics.scorers.clap import load_clap
+
+    return _loaded(suite, "clap", lambda root, sha256: load_clap(root, sha256, device))
+
+
+def pe_av(suite: Suite, device: str) -> PEAVScorer:
+    """Load PE-AV, which sees an image as a video of one frame."""
+    from metrics.scorers.pe_av import load_pe_av
+
+    return _loaded(suite, "pe-av", lambda root, sha256: load_pe_av(root, sha256, device))
 
 
 def imagebind(suite: Suite, device: str) -> JointScorer:
@@ -63,3 +78,12 @@ def imagebind(suite: Suite, device: str) -> JointScorer:
 
     encoder = ENCODERS.get(f"{suite.base}/imagebind")(suite, device)
     return JointScorer("imagebind", suite.encoders["imagebind"], encoder)
+
+
+def _loaded(suite: Suite, name: str, load: Callable[[Path, str], T]) -> T:
+    """Return what `load` makes of a network's folder and hash; RunError where the files are another network's."""
+    root, one = locate.checked(suite, name), catalog.network(name)
+    try:
+        return load(root, locate.hash_at(one, root))
+    except ValueError as error:
+        raise RunError(str(error)) from error

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TIED = "†"
 ARROWS = {"up": "↑", "down": "↓", None: ""}
 Direction = Literal["up", "down"]
-DIGITS = {"%": 1, "score": 2, "points": 2, "ratio": 2, "distance": 2, "z": 2, "cosine": 3}
+DIGITS = {"%": 1, "score": 2, "points": 2, "ratio": 2, "distance": 2, "z": 2, "cosine": 3, "images": 2}
 """Digits after the point by unit: a column's do not depend on the values that happen to stand in it."""
 EXTRAS = ("rank", "ranks", "best", "fit", "seeds", "clips", "where")
 """The columns of a board that are no metrics, as a layout names them."""

@@ -190,8 +190,11 @@ def _conditioning(trial: Trial) -> str:
         )
     if shape[0] != TEST:
         raise Broken(f"prompt_embeds has {shape[0]} rows for {TEST} clips: give one a clip, in the order of `clips`")
-    if shape[1] != wanted[1]:
-        raise Broken(f"prompt_embeds has {shape[1]} positions a clip: the backbone's text encoder gives {wanted[1]}")
+    made: Any = trial.made.method
+    # A method may have another length, where it says what guidance leads away from at that length.
+    length = made.run.backbone.negative.shape[1]
+    if shape[1] != length:
+        raise Broken(f"prompt_embeds has {shape[1]} positions a clip: the backbone's negative prompt has {length}")
     if shape[2] != wanted[2]:
         raise Broken(f"prompt_embeds has width {shape[2]}: the backbone's cross-attention takes {wanted[2]}")
     if embeds.dtype != example.dtype:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.dataset import DataSet, Split
+from benchmark.mini.words import words_of
 from benchmark.mini.world import LABELS, SLOTS, label_of
 from benchmark.utils import sealed
 from benchmark.utils.files import digest, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
     import numpy as np
 
@@ -63,6 +65,10 @@ class MiniData(DataSet):
     def labels(self, suite: Suite, cache: Path, ui: UI) -> tuple[str, ...]:
         """Return the names of the classes."""
         return LABELS
+
+    def in_words(self, attributes: Mapping[str, Any]) -> list[str]:
+        """Return what can be heard and seen of a clip, and its scene."""
+        return words_of(attributes)
 
     def vary(self, suite: Suite, kind: str, value: float | None, cache: Path, ui: UI) -> ClipSet:
         """Return the test clips without their scenes ("clean"), or as many from elsewhere in the world ("fresh")."""

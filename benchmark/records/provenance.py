@@ -57,7 +57,7 @@ class Provenance(BaseModel):
     platform: str
     """Operating system, its release and the machine's architecture."""
     cpu: str
-    """Name of the processor."""
+    """Name, family and model of the processor, and the widest vector instructions that it has."""
     packages: dict[str, str]
     """Version by distribution name, of those that are installed."""
     device: str | None
@@ -213,10 +213,34 @@ def _version(name: str) -> str | None:
         return None
 
 
+VECTORS = ("avx512f", "avx2", "sve", "asimd")
+"""Vector instructions, as Linux names them, that torch and MKL choose their kernels by; the widest first."""
+
+
 def _cpu() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or platform.machine()
+        text = ""
+    return cpu_of(text, platform.processor() or platform.machine())
+
+
+def cpu_of(cpuinfo: str, otherwise: str) -> str:
+    r"""Return the processor as Linux describes the first of its cores, with the vector instructions.
+
+    A processor without a name, as on Arm, is called what `otherwise` says.
+
+    Virtual machines on different processors show one name, and sums come out differently on them.
+
+    >>> cpu_of("model name : AMD EPYC\ncpu family : 25\nmodel : 1\nflags : fpu sse avx2\n", "x86_64")
+    'AMD EPYC, family 25 model 1, avx2'
+    """
+    facts: dict[str, str] = {}
+    for line in cpuinfo.partition("\n\n")[0].splitlines():
+        name, _, value = line.partition(":")
+        facts[name.strip().lower()] = value.strip()
+    flags = facts.get("flags", facts.get("features", "")).split()
+    keys = {"family": "cpu family", "model": "model", "part": "cpu part"}
+    kind = [f"{word} {facts[key]}" for word, key in keys.items() if facts.get(key)]
+    parts = [facts.get("model name") or otherwise, " ".join(kind), next((one for one in VECTORS if one in flags), "")]
+    return ", ".join(part for part in parts if part)

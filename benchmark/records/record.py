@@ -83,6 +83,7 @@ UNITS: dict[str, tuple[float, float]] = {
     "ratio": (0.0, LARGEST),
     "distance": (-LARGEST, LARGEST),
     "z": (-LARGEST, LARGEST),
+    "images": (1.0, LARGEST),
 }
 """Unit of a metric -> its smallest and largest possible value."""
 

@@ -42,6 +42,8 @@ def metric_facts(column: Column) -> dict[str, Any]:
         "id": column.id,
         "page": slug(column.id),
         "title": known.title if known else column.id,
+        "family": known.family if known else "",
+        "variant": known.variant if known else "",
         "definition": known.definition if known else "This program does not know it.",
         "source": known.source if known else "",
         "bounds": list(known.bounds) if known else [None, None],
@@ -61,9 +63,17 @@ def board_facts(sources: Sources, labels: Sequence[str]) -> dict[str, Any]:
         "title": board.title,
         "headline": [c.id for c in board.filled if c.id in sources.suite.headline],
         "metrics": [metric_facts(column) for column in board.filled],
+        "ceilings": {column.id: number(ceiling(sources, column.id)) for column in board.filled},
         "labels": list(labels),
         "rows": [_row_facts(one, board, labels) for one in sources.rows],
     }
+
+
+def ceiling(sources: Sources, metric: str) -> float | None:
+    """Return what the true frames reach in a metric that a probe answers, as a record says; None for others."""
+    records = [run.stored.record for one in sources.rows for run in one.runs]
+    values = [value for record in records if (value := record.metrics.get(metric)) is not None]
+    return next((value.details["ceiling"] for value in values if "ceiling" in value.details), None)
 
 
 def _row_facts(one: ShownRow, board: Board, labels: Sequence[str]) -> dict[str, Any]:
@@ -75,7 +85,7 @@ def _row_facts(one: ShownRow, board: Board, labels: Sequence[str]) -> dict[str, 
         "rank": row.rank,
         "ranked": row.rank is not None,
         "sees": sees(records),
-        "cells": {column.id: _cell(row, column) for column in board.filled},
+        "cells": {column.id: cell_facts(row, column) for column in board.filled},
         "cost": cost(row, records),
         "classes": {column.id: class_means(records, column.id, labels) for column in board.filled},
         "shown": one.shown.key if one.shown else None,
@@ -84,7 +94,8 @@ def _row_facts(one: ShownRow, board: Board, labels: Sequence[str]) -> dict[str, 
     }
 
 
-def _cell(row: Row, column: Column) -> dict[str, Any]:
+def cell_facts(row: Row, column: Column) -> dict[str, Any]:
+    """Return one metric of a row: value, interval, and both as the table shows them."""
     cell = row.cells[column.id]
     return {
         "value": number(cell.value),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.dataset import raw_words
 from benchmark.leaderboard.clip_scores import scores_path
 from benchmark.media.audio import audio_digest
 from benchmark.media.images import pixel_digest, resize
@@ -18,6 +19,7 @@ from benchmark.report.chosen import chosen
 from benchmark.report.curves import curves
 from benchmark.report.folder import MARKER, SiteFolder, cleaned, slug
 from benchmark.report.sources import ShownRow, Sources, image_hashes
+from benchmark.report.stress import stress
 from benchmark.utils.errors import BenchError
 from benchmark.utils.files import digest, read_json, sha256_of
 
@@ -60,10 +62,12 @@ def make(sources: Sources, path: Path, ui: UI) -> Path:
     classes = data.labels_of(sources, labels)
     with SiteFolder(path) as site:
         board = data.board_facts(sources, classes)
-        found = _chosen(sources, site)
-        gallery = _Gallery(sources, site, labels, classes, found)
+        gallery = _Gallery(sources, site, labels, classes, _chosen(sources, site))
         board["missing"] = gallery.write(ui)
         board["curves"] = _write_curves(sources, site)
+        if found := stress(sources):
+            site.put("stress", found)
+        board["stress"] = bool(found)
         site.put("board", board)
         for metric in [column.id for column in sources.board.filled]:
             if table := data.score_table(sources.rows, metric, list(labels)):
@@ -210,7 +214,7 @@ class _Gallery:
         of = self._identity(clip)
         former = self.site.former(f"clips/{name}")
         files = {"sound": f"media/sounds/{name}.flac", "spectrogram": f"media/spectrograms/{name}.png"}
-        facts: dict[str, Any] = {"of": of, "attributes": _attributes(clip)}
+        facts: dict[str, Any] = {"of": of, "facts": self._facts(clip)}
         if clip.visible is not None:
             facts["visible"] = list(clip.visible)
         if len(clip.labels) > 1:
@@ -233,6 +237,11 @@ class _Gallery:
         except BenchError as error:
             facts["no frame"] = _line(error)
         return facts
+
+    def _facts(self, clip: Clip) -> list[str]:
+        """What is told of a clip, in the words of its data set."""
+        own = self.sources.data
+        return raw_words(clip.attributes) if own is None else own.in_words(clip.attributes)
 
     def _still_there(self, former: Mapping[str, Any]) -> bool:
         names = [former[key] for key in ("sound", "spectrogram", "frame") if key in former]
@@ -274,11 +283,6 @@ def _of_sound(sound: Any) -> str:
 
 def _of_frame(frame: Any) -> str | None:
     return None if frame is None else pixel_digest(frame)[:24]
-
-
-def _attributes(clip: Clip) -> dict[str, str]:
-    return {str(key): value if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else str(value)
-            for key, value in clip.attributes.items()}  # fmt: skip
 
 
 def _line(error: Exception) -> str:

@@ -29,7 +29,8 @@ def explanation(metric: str) -> str:
     family, _, variant = metric.partition(".")
     # The page explains iis with ais, as the formulas are the same, and a distance once for all extractors.
     twin = f"ais.{variant}" if family == "iis" and variant else "ais" if family == "iis" else ""
-    names = [metric, twin, f"{family}.<extractor>", f"{family}.r@k" if variant.startswith("r@") else "", family]
+    top = f"{family}.r@k" if variant.startswith("r@") else ""
+    names = [metric, twin, f"{family}.<extractor>", f"{family}.<attribute>", top, family]
     render = MarkdownIt("commonmark", {"html": False}).enable("table").render
     for name in filter(None, names):
         for heading, body, introduction in _sections():

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from benchmark.leaderboard.tables import DASH
+from benchmark.records.record import identity_of
 from benchmark.report import data
 from benchmark.report.folder import SiteFolder, cleaned
 from benchmark.report.metric_pages import explanation
@@ -37,8 +38,12 @@ def write(sources: Sources, site: SiteFolder, board: Mapping[str, Any]) -> None:
         "sights": sorted({sight for row in board["rows"] for sight in row["sees"]}),
         "seen": {row["key"]: row["sees"] for row in board["rows"]},
         "missing": board["missing"],
+        "stress": board["stress"],
         "clips": max((one.row.clips for one in sources.rows), default=0),
-        "runs": sum(len(one.runs) for one in sources.rows),
+        # A run and its packaged copy are one.
+        "runs": len({identity_of(run.stored.record) for one in sources.rows for run in one.runs}),
+        "differing": [one.row.label for one in sources.rows if one.row.differs],
+        "atoms": any(fact["family"] == "hears" for fact in facts.values()),
         "DASH": DASH,
     }
     environment = _environment()

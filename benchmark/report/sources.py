@@ -13,13 +13,17 @@ from benchmark.leaderboard.clip_scores import ClipScores, clip_scores
 from benchmark.records.images import images_path, read_images
 from benchmark.records.store import RunFolder, Store, StoredRecord, suite_folder
 from benchmark.report.folder import slug
+from benchmark.report.varied import varied_records
 from benchmark.suite import Suite, load_suite
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.files import canonical_json, digest
+from metrics import definitions
 
 if TYPE_CHECKING:
     from benchmark.clips import ClipSet
+    from benchmark.dataset import DataSet
     from benchmark.leaderboard.board import Board, Row
+    from benchmark.runs.plan import Plan
     from benchmark.utils.progress import UI
 
 
@@ -87,7 +91,13 @@ class Sources:
     """What is missing, and how to get it, one line each."""
     store: Store
     records: tuple[StoredRecord, ...]
-    """All that were given, those that are not shown too."""
+    """All that were read, those that are not shown too."""
+    varied: tuple[StoredRecord, ...] = ()
+    """Those of variations of the test clips."""
+    protocol: Suite | None = None
+    """The board's own suite; None where its clips cannot be had."""
+    data: DataSet | None = None
+    """The data set of the clips."""
 
 
 def gather(
@@ -99,6 +109,7 @@ def gather(
     *,
     notes: Sequence[str] = (),
     clips: ClipSet | None = None,
+    plan: Plan | None = None,
 ) -> Sources:
     """Gather what the report of a suite shows.
 
@@ -110,16 +121,31 @@ def gather(
         ui: Progress and warnings.
         notes: Lines that stand before the board's own remarks.
         clips: The test clips, where the caller has them.
+        plan: A run on them, where the caller has one.
     """
     base = load_suite(suite.partition("+")[0])
-    metrics = [*base.headline, *(metric for metric in base.metrics if metric not in base.headline)]
+    atoms = {metric for one in records for metric in one.record.metrics if is_atom(metric)}
+    metrics = list(dict.fromkeys([*base.headline, *base.metrics, *sorted(atoms)]))
     board = build_board(records, metrics, suite=suite, fingerprint=fingerprint, notes=notes)
     same = [one for one in records if one.record.suite.fingerprint == board.fingerprint]
     rows = tuple(_rows(board, same))
     remarks: list[str] = []
     if clips is None:
-        clips, remarks = _clips(board, rows, store, ui)
-    return Sources(base, board, rows, clips, (*board.remarks, *remarks), store, tuple(records))
+        clips, remarks, plan = _clips(board, rows, store, ui)
+    protocol = base if base.fingerprint() == board.fingerprint else None if plan is None else plan.suite
+    varied = tuple(varied_records(store, suite, ui))
+    return Sources(
+        base, board, rows, clips, (*board.remarks, *remarks), store, (*records, *varied), varied, protocol,
+        None if plan is None else plan.test_data,
+    )  # fmt: skip
+
+
+def is_atom(metric: str) -> bool:
+    """Whether a metric asks for one audible attribute; no suite lists these, as it knows no clip's attributes."""
+    try:
+        return definitions.get(metric).family == "hears"
+    except ValueError:
+        return False
 
 
 def _rows(board: Board, records: Sequence[StoredRecord]) -> Iterable[ShownRow]:
@@ -159,8 +185,10 @@ def image_hashes(run: ShownRun) -> str:
         return digest([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths])
 
 
-def _clips(board: Board, rows: Sequence[ShownRow], store: Store, ui: UI) -> tuple[ClipSet | None, list[str]]:
-    """The clips of the board, by way of the runs that used them; lines about what cannot be had."""
+def _clips(
+    board: Board, rows: Sequence[ShownRow], store: Store, ui: UI
+) -> tuple[ClipSet | None, list[str], Plan | None]:
+    """The clips of the board, by way of the runs that used them; lines about what cannot be had; the plan of a run."""
     from benchmark.runs.external_method import external_method
     from benchmark.runs.plan import Plan
     from benchmark.runs.request import RunRequest
@@ -190,17 +218,18 @@ def _clips(board: Board, rows: Sequence[ShownRow], store: Store, ui: UI) -> tupl
             try:
                 run = Run(Plan.of(asked, ui), ui)
                 if run.plan.suite.fingerprint() == board.fingerprint or board.fingerprint is None:
-                    return run.all_test, []
+                    return run.all_test, [], run.plan
                 if skip_bad and run.plan.manifest is not None:
                     gone = [f"{problem.id}: {problem.reason}" for problem in run.plan.manifest.skipped]
-                    return run.all_test, [
+                    remark = (
                         f"{run.plan.manifest.path} is not what the runs were scored on any more: sounds and frames are "
                         f"shown as they are now{'; left out: ' + '; '.join(gone) if gone else ''}."
-                    ]
+                    )
+                    return run.all_test, [remark], run.plan
             except BenchError as error:
                 problems += [line for line in str(error).splitlines() if line not in problems]
     why = "; ".join(problems[:3]) or "no run here says where its clips lie"
-    return None, [f"Sounds and true frames are not shown: {why}."]
+    return None, [f"Sounds and true frames are not shown: {why}."], None
 
 
 def default_folder(store: Store, board_suite: str, fingerprint: str | None) -> Path:

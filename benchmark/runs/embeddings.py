@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,7 +15,8 @@ import numpy as np
 
 from benchmark.registries import JUDGES, SCORERS
 from benchmark.utils import distributed, sealed
-from benchmark.utils.device import device_type
+from benchmark.utils.ahead import Begin, ahead, begun_in
+from benchmark.utils.device import arithmetic, device_type
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import BenchError
 from benchmark.utils.files import digest
@@ -28,11 +32,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EMBEDDINGS_VERSION = 1
+EMBEDDINGS_VERSION = 2
 """Raised with any change of how items are read or batched."""
 
 BLOCK = 64
 """Items that are decoded, and whose embeddings are kept, together."""
+
+MOST_THREADS = 16
+"""Threads that decode and prepare items ahead of a CUDA device, at most."""
 
 LIBRARIES = ("numpy", "open-clip-torch", "pillow", "scipy", "torch", "torch-fidelity", "torchvision", "transformers")
 """Packages whose version may change an embedding."""
@@ -47,6 +54,26 @@ class Job(NamedTuple):
     """(scorer, items) -> rows."""
     batch: int
     """Items that the scorer gets at once."""
+    prepare: Callable[[Any, Any], Any] = lambda scorer, item: item
+    """(scorer, item) -> what `embed` takes for the item; in several threads at once, ahead of the device."""
+
+
+@dataclass(eq=False)
+class _Block:
+    """Items that were read, and are being prepared for the scorers whose rows of them are not in the cache."""
+
+    positions: range
+    """Positions of all items of the block."""
+    read: list[int] = field(default_factory=list)
+    """Positions of those that could be read."""
+    items: list[Any] = field(default_factory=list)
+    """What was read."""
+    failures: dict[int, str] = field(default_factory=dict)
+    """Why each of the others could not be read."""
+    keys: list[str] = field(default_factory=list)
+    """Key of the rows of each job."""
+    prepared: dict[str, list[Future[Any]]] = field(default_factory=dict)
+    """What the scorer takes for each item, by the key of its rows."""
 
 
 class Embedded(NamedTuple):
@@ -87,13 +114,23 @@ def code_version(scorer: str) -> str:
 class Embeddings:
     """Embeds sets in blocks, so that memory does not grow with what is decoded and an interrupted scoring continues.
 
-    Several processes share the blocks. A scorer is loaded only where something of it is not in the cache.
+    Several processes share the blocks. A scorer is loaded only where something of it is not in the cache. While a CUDA
+    device embeds a block, threads prepare the next one and read the one after it.
+
+    Args:
+        suite: The suite, whose files are part of each key.
+        device: Device of the scorers.
+        ui: Progress and warnings.
+        loaded: Scorers that are there already, by name.
+        threads: Threads that read and prepare; 0 for none; None for as many as the device needs, none on a CPU, whose
+            cores the networks keep busy.
     """
 
     suite: Suite
     device: str
     ui: UI
     loaded: dict[str, Any] = field(default_factory=dict)
+    threads: int | None = None
 
     def scorer(self, name: str) -> Any:
         """Return a scorer of the suite, loaded once."""
@@ -130,20 +167,24 @@ class Embeddings:
             jobs: The scorers, by name.
         """
         found = []
-        with self.ui.task(f"scoring: {what}", len(items), what) as advance:
-            for start in distributed.mine(range(0, len(items), BLOCK)):
-                read, loaded, failures = [], [], {}
-                stop = min(start + BLOCK, len(items))
-                for position in range(start, stop):
-                    try:
-                        loaded.append(load(items[position]))
-                        read.append(position)
-                    except BenchError as error:
-                        failures[position] = " ".join(str(error).split())
-                hashes = [content(one) for one in loaded]
-                rows = [self._block(job, loaded, hashes) for job in jobs.values()] if loaded else []
-                found.append((read, failures, rows))
-                advance((stop - start) * distributed.world())
+        threads = self._threads() if self.threads is None else self.threads
+        # Threads that are many need no threads of their own, which torch would start for each of them.
+        alone = arithmetic(1) if threads else contextlib.nullcontext()
+        with self.ui.task(f"scoring: {what}", len(items), what) as advance, alone, begun_in(threads) as begin:
+
+            def read(position: int) -> tuple[Any, str]:
+                item = load(items[position])
+                return item, content(item)
+
+            starts = distributed.mine(range(0, len(items), BLOCK))
+            places = (range(start, min(start + BLOCK, len(items))) for start in starts)
+            reading = ahead(((block, [begin(read, place) for place in block]) for block in places), bool(threads))
+            preparing = (self._begun(block, futures, list(jobs.values()), begin) for block, futures in reading)
+            for block in ahead(preparing, bool(threads)):
+                keyed = zip(jobs.values(), block.keys, strict=bool(block.keys))
+                rows = [self._rows(job, key, block) for job, key in keyed]
+                found.append((block.read, block.failures, rows))
+                advance(len(block.positions) * distributed.world())
         blocks = distributed.gather(found)
         filled = [rows for _, _, rows in blocks if rows]
         return Embedded(
@@ -161,17 +202,43 @@ class Embeddings:
     def _network(self, name: str, sha256: str) -> list[Any]:
         return [EMBEDDINGS_VERSION, code_version(f"{self.suite.base}/{name}"), sha256, self.suite.files]
 
-    def _block(self, job: Job, items: list[Any], hashes: list[str]) -> np.ndarray:
-        key = self.key(job, hashes)
-        path = cache_dir() / "embeddings" / f"{key[:40]}.npy"
+    def _threads(self) -> int:
+        if device_type(self.device) != "cuda":
+            return 0
+        return max(1, min(MOST_THREADS, (os.cpu_count() or 1) // distributed.world()))
 
+    def _begun(self, positions: range, reading: Sequence[Future[Any]], jobs: Sequence[Job], begin: Begin) -> _Block:
+        """Wait until the items of a block are read, and begin to prepare them for the scorers that need them."""
+        block, hashes = _Block(positions), []
+        for position, future in zip(positions, reading, strict=True):
+            try:
+                item, sha256 = future.result()
+            except BenchError as error:
+                block.failures[position] = " ".join(str(error).split())
+            else:
+                block.read.append(position)
+                block.items.append(item)
+                hashes.append(sha256)
+        if block.items:
+            block.keys = [self.key(job, hashes) for job in jobs]
+        for job, key in zip(jobs, block.keys, strict=bool(block.keys)):
+            if key not in block.prepared and not _path(key).exists():
+                scorer = self.scorer(job.scorer)
+                block.prepared[key] = [begin(job.prepare, scorer, item) for item in block.items]
+        return block
+
+    def _rows(self, job: Job, key: str, block: _Block) -> np.ndarray:
         def write(part: Path) -> None:
             scorer = self.scorer(job.scorer)
-            rows = [job.embed(scorer, items[at : at + job.batch]) for at in range(0, len(items), job.batch)]
+            if (begun := block.prepared.pop(key, None)) is None:  # the rows were there, and are damaged
+                given = [job.prepare(scorer, item) for item in block.items]
+            else:
+                given = [future.result() for future in begun]
+            rows = [job.embed(scorer, given[at : at + job.batch]) for at in range(0, len(given), job.batch)]
             with open(part, "wb") as file:
                 np.save(file, np.concatenate(rows))
 
-        return np.array(sealed.array(path, key, write, self.ui.warn))
+        return np.array(sealed.array(_path(key), key, write, self.ui.warn))
 
     def labels(self, name: str, sha256: str) -> list[str]:
         """Return the labels that a classifier tells apart."""
@@ -184,3 +251,7 @@ class Embeddings:
 
         labels: list[str] = sealed.array(path, ["labels", key], write, self.ui.warn).tolist()
         return labels
+
+
+def _path(key: str) -> Path:
+    return cache_dir() / "embeddings" / f"{key[:40]}.npy"

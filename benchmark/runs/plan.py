@@ -169,7 +169,8 @@ class Plan:
         return {
             key: value
             for key, value in self.settings.model_dump(mode="json").items()
-            if value != defaults[key] and not (defaults[key] is None and value == budget.get(key))
+            if key not in defaults
+            or (value != defaults[key] and not (defaults[key] is None and value == budget.get(key)))
         }
 
     @cached_property

@@ -127,7 +127,10 @@ def score(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Scores:
 def compute_metrics(job: ScoreJob, wanted: Sequence[str], bound: Bound, embedding: Embedding) -> Scores:
     """Compute the metrics `wanted` from what `embed` returned."""
     inputs, kept, silent, failures = embedding
-    results = compute.compute(wanted, inputs, seed=job.suite.generation.seed)
+    results = {
+        name: replace(result, details={**_details(used(name, bound), job.device), **result.details})
+        for name, result in compute.compute(wanted, inputs, seed=job.suite.generation.seed).items()
+    }
     lost = len(job.clips) - len(kept)
     if lost:
         results = {
@@ -156,24 +159,20 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
         "visible": "nobody has marked what is visible in these clips",
         "ratings": "nobody has rated these pictures",
     }
-    extractors = [key.removeprefix("features.") for key in bound if key.startswith("features.")]
+    known = [key.removeprefix("features.") for key in bound if key.startswith("features.")]
+    extractors = [name for name in known if name not in definitions.EARS]
     if INCEPTION not in extractors:
         reasons |= dict.fromkeys((f"image_features.{INCEPTION}", f"reference_features.{INCEPTION}"), NO_INCEPTION)
     if not job.draws:
         reasons |= {name: SAME_FRAMES for name in wanted if definition(name).is_distance}
     asked = judges_of(suite, wanted)
     for judge in asked:
-        if judge not in extractors:
+        if judge not in known:
             why = judges.why_missing(suite, judge)
-            reasons |= dict.fromkeys((f"image_features.{judge}", f"reference_features.{judge}"), why)
+            needed = ("image_features", "reference_features", "audio_labels")
+            reasons |= dict.fromkeys((f"{name}.{judge}" for name in needed), why)
     features = {f"features.{name}": _images(name, bound[f"features.{name}"]) for name in extractors}
-    heard = {"audio": _sounds(roles.audio, bound["audio"])}
-    needs = {need for name in wanted for need in definition(name).needs}
-    for judge in asked:
-        if f"audio_features.{judge}" in needs and judge in judges.LISTENERS and judge in extractors:
-            heard[f"audio of {judge}"] = _sounds(judge, bound[f"features.{judge}"])
-        else:
-            reasons[f"audio_features.{judge}"] = f"{judge} hears no sounds"
+    heard = {"audio": _sounds(roles.audio, bound["audio"])} | _hearing(wanted, asked, bound, reasons)
     if roles.audio_label is not None:
         if store.labels(roles.audio_label, bound["audio_label"]) == labels:
             heard["label"] = _sounds(roles.audio_label, bound["audio_label"])
@@ -211,10 +210,9 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     kept = sorted(set(true.read) & set(sounds.read))
     if not kept or not drawn.read:
         raise RunError(f"no clip could be scored: {next(iter(failures.values()), 'there is no image')}")
-    text = Job(roles.image, bound["image"], lambda network, some: network.embed_texts(some), 64)
 
-    def texts(of: Sequence[str]) -> np.ndarray:
-        return store.of("texts", of, str, str, {"text": text}).rows["text"]
+    def texts(of: Sequence[str], scorer: str = roles.image, sha256: str = bound["image"]) -> np.ndarray:
+        return store.of("texts", of, str, str, {"text": _texts(scorer, sha256)}).rows["text"]
 
     eyes: dict[str | None, Job] = {name: features[f"features.{name}"] for name in extractors}
     eyes[None] = _images(roles.image, bound["image"])
@@ -233,7 +231,18 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
         text_prompted=texts([f"a photo of {label}" for label in labels]),
         image_features={name: seen[f"features.{name}"] for name in extractors},
         reference_features={name: true_rows[f"features.{name}"] for name in extractors},
-        audio_features={judge: sound_rows[f"audio of {judge}"] for judge in asked if f"audio of {judge}" in sound_rows},
+        audio_features={
+            judge: sound_rows[f"audio of {judge}"] for judge in extractors if f"audio of {judge}" in sound_rows
+        },
+        audio_labels={
+            judge: content.top(
+                sound_rows[f"audio of {judge}"],
+                texts([judges.HEARD.format(label) for label in labels], judge, bound[f"features.{judge}"]),
+                1,
+            )[:, 0]
+            for judge in asked
+            if judge in definitions.EARS and judge in known
+        },
         training_features=learnt,
         class_means=means,
         owner=owner,
@@ -248,8 +257,32 @@ def embed(job: ScoreJob, wanted: Sequence[str], bound: Bound) -> Embedding:
     return Embedding(inputs, kept, tuple(clip for clip in clips.ids if clip in all_silent), failures)
 
 
+def _hearing(wanted: Sequence[str], asked: Sequence[str], bound: Bound, reasons: dict[str, str]) -> dict[str, Job]:
+    """Return what the judges `asked` make of sounds, "audio of <judge>"; `reasons` takes why others hear none."""
+    needs = {need for name in wanted for need in definition(name).needs}
+    heard = {}
+    for judge in asked:
+        here = f"features.{judge}" in bound
+        listens = f"audio_features.{judge}" in needs and judge in judges.LISTENERS
+        if here and (listens or judge in definitions.EARS):
+            heard[f"audio of {judge}"] = _sounds(judge, bound[f"features.{judge}"])
+        else:
+            reasons[f"audio_features.{judge}"] = f"{judge} hears no sounds"
+    return heard
+
+
 def _images(scorer: str, sha256: str) -> Job:
-    return Job(scorer, sha256, lambda network, some: network.embed_images(some), 64)
+    return Job(
+        scorer,
+        sha256,
+        lambda network, some: network.embed_prepared(some),
+        64,
+        lambda network, image: network.prepare(image),
+    )
+
+
+def _texts(scorer: str, sha256: str) -> Job:
+    return Job(scorer, sha256, lambda network, some: network.embed_texts(some), 64)
 
 
 def _sounds(scorer: str, sha256: str) -> Job:
@@ -313,16 +346,16 @@ def metric_value(result: MetricResult, scorers: Bound) -> MetricValue:
         chance=result.chance,
         version=result.version,
         scorers=scorers,
-        details={**_details(scorers), **result.details},
+        details=dict(result.details),
     )
 
 
-def _details(scorers: Bound) -> dict[str, Any]:
+def _details(scorers: Bound, device: str) -> dict[str, Any]:
     if f"features.{INCEPTION}" not in scorers:
         return {}
-    from metrics.scorers.inception import DETAILS
+    from metrics.scorers.inception import details
 
-    return DETAILS
+    return details(device)
 
 
 def _per_clip_table(clips: ClipSet, results: Mapping[str, MetricResult]) -> pd.DataFrame:
@@ -356,7 +389,7 @@ def nearest_classes(job: ScoreJob, bound: Bound, store: Embeddings, k: int) -> d
     )
     if not seen.read:
         return {}
-    text = Job(roles.image, bound["image"], lambda network, some: network.embed_texts(some), 64)
+    text = _texts(roles.image, bound["image"])
     texts = store.of("texts", list(job.clips.labels), str, str, {"text": text}).rows["text"]
     keys = list(job.images)
     nearest = content.top(seen.rows["image"], texts, k).tolist()

@@ -1,4 +1,4 @@
-"""Speed and memory at full scale on a CUDA device: `python -m benchmark.studies.gpu -o FILE`, in under five minutes.
+"""Speed and memory at full scale on a CUDA device: `python -m benchmark.studies.gpu -o FILE`, in under eight minutes.
 
 Networks have the shapes of Stable Diffusion 1.4, BEATs and the scorers, with random parameters that are made on the
 device: nothing is downloaded, and only times and memory mean something. AudioToken's training step and the suite's
@@ -15,12 +15,15 @@ import argparse
 import contextlib
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import platform
+import shutil
 import signal
 import statistics
 import sys
+import sysconfig
 import tempfile
 import time
 import tomllib
@@ -45,9 +48,11 @@ from benchmark.utils.errors import one_line_of
 from benchmark.utils.files import write_atomic
 from benchmark.utils.precision import fast_precision, hold
 
-SECONDS = 285.0
+SECONDS = 460.0
 """Time of the whole study: no part starts that would probably end later."""
 OWN, THEIRS, WITHOUT = "own", "diffusers", "without the store of latents"
+EAGER, COMPILED = "compile=false", "compile=true"
+SERIAL, AHEAD = "one thread", "threads ahead"
 WORDS = 77
 PLACEHOLDER_ID = 49_408
 MARKS = "<!-- gpu -->", "<!-- /gpu -->"
@@ -114,15 +119,17 @@ class Size:
     """Time for the repetitions of one comparison."""
     matrix: int = 8192
     """Side of the matrices of the card's rate."""
-    scored: int = 128
-    """Images for a scorer."""
+    scored: int = 512
+    """Images for a scorer, and sounds."""
+    prepared: int = 256
+    """Training videos that are prepared."""
     resolution: int = 512
     """Side of an image in pixels."""
     tiny: bool = False
     """Whether networks are tiny, for a test of the study itself."""
 
 
-SMALL = Size(4, (2, 4), (2, 4), 3, 2, 0.2, 64, 3, 64, True)
+SMALL = Size(4, (2, 4), (2, 4), 3, 2, 0.2, 64, 3, 2, 64, True)
 
 
 @dataclass
@@ -234,9 +241,10 @@ class Study:
             Part("sampling", self.sampling, 70),
             Part("busy", self.busy, 40),
             Part("memory", self.memory, 40),
-            Part("scorers", self.scorers, 45),
-            Part("sampling, compiled", self.sampling_compiled, 110),
-            Part("training, compiled", self.training_compiled, 150),
+            Part("scorers", self.scorers, 140),
+            Part("prepare", self.prepare, 60),
+            Part("sampling, compiled", self.sampling_compiled, 170),
+            Part("training, compiled", self.training_compiled, 240),
         ]
 
     def run(self, save: Callable[[Report], None], seconds: float = SECONDS, only: Sequence[str] = ()) -> Report:
@@ -255,6 +263,7 @@ class Study:
             began = time.perf_counter()
             if left < 5:
                 self.report.failures[part.name] = "left out: no time was left"
+                save(self.report)
                 continue
             self.say(f"[{time.perf_counter() - start:5.0f} s] {part.name}")
             try:
@@ -561,6 +570,11 @@ class Study:
             for module in (unet, vae):
                 module.to(memory_format=torch.channels_last)
 
+    @property
+    def together(self) -> str:
+        """What a sampling run is."""
+        return f"{self.size.pictures} together, {self.size.steps} steps"
+
     def conditioning(self) -> tuple[Tensor, list[int]]:
         """Return the conditioning and seeds of one batch of the suite."""
         with torch.no_grad():
@@ -575,7 +589,7 @@ class Study:
         with self.within(backbone.unet) as spent:
             whole = self.timed(lambda: backbone.sample(embeds, seeds))
             unet = spent()
-        at = f"{pictures} together, {self.size.steps} steps"
+        at = self.together
         yield Figure("sampling", f"own sampler, {at}", pictures / own, "images/s")
         yield Figure("sampling", "U-Net's share of a sampling run", 100 * unet / whole, "%")
         if self.operations and self.rate:
@@ -620,24 +634,34 @@ class Study:
         """Measure the sampler with a compiled U-Net, and how long compiling takes."""
         if not self.cuda:
             raise NotImplementedError("sampling is compiled on CUDA devices alone")
-        backbone, pictures = self.backbone, self.size.pictures
+        check_compiler()
+        backbone, pictures, part = self.backbone, self.size.pictures, "sampling, compiled"
         embeds, seeds = self.conditioning()
         first = self.timed(lambda: backbone.sample(embeds, seeds, compiled=True))
-        own = self.compared({OWN: lambda: backbone.sample(embeds, seeds, compiled=True)})[OWN]
-        yield Figure("sampling, compiled", "own sampler, compile=true", pictures / own, "images/s")
-        yield Figure("sampling, compiled", "compiling, once a process", first - own, "s")
+        yield Figure(part, "first batch, compiling included", first, "s")
+        times = self.compared(
+            {kind: partial(backbone.sample, embeds, seeds, compiled=kind == COMPILED) for kind in (EAGER, COMPILED)}
+        )
+        for kind, seconds in times.items():
+            yield Figure(part, f"own sampler, {kind}, {self.together}", pictures / seconds, "images/s")
+        yield Figure(part, f"{COMPILED} : {EAGER}", times[EAGER] / times[COMPILED], "x")
+        yield Figure(part, "compiling, once a process", first - times[COMPILED], "s")
 
     def training_compiled(self) -> Iterator[Figure]:
         """Measure the training step with a compiled U-Net, and how long compiling takes."""
         if not self.cuda:
             raise NotImplementedError("only the times of CUDA devices are of interest")
-        micro = self.size.micro[-1]
-        with self.own_step(micro, stored=True, compiled=True) as step:
-            first = self.timed(step)
-            own = self.compared({OWN: step})[OWN]
-        at = f"{self.size.batch} clips, {micro} at once"
-        yield Figure("training, compiled", f"own step, latents stored, compile=true, {at}", 1 / own, "steps/s")
-        yield Figure("training, compiled", "compiling, once a process", first - own, "s")
+        check_compiler()
+        micro, part = self.size.micro[-1], "training, compiled"
+        times: dict[str, float] = {}
+        at = f"latents stored, {self.size.batch} clips, {micro} at once"
+        for kind in (EAGER, COMPILED):
+            with self.own_step(micro, stored=True, compiled=kind == COMPILED) as step:
+                first = self.timed(step)
+                times |= self.compared({kind: step})
+            yield Figure(part, f"own step, {kind}, {at}", 1 / times[kind], "steps/s")
+        yield Figure(part, f"{COMPILED} : {EAGER}", times[EAGER] / times[COMPILED], "x")
+        yield Figure(part, "compiling, once a process", first - times[COMPILED], "s")
 
     def busy(self) -> Iterator[Figure]:
         """Measure the share of time that the device computes.
@@ -701,23 +725,110 @@ class Study:
         yield Figure("memory", f"sampling, {self.size.pictures} images together: peak", peak / 1e9, "GB")
 
     def scorers(self) -> Iterator[Figure]:
-        """Measure the scorers, preparation of the images included, one at a time as they are used."""
+        """Compare scorers as scoring uses them, from PNG files or sounds to rows, with one thread that does it all."""
         from PIL import Image
 
+        from benchmark.media.audio import audio_digest
+        from benchmark.media.images import load_image, pixel_digest
+        from benchmark.runs.embeddings import Job
+
         rng, count, side = np.random.default_rng(0), self.size.scored, self.size.resolution
-        images = [Image.fromarray(rng.integers(256, size=(side, side, 3), dtype=np.uint8)) for _ in range(count)]
         problems = []
-        for name, load in self._scorers().items():
-            try:
-                scorer = load()
-                scorer.embed_images(images[:1])
-                seconds = min(self.timed(lambda one=scorer: one.embed_images(images)) for _ in range(2))  # type: ignore[misc]
-            except Exception as error:  # another scorer may well succeed
-                problems.append(f"{name}: {one_line_of(error)}")
-                continue
-            yield Figure("scorers", name, count / seconds, "images/s")
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / f"{number}.png" for number in range(count)]
+            for path in paths:
+                coarse = Image.fromarray(rng.integers(256, size=(16, 16, 3), dtype=np.uint8))
+                coarse.resize((side, side)).save(path)
+            samples = round(self.protocol.data.rate * self.protocol.data.seconds)
+            waves = [rng.normal(0, 0.1, samples).astype(np.float32) for _ in range(count)]
+            seen: tuple[Any, ...] = paths, load_image, pixel_digest, lambda scorer, one: scorer.prepare(one)
+            heard: tuple[Any, ...] = waves, lambda wave: wave, audio_digest, lambda scorer, one: one
+            for name, load in self._scorers().items():
+                try:
+                    scorer = load()
+                    if sees := hasattr(scorer, "embed_prepared"):
+                        job = Job(name, "", lambda network, some: network.embed_prepared(some), 64, seen[3])
+                    else:
+                        job = Job(name, "", lambda network, some: network.embed_audio(some), 8, heard[3])
+                    yield from self._scored(name, scorer, job, *(seen if sees else heard)[:3])
+                except TimeoutError:
+                    raise
+                except Exception as error:  # another scorer may well succeed
+                    problems.append(f"{name}: {one_line_of(error)}")
         if problems:
             raise RuntimeError("; ".join(problems))
+
+    def _scored(
+        self, name: str, scorer: Any, job: Any, items: Sequence[Any], load: Any, content: Any
+    ) -> Iterator[Figure]:
+        """Embed items one thread after the other and ahead of the device, each time with an empty cache."""
+        from benchmark.runs.embeddings import Embeddings
+        from benchmark.utils.env import environment
+        from metrics.scorers.batches import TOLERANCE
+        from metrics.scorers.clip import CLIPScorer
+
+        suite: Any = SimpleNamespace(base="vggsound", files={})
+        own, unit = scorer.batch_size, "sounds/s" if job.batch == 8 else "images/s"
+
+        def embedded(threads: int | None, batch: int, some: Sequence[Any]) -> np.ndarray:
+            scorer.batch_size = batch
+            with tempfile.TemporaryDirectory() as folder, environment({"BENCH_CACHE": Path(folder)}):
+                store = Embeddings(suite, self.device, _Silent(), {name: scorer}, threads)
+                return store.of(name, some, load, content, {name: job}).rows[name]
+
+        before = own if isinstance(scorer, CLIPScorer) else 1
+        embedded(0, before, items[:1])
+        embedded(None, own, items[: job.batch])
+        rows, seconds = {}, {}
+        few = items[: max(1, len(items) // 4)]
+        seconds[SERIAL] = self.timed(lambda: rows.update({SERIAL: embedded(0, before, few)})) / len(few)
+        seconds[AHEAD] = self.timed(lambda: rows.update({AHEAD: embedded(None, own, items)})) / len(items)
+        again = embedded(None, own, items)
+        yield Figure("scorers", f"{name}, {SERIAL}, {before} at once", 1 / seconds[SERIAL], unit)
+        yield Figure("scorers", f"{name}, {AHEAD}, {own} at once", 1 / seconds[AHEAD], unit)
+        yield Figure(
+            "scorers", f"{name}: rows equal to the bit in a second run", 100 * equal_rows(rows[AHEAD], again), "%"
+        )
+        moved = largest_move(rows[SERIAL], rows[AHEAD][: len(few)])
+        yield Figure("scorers", f"{name}: largest move of a row, {before} to {own} at once", 1e6 * moved, "ppm")
+        if moved > TOLERANCE:
+            raise RuntimeError(f"a row moves by {moved:.1e} of its length, more than the tolerance {TOLERANCE:.0e}")
+
+    def prepare(self) -> Iterator[Figure]:
+        """Measure `bench prepare` on synthetic videos, where CLIP ViT-L/14 chooses training frames on the device.
+
+        All are links to one video of 4 frames a second: a real one has several times as many to decode.
+        """
+        from benchmark.data.prepare import pipeline
+        from benchmark.data.prepare.clip_lists import clip_key
+        from benchmark.data.prepare.frames import ClipBest
+        from benchmark.data.synthetic_videos import write_video, write_videos
+        from benchmark.utils.progress import Silent
+
+        chooser = ClipBest(self._scorers()["CLIP ViT-L/14"]())
+        with tempfile.TemporaryDirectory() as name:
+            folder, count = Path(name), self.size.prepared
+            write_video(folder / "one.mp4", 0)
+            (folder / "videos").mkdir()
+            for number in range(2 * count):
+                os.link(folder / "one.mp4", folder / "videos" / f"{clip_key(f'made{number:07d}', 0)}.mp4")
+            listed, _ = write_videos(folder / "videos", folder, ["dog barking"] * count)
+            seconds: dict[str, float] = {}
+            workers = 0 if self.size.tiny else os.cpu_count() or 1
+            for what, choose in (("middle frames", None), ("clip-best", lambda: chooser)):
+                call = partial(
+                    pipeline.prepare,
+                    folder / "videos",
+                    folder / what,
+                    listed,
+                    choose=choose,
+                    workers=workers,
+                    ui=Silent(),
+                )
+                seconds[what] = self.timed(call)
+                # A training clip and a test clip of each name; only the former's frames are judged.
+                at = f"bench prepare, {what}, {workers} processes, their start included"
+                yield Figure("prepare", at, 2 * count / seconds[what], "clips/s")
 
     def _scorers(self) -> dict[str, Callable[[], Any]]:
         def clip(architecture: str) -> Any:
@@ -733,7 +844,9 @@ class Study:
             model = self.made(lambda: open_clip.CLIP(**config))
             size = config["vision_cfg"]["image_size"]
             preparation = Preprocessing(size, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-            return CLIPScorer(architecture, "", model, preparation, lambda texts: torch.zeros(1, 77), self.device)
+            return CLIPScorer(
+                architecture, "", model, preparation, lambda texts: torch.zeros(1, WORDS, dtype=torch.long), self.device
+            )
 
         def inception() -> Any:
             from metrics.scorers.inception import WEIGHTS, InceptionScorer
@@ -742,10 +855,26 @@ class Study:
                 random_networks.write_inception(Path(folder))
                 return InceptionScorer(Path(folder) / WEIGHTS, "", self.device)
 
+        def wav2clip() -> Any:
+            from metrics.encoders.wav2clip import Wav2CLIP
+            from metrics.scorers.audio import Wav2CLIPScorer
+
+            return Wav2CLIPScorer("wav2clip", "", self.made(lambda: Wav2CLIP(4 if self.size.tiny else 64)), self.device)
+
+        def classifier() -> Any:
+            from metrics.encoders.beats import BEATs, BEATsConfig
+            from metrics.scorers.audio import AudioClassifier
+
+            given = {**(TINY["BEATS"] if self.size.tiny else {}), "finetuned_model": True, "predictor_class": 309}
+            return AudioClassifier(
+                "beats", "", self.made(lambda: BEATs(BEATsConfig(**given))), ["a"] * 309, self.device
+            )
+
         clips = {
             "CLIP ViT-B/32": lambda: clip("ViT-B-32-quickgelu"),
             "CLIP ViT-L/14": lambda: clip("ViT-L-14-quickgelu"),
         }
+        clips |= {"Wav2CLIP": wav2clip, "BEATs, classifier": classifier}
         # Inception-v3 comes in one size, which takes long to make.
         return clips if self.size.tiny else {**clips, "Inception-v3, features of FID": inception}
 
@@ -769,6 +898,23 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def check_compiler() -> None:
+    """Check what torch.compile needs on a CUDA device: Triton, and a C compiler with Python's headers for it.
+
+    Raises:
+        RuntimeError: Something is missing; the message names it.
+    """
+    compiler = os.environ.get("CC") or next(filter(shutil.which, ("gcc", "clang", "cc")), None)
+    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    missing = {
+        "a C compiler (gcc or clang, or its path in CC)": compiler is None or shutil.which(compiler) is None,
+        f"Python's headers ({header}; python3-dev)": not header.exists(),
+        "triton": importlib.util.find_spec("triton") is None,
+    }
+    if lacking := [what for what, absent in missing.items() if absent]:
+        raise RuntimeError(f"torch.compile needs {', '.join(lacking)}")
+
+
 def union(spans: Sequence[tuple[float, float]]) -> float:
     """Return the length of the union of intervals.
 
@@ -781,6 +927,22 @@ def union(spans: Sequence[tuple[float, float]]) -> float:
         whole += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return whole
+
+
+def equal_rows(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the share of rows that are equal to the bit."""
+    return float(np.mean([a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True)]))
+
+
+def largest_move(before: np.ndarray, after: np.ndarray) -> float:
+    """Return the largest distance between rows of two tables over the length of the former.
+
+    Example:
+        >>> largest_move(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.5], [1.0, 0.0]]))
+        0.1
+    """
+    wide = before.astype(np.float64)
+    return float(np.max(np.linalg.norm(after - wide, axis=1) / np.linalg.norm(wide, axis=1)))
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -18,19 +18,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.leaderboard.clip_scores import ClipScores, side_by_side
+from benchmark.leaderboard.heard import COLUMNS, LABEL, WORDS, missing, share_of
 from benchmark.studies.boards import board_of
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_table
 from metrics.definitions import get
-from metrics.heard import HeardShare, heard_share
 
 if TYPE_CHECKING:
-    from benchmark.leaderboard.board import Board, Row
+    from benchmark.leaderboard.board import Board
+    from metrics.heard import HeardShare
 
-LABEL, WORDS = "sd-text", "ceiling-words"
-METRICS = ("ais.winrate.sameclass", "iis.winrate.sameclass")
+METRICS = tuple(COLUMNS.values())
 
 
 @dataclass(frozen=True)
@@ -49,35 +48,14 @@ def shares(board: Board, metrics: Sequence[str]) -> list[Share]:
     Raises:
         UserError: The board has no row of the label or of words.
     """
-    for name, how in (
-        (LABEL, f"bench run --method {LABEL}"),
-        (WORDS, "python -m benchmark.studies.ceilings --kind words"),
-    ):
-        if not any(row.method == name for row in board.rows):
-            raise UserError(f"there is no record of {name}: `{how}` makes it")
-    rows = [row for row in board.rows if row.method not in (LABEL, WORDS)]
-    return [_share(row, board, metric) for row in rows for metric in metrics]
-
-
-def _share(row: Row, board: Board, metric: str) -> Share:
-    ends = [_of(name, row.limit, board, metric) for name in (LABEL, WORDS)]
-    own = row.scores.get(metric)
-    if own is None or None in ends:
-        missing = row.label if own is None else (LABEL, WORDS)[ends.index(None)]
-        clips = "all clips" if row.limit is None else f"{row.limit} clips"
-        return Share(row.label, metric, None, f"{missing} on {clips} has no score a clip of {metric}")
-    sign = 1.0 if get(metric).direction == "up" else -1.0
-    scores, label, words = sign * side_by_side([own, *(end for end in ends if end is not None)]).T
-    try:
-        return Share(row.label, metric, heard_share(scores, label, words))
-    except ValueError as error:
-        return Share(row.label, metric, None, str(error))
-
-
-def _of(method: str, limit: int | None, board: Board, metric: str) -> ClipScores | None:
-    """The scores of the row of a method with a limit that has most seeds."""
-    found = [row for row in board.rows if row.method == method and row.limit == limit and metric in row.scores]
-    return max(found, key=lambda row: len(row.seeds)).scores[metric] if found else None
+    if why := missing(board.rows):
+        raise UserError(why)
+    found = []
+    for row in board.rows:
+        for metric in metrics if row.method not in (LABEL, WORDS) else ():
+            share = share_of(row, board.rows, metric)
+            found.append(Share(row.label, metric, *((None, share) if isinstance(share, str) else (share,))))
+    return found
 
 
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:

@@ -15,14 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import combinations
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark.fullscale.judges import LISTENERS
-from benchmark.leaderboard.clip_scores import side_by_side
+from benchmark.leaderboard.opinions import OWN, Opinion, opinions
 from benchmark.runs import steps
 from benchmark.runs.plan import Plan
 from benchmark.runs.run import Run
@@ -31,35 +29,11 @@ from benchmark.suite import load_suite
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_line, print_table
-from metrics.ranks import Rank, kendall, ranks, reversals
+from metrics.definitions import EARS
 
-if TYPE_CHECKING:
-    from benchmark.leaderboard.board import Board, Row
-
-OWN = "suite"
-"""Name of the judge that is the suite's own scorer."""
 SEEN = ("iis", "iis.winrate.sameclass", "aic")
 HEARD = ("ais", "ais.winrate.sameclass")
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What the judges make of one column."""
-
-    column: str
-    values: Mapping[str, Mapping[str, float]]
-    """By judge and method, of the methods that all judges score."""
-    ranks: Mapping[str, Mapping[str, Rank]]
-    """The same; none for a distance between sets, which has no score a clip."""
-    tau: Mapping[str, float | None]
-    """Kendall's tau by pair of judges, "suite, effnetlite0"."""
-    reversed: tuple[str, ...]
-    """A line for each pair of methods that two judges order differently beyond chance."""
-
-    @property
-    def agrees(self) -> bool:
-        """Whether no two judges contradict each other beyond chance."""
-        return not self.reversed
+TAGGED = "aic.audio"
 
 
 def columns_of(own: Sequence[str], judges: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -69,7 +43,10 @@ def columns_of(own: Sequence[str], judges: Sequence[str]) -> dict[str, dict[str,
         own: Metrics that the suite itself computes; its first Fréchet distance is compared with that of each judge.
         judges: Names of the judges beside the suite's scorers.
     """
+    ears = {judge: f"{TAGGED}@{judge}" for judge in judges if judge in EARS}
+    judges = [judge for judge in judges if judge not in ears]
     found = {name: {OWN: name} | {judge: f"{name}@{judge}" for judge in judges} for name in SEEN}
+    found[TAGGED] = {OWN: TAGGED} | ears
     found |= {
         name: {OWN: name} | {judge: f"{name}@{judge}" for judge in judges if judge in LISTENERS} for name in HEARD
     }
@@ -77,40 +54,6 @@ def columns_of(own: Sequence[str], judges: Sequence[str]) -> dict[str, dict[str,
     if distance is not None:
         found["fd"] = {OWN: distance} | {judge: f"fd.{judge}" for judge in judges}
     return {name: by for name, by in found.items() if len(by) > 1}
-
-
-def opinions(board: Board, columns: Mapping[str, Mapping[str, str]]) -> list[Opinion]:
-    """Return what the judges make of each column, over the rows that all of them have scored."""
-    found = []
-    for column, by in columns.items():
-        rows = [row for row in board.rows if all(row.cells[metric].value is not None for metric in by.values())]
-        if len(rows) > 1:
-            found.append(_opinion(column, by, rows, board))
-    return found
-
-
-def _opinion(column: str, by: Mapping[str, str], rows: Sequence[Row], board: Board) -> Opinion:
-    names = [row.label for row in rows]
-    values = {judge: [float(row.cells[metric].value or 0.0) for row in rows] for judge, metric in by.items()}
-    scores = {}
-    for judge, metric in by.items():
-        clips = [row.scores[metric] for row in rows if metric in row.scores]
-        if len(clips) == len(rows):
-            scores[judge] = side_by_side(clips)
-    pairs = list(combinations(by, 2))
-    lines = [
-        f"{one} has {names[i]} before {names[j]}, {other} the reverse"
-        for one, other in pairs
-        if one in scores and other in scores
-        for i, j in reversals(scores[one], scores[other])
-    ]
-    return Opinion(
-        column=column,
-        values={judge: dict(zip(names, some, strict=True)) for judge, some in values.items()},
-        ranks={judge: dict(zip(names, ranks(table), strict=True)) for judge, table in scores.items()},
-        tau={f"{one}, {other}": kendall(values[one], values[other]) for one, other in pairs},
-        reversed=tuple(lines),
-    )
 
 
 def _scored(folders: Sequence[Path], metrics: Sequence[str], ui: UI, trust_method: bool) -> None:

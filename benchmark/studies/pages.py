@@ -11,10 +11,12 @@ from benchmark.utils.files import write_atomic
 def fill(page: Path, name: str, text: str) -> None:
     """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page.
 
+    Of a name with a colon, as "table:mini", the closing mark has the part before it.
+
     Raises:
         UserError: The page lacks the marks.
     """
-    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    start, end = f"<!-- {name} -->", f"<!-- /{name.partition(':')[0]} -->"
     written = page.read_text(encoding="utf-8") if page.is_file() else ""
     before, found, rest = written.partition(start)
     _, closed, after = rest.partition(end)

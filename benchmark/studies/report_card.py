@@ -2,7 +2,7 @@
 
     python -m benchmark.studies.report_card
     python -m benchmark.studies.report_card --limit 52 --json
-    python -m benchmark.studies.report_card --write docs/metrics.md
+    python -m benchmark.studies.report_card --read results/studies/report-card.json --write docs/metrics.md
 
 The world of `mini` knows the truth, so metrics can be tried on frames of which it is known how right they are. For each
 test clip the world draws a frame of the same facts with other nuisances: what a perfect method would draw, the *right*
@@ -50,12 +50,13 @@ from benchmark.mini.data import WorldClips, clip_id, make_picture, metadata_of
 from benchmark.registries import DATASETS
 from benchmark.runs import learning, scoring
 from benchmark.studies import damage, true_frames
-from benchmark.studies.damage import Ladder, Order
+from benchmark.studies.damage import Ladder, Order, Rung
+from benchmark.studies.keep import Kept
 from benchmark.studies.pages import fill
 from benchmark.suite import load_suite
 from benchmark.utils.device import arithmetic, find_device
 from benchmark.utils.env import cache_dir
-from benchmark.utils.errors import BenchError, RunError
+from benchmark.utils.errors import BenchError, RunError, UserError, one_line_of
 from benchmark.utils.progress import UI, Console, quiet_libraries
 from benchmark.utils.terminal import print_line, print_table
 from benchmark.weights.locate import resolve
@@ -424,6 +425,35 @@ def _json(card: Card) -> str:
     return json.dumps(asdict(card) | {"ladders": ladders}, indent=2)
 
 
+def _made(given: argparse.Namespace, ui: UI) -> Card:
+    quiet_libraries()
+    suite = resolve(load_suite(SUITE))
+    metrics = given.metric or asked_of(suite)
+    scoring.check_judges(suite, metrics)
+    clips = DATASETS.get(suite.data.source).clips(suite, "test", cache_dir(), ui)
+    clips = clips if given.limit is None else clips.limit(given.limit)
+    with arithmetic(suite.threads):
+        return make(suite, clips, metrics, find_device(given.device), ui)
+
+
+def read(path: Path) -> Card:
+    """Return the card that `benchmark.studies.keep` has kept.
+
+    Raises:
+        UserError: The file cannot be read, or holds no card.
+    """
+    try:
+        given = Kept.model_validate_json(path.read_text(encoding="utf-8")).figures
+        shares = {name: tuple(Share(**one) for one in given[name]) for name in ("ordered", "moved")}
+        ladders = [
+            Ladder(one["damage"], one["metric"], one["undamaged"], tuple(Rung(**rung) for rung in one["rungs"]))
+            for one in given["ladders"]
+        ]
+        return Card(given["clips"], tuple(given["metrics"]), **shares, ladders=tuple(ladders), missing=given["missing"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} holds no report card: {one_line_of(error)}") from None
+
+
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     """Run the command line, and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -434,17 +464,10 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into a page between its marks")
+    parser.add_argument("--read", type=Path, metavar="FILE", help="show the card of a file instead of making one")
     given = parser.parse_args(arguments)
-    shown = ui or Console()
-    quiet_libraries()
     try:
-        suite = resolve(load_suite(SUITE))
-        metrics = given.metric or asked_of(suite)
-        scoring.check_judges(suite, metrics)
-        clips = DATASETS.get(suite.data.source).clips(suite, "test", cache_dir(), shown)
-        clips = clips if given.limit is None else clips.limit(given.limit)
-        with arithmetic(suite.threads):
-            card = make(suite, clips, metrics, find_device(given.device), shown)
+        card = _made(given, ui or Console()) if given.read is None else read(given.read)
         if given.write is not None:
             fill(given.write, "report-card", markdown(card))
     except BenchError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,17 @@ class ImageScorer(Scorer):
             float32 (n, d), not normalised.
         """
 
+    def prepare(self, image: Image) -> Any:
+        """Return what `embed_prepared` takes for an image: by default the image itself.
+
+        It is called in several threads at once, ahead of the network.
+        """
+        return image
+
+    def embed_prepared(self, prepared: Sequence[Any]) -> np.ndarray:
+        """Return the embeddings of images of which each went through `prepare`, as `embed_images` does."""
+        return self.embed_images(prepared)
+
 
 class TextScorer(Scorer):
     """Scorer that embeds texts into the space of an image scorer."""
@@ -56,6 +67,9 @@ class TextScorer(Scorer):
 
 class AudioScorer(Scorer):
     """Scorer that embeds audio."""
+
+    batch_size: int = 1
+    """Number of clips that the network gets at once."""
 
     rate: int = 16_000
     """Sampling rate that it expects, in Hz."""

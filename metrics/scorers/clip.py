@@ -12,6 +12,7 @@ import torch
 
 from metrics.preprocessing import Preprocessing
 from metrics.scorers.base import ImageScorer, TextScorer
+from metrics.scorers.batches import rows_of
 from metrics.tensor_files import check_finite, one_line
 
 if TYPE_CHECKING:
@@ -49,16 +50,17 @@ class CLIPScorer(ImageScorer, TextScorer):
         self.transform = preprocessing.transform()
         self.tokenize = tokenize
 
-    @torch.inference_mode()
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
         """Return float32 embeddings (n, d) of images by the image tower, not normalised."""
-        rows = []
-        for start in range(0, len(images), self.batch_size):
-            batch = torch.stack([self.transform(image) for image in images[start : start + self.batch_size]])
-            count = len(batch)
-            padded = torch.cat([batch, batch[:1].expand(self.batch_size - count, -1, -1, -1)])
-            rows.append(self.model.encode_image(padded.to(self.device))[:count].float().cpu())
-        return torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
+        return self.embed_prepared([self.prepare(image) for image in images])
+
+    def prepare(self, image: Image) -> torch.Tensor:
+        """Return an image resized, cropped and normalised: float32 (3, size, size)."""
+        return self.transform(image)
+
+    def embed_prepared(self, prepared: Sequence[torch.Tensor]) -> np.ndarray:
+        """Return the embeddings of images of which each went through `prepare`, as `embed_images` does."""
+        return rows_of(self.model.encode_image, prepared, self.batch_size, self.device)
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:

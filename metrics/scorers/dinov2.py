@@ -40,7 +40,7 @@ def load_dinov2(folder: Path, sha256: str, device: str = "cpu") -> ImageTower:
             f"{folder} holds no DINOv2: missing or unexpected parameters: {printable(', '.join(wrong[:3]))}"
         )
     check_finite(model.state_dict(), folder / "model.safetensors")
-    return ImageTower("dinov2", sha256, model, _features, PREPROCESSING, device)
+    return ImageTower("dinov2", sha256, model, _features, PREPROCESSING.transform(), device)
 
 
 def _features(model: Any, images: Tensor) -> Tensor:

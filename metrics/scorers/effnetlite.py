@@ -42,7 +42,7 @@ def load_effnetlite0(path: Path, sha256: str, device: str = "cpu") -> ImageTower
     except (AttributeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is not EfficientNet-Lite0: {one_line(error)}") from error
     check_finite(state, path)
-    return ImageTower("effnetlite0", sha256, model, _features, PREPROCESSING, device)
+    return ImageTower("effnetlite0", sha256, model, _features, PREPROCESSING.transform(), device)
 
 
 def _features(model: Any, images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from metrics.scorers.base import ImageScorer
+from metrics.scorers.batches import rows_of, together
 from metrics.tensor_files import check_finite, one_line, read_tensors
 
 if TYPE_CHECKING:
@@ -19,19 +20,25 @@ if TYPE_CHECKING:
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 """File of torch-fidelity's release v0.2.0; other ports of Inception-v3 give other distances."""
 
-DETAILS: dict[str, Any] = {
-    "extractor": "torch-fidelity inception-v3-compat, layer 2048",
-    "resize": "bilinear as in TensorFlow 1 (no antialiasing), to 299 x 299 whatever the aspect ratio",
-    "batch_size": 1,
-    "precision": "float32",
-}
-"""Settings that features depend on besides images and weights; a record stores them beside the values."""
+TOGETHER = 32
+"""Images of a batch on a CUDA device, where launching the network's layers takes longer than a single image."""
+
+
+def details(device: str) -> dict[str, Any]:
+    """Return the settings that features depend on besides images and weights; a record has them beside the values."""
+    return {
+        "extractor": "torch-fidelity inception-v3-compat, layer 2048",
+        "resize": "bilinear as in TensorFlow 1 (no antialiasing), to 299 x 299 whatever the aspect ratio",
+        "batch_size": together(device, TOGETHER),
+        "precision": "float32",
+    }
 
 
 class InceptionScorer(ImageScorer):
     """The 2048 features of torch-fidelity's Inception-v3, which resizes uint8 images itself (bilinear, 299 px).
 
-    Images are embedded one at a time, in single precision: they may differ in size, and none depends on its neighbours.
+    Images are embedded in single precision, one at a time on a CPU, and on a CUDA device in batches of images of equal
+    size (`metrics.scorers.batches`): they may differ in size, and none depends on its neighbours.
 
     Args:
         weights: torch-fidelity's file.
@@ -41,8 +48,6 @@ class InceptionScorer(ImageScorer):
     Raises:
         ValueError: The file is damaged, or its parameters are not those of this network; the message lists them.
     """
-
-    batch_size = 1
 
     def __init__(self, weights: Path, sha256: str, device: str = "cpu") -> None:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -55,15 +60,19 @@ class InceptionScorer(ImageScorer):
         except (RuntimeError, EOFError, AttributeError) as error:
             raise ValueError(f"{weights} is not torch-fidelity's Inception-v3: {one_line(error)}") from error
         self.model.to(device).eval()
+        self.batch_size = together(device, TOGETHER)
 
-    @torch.inference_mode()
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
         """Return float32 features (n, 2048) of RGB images of any size."""
-        rows = []
-        for image in images:
-            pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
-            rows.append(self.model(pixels.to(self.device))[0].float().cpu())
-        return torch.cat(rows).numpy()
+        return self.embed_prepared([self.prepare(image) for image in images])
+
+    def prepare(self, image: Image) -> torch.Tensor:
+        """Return the pixels of an image: uint8 (3, height, width)."""
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+
+    def embed_prepared(self, prepared: Sequence[torch.Tensor]) -> np.ndarray:
+        """Return the features of images of which each went through `prepare`, as `embed_images` does."""
+        return rows_of(lambda pixels: self.model(pixels)[0], prepared, self.batch_size, self.device)
 
 
 def _tensors_only(path: Path) -> io.BytesIO:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from metrics.preprocessing import Preprocessing
 from metrics.scorers.base import ImageScorer
+from metrics.scorers.batches import rows_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,8 +22,8 @@ class ImageTower(ImageScorer):
         name: Name in tables and records.
         sha256: Hash of weights and preprocessing.
         model: The network; it is put in eval mode and frozen.
-        features: Map from the network and images (n, 3, size, size) to features (n, d).
-        preprocessing: Preprocessing that belongs to the weights.
+        features: Map from the network and images (n, 3, height, width) to features (n, d).
+        transform: Preprocessing that belongs to the weights: an image to a tensor (3, height, width).
         device: Device to run on.
     """
 
@@ -36,19 +35,21 @@ class ImageTower(ImageScorer):
         sha256: str,
         model: nn.Module,
         features: Callable[[nn.Module, Tensor], Tensor],
-        preprocessing: Preprocessing,
+        transform: Callable[[Image], Tensor],
         device: str = "cpu",
     ) -> None:
         self.name, self.sha256, self.device = name, sha256, device
         self.model = model.to(device).eval().requires_grad_(False)
-        self.features, self.transform = features, preprocessing.transform()
+        self.features, self.transform = features, transform
 
-    @torch.inference_mode()
     def embed_images(self, images: Sequence[Image]) -> np.ndarray:
         """Return float32 features (n, d) of RGB images of any size, not normalised."""
-        rows = []
-        for start in range(0, len(images), self.batch_size):
-            batch = torch.stack([self.transform(image) for image in images[start : start + self.batch_size]])
-            padded = torch.cat([batch, batch[:1].expand(self.batch_size - len(batch), -1, -1, -1)])
-            rows.append(self.features(self.model, padded.to(self.device))[: len(batch)].float().cpu())
-        return torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
+        return self.embed_prepared([self.prepare(image) for image in images])
+
+    def prepare(self, image: Image) -> Tensor:
+        """Return an image resized, cropped and normalised: float32 (3, size, size)."""
+        return self.transform(image)
+
+    def embed_prepared(self, prepared: Sequence[Tensor]) -> np.ndarray:
+        """Return the features of images of which each went through `prepare`, as `embed_images` does."""
+        return rows_of(lambda images: self.features(self.model, images), prepared, self.batch_size, self.device)

@@ -653,3 +653,25 @@ def test_pretrain_gives_its_options_on(bench, monkeypatch):
     assert code == 0 and asked == [(["vae"], Path("w"), Path("w/work"), 2, "cpu")]
     assert "1:15" in out and "1.00 MB" in out and err == "vae: step 1\n"
     assert [report["stage"] for report in json.loads(bench("mini", "pretrain", "--json")[1])] == ["vae"]
+
+
+def test_a_table_has_heard_shares_and_says_what_judges_make_of_it(bench, tmp_path):
+    means = {"sd-text": 50, "ears": 60, "ceiling-words": 75}
+    for name, mean in means.items():
+        scores = [mean + 5 * (k % 3 - 1) for k in range(40)]
+        columns = {"ais": scores, "ais.winrate.sameclass": scores, "ais@calm": scores}
+        one = boards.scored(tmp_path / "made", name, columns, fingerprint=load_suite("mini").fingerprint())
+        folder = tmp_path / "shares" / "mini" / name / "seed0"
+        one.record.save(folder / "record.json")
+        one.path.with_name("scores.parquet").rename(folder / "scores.parquet")
+    asked = ("table", "--runs", str(tmp_path / "shares"), "--judges", "--columns", "heard.ais,ais")
+    code, out, err = bench(*asked, "--method", "ears", "--format", "json")
+    assert code == 0, err
+    (row,) = json.loads(out)
+    assert row["metrics"]["heard.ais"]["value"] == pytest.approx(40) and row["rank"] == 1
+    code, out, err = bench(*asked, "--format", "md")
+    assert code == 0, err
+    assert out.index("ais ↑") < out.index("heard.ais ↑")
+    assert "ais: Kendall's tau between judges over 3 rows (suite, calm: 1.00)." in out
+    assert "Judges disagree beyond chance on: no column." in out
+    assert bench("table", "--columns", "heard.ais")[0] == 2

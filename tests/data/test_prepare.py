@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fragile import tenfold
-from PIL.Image import Image
+from torch import Tensor
 from videos import A, B, C, D, tone, video, write_list
 from worlds import bench
 
@@ -36,6 +36,7 @@ from benchmark.media.audio import write_wav
 from benchmark.suite import Suite, load_suite
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.progress import Silent
+from metrics.preprocessing import Preprocessing
 
 DOG, CAT = "dog barking", "cat meowing"
 LIST = [
@@ -483,9 +484,10 @@ class Reddest:
     """Picks the reddest frame of a dog, the least red one of anything else."""
 
     identity = "reddest"
+    look = staticmethod(np.asarray)
 
-    def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
-        reds = [[np.asarray(frame)[..., 0].mean() for frame in clip] for clip in frames]
+    def __call__(self, seen: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> list[int]:
+        reds = [[frame[..., 0].mean() for frame in clip] for clip in seen]
         return [
             int(np.argmax(red) if label == DOG else np.argmin(red)) for red, label in zip(reds, labels, strict=True)
         ]
@@ -494,7 +496,11 @@ class Reddest:
 def test_training_frames_are_chosen_by_their_label_and_test_frames_are_not(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(files, tmp_path / "vggsound", choose=Reddest, layout=Layout(candidates=5, shard_clips=3))
+    layout = Layout(candidates=5, shard_clips=3)
+    make(files, tmp_path / "vggsound", choose=Reddest, layout=layout)
+    make(files, tmp_path / "processes", choose=Reddest, layout=layout, workers=2)
+    for shard in (tmp_path / "vggsound" / "shards").iterdir():
+        assert (tmp_path / "processes" / "shards" / shard.name).read_bytes() == shard.read_bytes()
     monkeypatch.setenv("BENCH_DATA", str(tmp_path))
     for clip in DATA.clips(suite(train_frame="clip-best", test_frame="middle"), "train", tmp_path, Silent()):
         red = 38 if clip.label == DOG else 22  # shown after 0.9 and 0.1 s
@@ -508,22 +514,39 @@ def test_training_frames_are_chosen_by_their_label_and_test_frames_are_not(
 def test_clip_best_takes_the_frame_nearest_to_the_label() -> None:
     class Scorer:
         sha256 = "0" * 64
+        preprocessing = Preprocessing(4, (0.0,) * 3, (1.0,) * 3)
 
-        def embed_images(self, images: Sequence[Image]) -> np.ndarray:
-            return np.array([np.asarray(image).reshape(-1, 3).mean(0) for image in images], np.float32)
+        def embed_prepared(self, prepared: Sequence[Tensor]) -> np.ndarray:
+            return np.array([image.mean((1, 2)).numpy() for image in prepared])
 
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             return np.array([[1, 0, 0] if "dog" in text else [0, 1, 0] for text in texts], np.float32)
 
     from PIL import Image as Pillow
 
-    def frames(*colours: tuple[int, int, int]) -> list[Image]:
-        return [Pillow.new("RGB", (4, 4), colour) for colour in colours]
-
     choose = ClipBest(Scorer())
+
+    def frames(*colours: tuple[int, int, int]) -> list[np.ndarray]:
+        return [choose.look(Pillow.new("RGB", (9, 6), colour)) for colour in colours]
+
     shown = frames((250, 250, 0), (0, 90, 0), (60, 0, 0))
     assert choose([shown, shown[:2], shown], ["dog barking", "dog barking", "cat meowing"]) == [2, 0, 1]
     assert "0" * 64 in choose.identity
+
+
+def test_the_time_of_all_is_estimated_by_the_first_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, given, ui = [0.0], list[int](), Silent()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    advance = module._paced(given.append, 10_000, ui)
+    for _ in range(30):  # eight clips in four seconds
+        now[0] += 4
+        advance(8)
+    assert given == [8] * 30
+    assert ui.said == ["preparing 10,000 clips takes about 1:23:20 (2 clips/s, measured on 64 of them)"]
+    few = module._paced(given.append, 3 * module.PACE_CLIPS - 1, ui)
+    for _ in range(24):
+        few(8)
+    assert len(ui.said) == 1
 
 
 @pytest.mark.parametrize(("size", "stored"), [((1280, 720), (910, 512)), ((48, 64), (512, 683))])

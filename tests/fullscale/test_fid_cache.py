@@ -18,9 +18,10 @@ from benchmark.runs.run import Run
 from benchmark.runs.steps import generate
 from benchmark.utils.progress import Silent
 from metrics.scorers import inception
+from metrics.scorers.base import ImageScorer
 
 
-class Colours:
+class Colours(ImageScorer):
     """Mean and spread of a picture's colours; `seen` holds how many pictures each call brought."""
 
     seen: list[int] = []

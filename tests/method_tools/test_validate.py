@@ -45,6 +45,10 @@ class Backbone:
     def encode_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
         return torch.zeros(len(prompts), 5, 3)
 
+    @property
+    def negative(self) -> torch.Tensor:
+        return self.encode_prompts([""])
+
     def sample(self, embeds: torch.Tensor, seeds: Sequence[int]) -> list[np.ndarray]:
         if not bool(torch.isfinite(embeds).all()):
             raise RunError("the backbone gave an image with NaN")

@@ -25,7 +25,7 @@ def test_every_source_has_an_entry() -> None:
 def test_entries_are_whole(number: str) -> None:
     entry = PAPERS[number]
     assert re.match(r"@\w+\{[a-z0-9-]+,\n", entry) and entry.count("{") == entry.count("}")
-    for field in ("title", "author", "booktitle", "year", "eprint"):
+    for field in ("title", "author", "(booktitle|journal)", "year", "eprint"):
         assert re.search(rf"^  {field} +=", entry, re.MULTILINE)
     assert f"{{{number}}}" in entry
 

@@ -13,8 +13,11 @@ from PIL import Image
 from metrics import compute
 from metrics.compute import MetricInputs
 from metrics.definitions import get
+from metrics.preprocessing import at_rate
+from metrics.scorers.clap import load_clap
 from metrics.scorers.dinov2 import load_dinov2
 from metrics.scorers.effnetlite import PREPROCESSING, load_effnetlite0
+from metrics.scorers.pe_av import load_pe_av
 
 RNG = np.random.default_rng(0)
 
@@ -87,6 +90,153 @@ def test_dinov2_is_read_from_files_as_transformers_writes_them(tmp_path: Path) -
         load_dinov2(tmp_path, "0" * 64)
 
 
+WAVES = [RNG.standard_normal(16_000 * seconds).astype(np.float32) / 8 for seconds in (1, 1, 2)]
+
+
+def test_a_sound_at_another_rate_is_the_same_sound() -> None:
+    def tone(rate: int) -> np.ndarray:
+        return np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32)
+
+    found = at_rate(tone(16_000), 16_000, 48_000)
+    assert found.dtype == np.float32 and found.shape == (48_000,)
+    np.testing.assert_allclose(found[500:-500], tone(48_000)[500:-500], atol=2e-3)
+    assert at_rate(WAVES[0], 16_000, 16_000) is WAVES[0]
+
+
+@pytest.fixture(scope="module")
+def clap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of a tiny random CLAP, as its publisher's."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("clap")
+    text = {"vocab_size": 9, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "projection_dim": 8}
+    text |= {"intermediate_size": 24, "max_position_embeddings": 40}
+    audio = {"hidden_size": 32, "patch_embeds_hidden_size": 4, "num_hidden_layers": 4, "projection_dim": 8}
+    audio |= {"depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 1, 1], "num_classes": 2, "window_size": 8}
+    model = ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=8))
+    model.save_pretrained(folder)
+    # A window of two seconds, so that the test has sounds that are longer.
+    window = {"nb_max_samples": 96_000, "max_length_s": 2}
+    ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad", **window).save_pretrained(folder)
+    words = Tokenizer(WordLevel({"<pad>": 1, "<unk>": 2, "bell": 3, "horn": 4}, unk_token="<unk>"))
+    words.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", pad_token="<pad>").save_pretrained(folder)
+    return folder
+
+
+def test_clap_hears_and_reads_as_transformers_does(clap_folder: Path) -> None:
+    from transformers import ClapFeatureExtractor, ClapModel
+
+    scorer = load_clap(clap_folder, "0" * 64)
+    model = ClapModel.from_pretrained(clap_folder).eval()
+    seen = ClapFeatureExtractor.from_pretrained(clap_folder)(
+        [at_rate(wave, 16_000, 48_000) for wave in WAVES], sampling_rate=48_000, return_tensors="pt"
+    )
+    with torch.no_grad():
+        given = model(input_ids=torch.tensor([[3], [4]]), **seen)
+    heard = scorer.embed_audio(WAVES)
+    np.testing.assert_allclose(heard, given.audio_embeds, atol=1e-5)
+    np.testing.assert_allclose(scorer.embed_texts(["bell", "horn"]), given.text_embeds, atol=1e-5)
+    np.testing.assert_array_equal(scorer.embed_audio(WAVES[1:2]), heard[1:2])
+    # Only the middle of a longer sound is heard, the same at every call.
+    rim = RNG.standard_normal(8_000).astype(np.float32)
+    padded = np.concatenate([rim, WAVES[2], rim])
+    np.testing.assert_array_equal(scorer.embed_audio([padded]), scorer.embed_audio([padded]))
+    np.testing.assert_allclose(scorer.embed_audio([padded]), heard[2:], atol=0.02)
+
+
+def test_clap_is_read_from_the_publishers_pytorch_file_too(clap_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    for path in clap_folder.iterdir():
+        if path.suffix != ".safetensors":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    state = load_file(clap_folder / "model.safetensors")
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    expected = load_clap(clap_folder, "0" * 64).embed_texts(["bell"])
+    np.testing.assert_array_equal(load_clap(tmp_path, "0" * 64).embed_texts(["bell"]), expected)
+    torch.save({name: state[name] for name in list(state)[:-1]}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="holds no CLAP: missing or unexpected parameters"):
+        load_clap(tmp_path, "0" * 64)
+    torch.save({"run": pytest.fail}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="holds no CLAP"):
+        load_clap(tmp_path, "0" * 64)
+
+
+@pytest.fixture(scope="module")
+def pe_av_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of a tiny random PE-AV, as its publisher's."""
+    from transformers import PeAudioVideoConfig, PeAudioVideoModel
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("pe-av")
+    layers = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    encoder = layers | {"head_dim": 8, "rope_parameters": {"rope_type": "default", "rope_theta": 20_000}}
+    codec = {"model_type": "dac", "encoder_hidden_size": 8, "downsampling_ratios": [2, 8, 10, 12], "codebook_dim": 4}
+    codec |= {"decoder_hidden_size": 8, "n_codebooks": 2, "codebook_size": 8, "hop_length": 1920}
+    eye = {"model_type": "timm_wrapper", "architecture": "vit_pe_core_large_patch14_336", "num_classes": 12}
+    eye |= {"model_args": {"embed_dim": 64, "img_size": [28, 28], "depth": 1, "global_pool": "map"}}
+    text = layers | {"model_type": "modernbert", "vocab_size": 20, "pad_token_id": 0, "bos_token_id": 1}
+    text |= {"eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    config = PeAudioVideoConfig(
+        text_config=text,
+        audio_video_config=encoder
+        | {
+            "audio_config": encoder | {"model_type": "pe_audio_encoder", "dac_config": codec},
+            "video_config": encoder | {"model_type": "pe_video_encoder", "vision_config": eye},
+        },
+    )
+    PeAudioVideoModel(config).save_pretrained(folder)
+    frames = {"do_sample_frames": False, "size": {"height": 28, "width": 28}, "do_convert_rgb": True}
+    frames |= {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_normalize": True, "do_resize": True}
+    frames |= {"do_rescale": True, "rescale_factor": 1 / 255, "resample": 2}
+    sounds = {"feature_extractor_type": "PeAudioFeatureExtractor", "hop_length": 1920, "sampling_rate": 48_000}
+    processor = {"feature_extractor": sounds, "video_processor": frames, "processor_class": "PeAudioVideoProcessor"}
+    (folder / "processor_config.json").write_text(json.dumps(processor))
+    return folder
+
+
+def test_pe_av_sees_and_hears_as_the_whole_model_does(pe_av_folder: Path) -> None:
+    """What the model itself makes of videos with sounds, whose parts are tied to those that stand alone."""
+    scorer, shown = load_pe_av(pe_av_folder, "0" * 64), pictures(2)
+    # Of the released preprocessing: bilinear with antialiasing, then from [0, 255] to [-1, 1].
+    pixels = torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in shown]).float()
+    small = torch.nn.functional.interpolate(pixels, (28, 28), mode="bilinear", antialias=True)
+    waves = torch.stack([torch.from_numpy(at_rate(wave, 16_000, 48_000)) for wave in WAVES[:2]])
+    batch = torch.stack([scorer.transform(image) for image in shown])
+    np.testing.assert_allclose(batch, small / 127.5 - 1, atol=2e-2)
+    with torch.no_grad():
+        given = scorer.model(pixel_values_videos=batch[:, None], input_values=waves[:, None])
+    seen = scorer.embed_images(shown)
+    assert seen.shape == (2, 16) and np.abs(seen[0] - seen[1]).max() > 1e-3
+    np.testing.assert_allclose(seen, given.video_embeds, atol=1e-5)
+    np.testing.assert_allclose(scorer.embed_audio(WAVES[:2]), given.audio_embeds, atol=1e-5)
+    np.testing.assert_array_equal(scorer.embed_images(shown[1:]), seen[1:])
+    assert scorer.embed_audio(WAVES[2:]).shape == (1, 16), "a sound of another length"
+
+
+def test_files_that_hold_no_pe_av(pe_av_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    for path in pe_av_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    state = load_file(tmp_path / "model.safetensors")
+    one = next(name for name in state if name.startswith("video_model.video_head"))
+    save_file({name: value for name, value in state.items() if name != one}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=f"holds no PE-AV: missing or unexpected parameters: {one}"):
+        load_pe_av(tmp_path, "0" * 64)
+    save_file(state | {one: torch.full_like(state[one], torch.nan)}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="holds NaN"):
+        load_pe_av(tmp_path, "0" * 64)
+    (tmp_path / "processor_config.json").unlink()
+    with pytest.raises(ValueError, match="holds no PE-AV"):
+        load_pe_av(tmp_path, "0" * 64)
+
+
 # ------------------------------------------------------------------------------------------------------------- metrics
 
 
@@ -120,6 +270,22 @@ def test_two_judges_are_not_taken_for_each_other() -> None:
     results = compute.compute(["iis@a", "iis@b", "iis@c"], inputs, resamples=0)
     assert results["iis@a"].value == 100 and results["iis@b"].value != 100
     assert results["iis@c"].value is None and results["iis@c"].reason == "no image_features of c given"
+
+
+def test_a_judge_that_sees_nothing_names_the_sound() -> None:
+    images, texts = RNG.standard_normal((12, 5)), RNG.standard_normal((3, 5))
+    heard = np.arange(12) % 3
+    own = MetricInputs(image=images, text=texts, audio_label=heard)
+    judged = MetricInputs(image=images, text=texts, audio_labels={"clap": heard}, audio_label=(heard + 1) % 3)
+    expected = compute.compute(["aic.audio"], own)["aic.audio"]
+    found = compute.compute(["aic.audio@clap"], judged)["aic.audio@clap"]
+    assert expected.value is not None and (found.value, found.chance) == (expected.value, expected.chance)
+    assert compute.compute(["aic.audio@clap"], own)["aic.audio@clap"].reason == "no audio_labels of clap given"
+    for name in ("iis@clap", "ais@clap", "aic@clap"):
+        with pytest.raises(ValueError, match=r"clap sees no images; it has aic\.audio@clap"):
+            get(name)
+    with pytest.raises(ValueError, match="unknown metric"):
+        get("fd.clap")
 
 
 def test_names_of_judged_metrics() -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records.provenance import Provenance, checkout_of, collect, without_credentials
+from benchmark.records.provenance import (
+    Provenance,
+    checkout_of,
+    collect,
+    cpu_of,
+    same_surroundings,
+    without_credentials,
+)
 
 
 @pytest.fixture
@@ -101,3 +108,27 @@ def test_collect_lists_installed_packages_and_round_trips():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", facts.date)
     assert (facts.commit is None) == (facts.dirty is None)
     assert Provenance.model_validate_json(facts.model_dump_json()) == facts
+
+
+FIRST = """processor : 0
+vendor_id : AuthenticAMD
+cpu family : 26
+model : 2
+model name : AMD EPYC
+flags : fpu avx2 avx512f avx512_bf16
+
+processor : 1
+model name : AMD EPYC
+flags : fpu
+"""
+
+
+def test_processors_of_one_name_are_told_apart_by_what_they_compute_with():
+    older = FIRST.replace("26", "23").replace(" avx512f avx512_bf16", "")
+    assert cpu_of(FIRST, "x86_64") == "AMD EPYC, family 26 model 2, avx512f"
+    assert cpu_of(older, "x86_64") == "AMD EPYC, family 23 model 2, avx2"
+    assert cpu_of("processor : 0\nFeatures : fp asimd sve\nCPU part : 0xd40\n", "aarch64") == "aarch64, part 0xd40, sve"
+    assert cpu_of("", "arm") == "arm"
+    made = collect()
+    one, other = (made.model_copy(update={"cpu": cpu_of(text, "")}) for text in (FIRST, older))
+    assert same_surroundings(one, one) and not same_surroundings(one, other)

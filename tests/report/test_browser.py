@@ -24,7 +24,18 @@ def until(page: Any, expression: str) -> None:
 
 @pytest.fixture
 def page(chromium: Any, site: Path) -> Iterator[Callable[..., Any]]:
-    """Opens a page of the site; at the end nothing may have gone wrong in it, and no other host been asked."""
+    """Opens a page of the site."""
+    yield from opener(chromium, site)
+
+
+@pytest.fixture
+def stressed_page(chromium: Any, stressed: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a page of the site with runs on changed clips."""
+    yield from opener(chromium, stressed)
+
+
+def opener(chromium: Any, site: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a page of a site; at the end nothing may have gone wrong in it, and no other host been asked."""
     context = chromium.new_context(viewport={"width": 1200, "height": 900})
     context.set_default_timeout(WAIT)
     opened, faults, asked = context.new_page(), [], []
@@ -146,3 +157,46 @@ def test_pages_fit_a_phone_in_light_and_dark(page, name):
     assert shown.evaluate("getComputedStyle(document.body).backgroundColor") != before
     assert shown.locator("button, a, select, input").evaluate_all(UNNAMED) == []
     assert shown.locator("h1").count() == 1
+
+
+def test_stress_is_drawn_beside_its_numbers_and_methods_can_be_left_out(stressed_page):
+    plots = stressed_page("plots.html#metric=ais")
+    assert plots.locator("#stress-plots figcaption").all_text_contents() == [
+        "White noise: dB below the sound",
+        "Other changes",
+    ]
+    noise = plots.locator("#stress-plots figure").first
+    line = "path[fill=none]"
+    assert noise.locator(line).count() == 1, "alpha has a curve, beta one point"
+    assert noise.get_by_text("\u22125", exact=True).count() == 1 and noise.get_by_text("chance").count() == 1
+    titles = plots.locator("#stress-plots figure title").all_text_contents()
+    table = plots.locator("#stress-table table")
+    assert table.locator("tbody tr").count() == 7 and table.locator("thead th").nth(1).text_content() == "alpha"
+    shown = table.locator("tbody tr").nth(2).locator("td").first.text_content()
+    assert shown[0].isdigit() and f"alpha, snr=0: {shown}" in titles
+    chip = plots.locator("#stress-methods button").first
+    chip.focus()
+    plots.keyboard.press("Enter")
+    until(plots, f"document.querySelectorAll('#stress-plots {line}').length === 0")
+    assert chip.get_attribute("aria-pressed") == "false" and "unstressed=0" in plots.url
+    assert chip.evaluate("one => one === document.activeElement")
+    assert plots.locator("#stress-table thead th").nth(1).text_content() == "alpha", "the numbers stay"
+    plots.locator("#metric").select_option("fd.clip")
+    until(plots, "document.querySelector('#stress-table caption').textContent.startsWith('fd.clip')")
+
+
+def test_what_is_heard_is_drawn_with_chance_and_ceiling(stressed_page):
+    plots = stressed_page("plots.html")
+    figure = plots.locator("#atom-plots figure")
+    assert figure.count() == 1 and figure.locator("figcaption").text_content() == "hears.size"
+    assert figure.locator("line.ceiling").count() == figure.locator("line.chance").count() == 1
+    rows = plots.locator("#atoms-table tbody tr").all_text_contents()
+    assert [row.split(".")[0] for row in rows] == ["ceiling91", "true91", "beta40", "chance33"]
+
+
+def test_plots_of_stress_fit_a_phone(stressed_page):
+    plots = stressed_page("plots.html")
+    plots.set_viewport_size({"width": 390, "height": 844})
+    plots.wait_for_timeout(400)
+    assert plots.evaluate("document.documentElement.scrollWidth") <= 391
+    assert plots.locator("button, a, select, input").evaluate_all(UNNAMED) == []

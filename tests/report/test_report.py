@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,13 @@ from sites import CLIPS, EVIL, clip_set, runs_of, sources_of
 
 from benchmark.cli.report import after_run
 from benchmark.leaderboard.compare import compare_rows
+from benchmark.mini.dataset import MiniData
 from benchmark.records.store import RunFolder
 from benchmark.report import data, media
 from benchmark.report.folder import MARKER, SiteFolder, cleaned, slug
 from benchmark.report.make import make, unchanged
 from benchmark.report.metric_pages import explanation
+from benchmark.report.sources import gather
 from benchmark.suite import load_suite
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import Silent
@@ -153,7 +156,10 @@ def test_a_run_without_images_is_named_with_the_way_to_get_them(site):
 
 def test_without_clips_the_scores_are_shown(tmp_path):
     store, records = runs_of(tmp_path / "runs")
-    sources = sources_of(store, records, clips=None)
+    # another protocol than this version's: nothing says what its clips are
+    suite = records[0].record.suite.model_copy(update={"fingerprint": "f" * 64})
+    old = [replace(one, record=one.record.model_copy(update={"suite": suite})) for one in records]
+    sources = gather("mini", suite.fingerprint, old, store, Silent())
     assert sources.clips is None and "Sounds and true frames are not shown" in sources.remarks[-1]
     make(sources, tmp_path / "site", Silent())
     clips = read(tmp_path / "site", "clips")
@@ -173,6 +179,15 @@ def test_a_deleted_sound_is_said_and_the_rest_stands(tmp_path):
         line.startswith("1 clips have no sound here (clip-00002)")
         for line in read(tmp_path / "site", "board")["missing"]
     )
+
+
+def test_clips_are_described_in_the_words_of_their_data_set(tmp_path):
+    store, records = runs_of(tmp_path / "runs")
+    make(sources_of(store, records), tmp_path / "site", Silent())
+    assert read(tmp_path / "site", "clips/clip-00000")["facts"] == ["size 0.25", "colour red"]
+    plan = SimpleNamespace(suite=load_suite("mini"), test_data=MiniData())
+    make(sources_of(store, records, plan=plan), tmp_path / "site", Silent())
+    assert read(tmp_path / "site", "clips/clip-00000")["facts"] == ["size: small", "colour: red"]
 
 
 def test_an_empty_board_is_a_page_that_says_what_to_do(tmp_path):

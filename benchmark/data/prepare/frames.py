@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,8 +21,13 @@ class Chooser(Protocol):
     identity: str
     """Text that covers everything that the choice depends on."""
 
-    def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
-        """Return the index of the chosen frame of each clip; `labels[i]` belongs to `frames[i]`."""
+    @property
+    def look(self) -> Callable[[Image], np.ndarray]:
+        """Function that gives what is to be known of a frame: it is pickled, and called in the decoding processes."""
+        ...
+
+    def __call__(self, seen: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> list[int]:
+        """Return the index of the chosen frame of each clip; `labels[i]` belongs to `seen[i]`."""
         ...
 
 
@@ -32,19 +37,21 @@ class ClipBest:
     The first of several equal frames is chosen.
 
     Args:
-        scorer: Embeds images and texts (`metrics.scorers.base.ImageScorer` and `TextScorer` in one).
+        scorer: A `metrics.scorers.clip.CLIPScorer`.
     """
 
     def __init__(self, scorer: Any) -> None:
         self.scorer = scorer
+        self.look = scorer.preprocessing.crop
         self.identity = f"clip-best {scorer.sha256} {PROMPT}"
         self._texts: dict[str, np.ndarray] = {}
 
-    def __call__(self, frames: Sequence[Sequence[Image]], labels: Sequence[str]) -> list[int]:
+    def __call__(self, seen: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> list[int]:
         """Return the index of the frame of each clip that fits its label best."""
-        rows = _unit(self.scorer.embed_images([frame for clip in frames for frame in clip]))
+        normalise = self.scorer.preprocessing.normalise
+        rows = _unit(self.scorer.embed_prepared([normalise(crop) for clip in seen for crop in clip]))
         best, start = [], 0
-        for clip, label in zip(frames, labels, strict=True):
+        for clip, label in zip(seen, labels, strict=True):
             if label not in self._texts:
                 self._texts[label] = _unit(self.scorer.embed_texts([PROMPT.format(label)]))[0]
             best.append(int(np.argmax(rows[start : start + len(clip)] @ self._texts[label])))

@@ -13,10 +13,10 @@ The output folder contains:
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -30,13 +30,13 @@ from benchmark.data.prepare.media_files import Files, find_files
 from benchmark.data.prepare.tar_writer import writing
 from benchmark.data.prepare.workers import in_order
 from benchmark.media.audio import RATE
+from benchmark.utils.ahead import ahead, begun_in
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.files import digest, save_atomic, sha256_of, write_atomic
+from benchmark.utils.progress import clock, rate
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from benchmark.utils.progress import UI
+    from benchmark.utils.progress import UI, Advance
 
 FORMAT = 1
 """Version of the stored data: raised with any change of their form or of how they are made."""
@@ -44,6 +44,8 @@ TEST_FRAME = "middle"
 """Rule for clips that are not trained on: no network may influence the frames that images are compared with."""
 CHOSEN_TOGETHER = 8
 """Clips whose frames are judged in one pass: with eight candidates each, a full batch of the CLIP scorer."""
+PACE_CLIPS = 64
+"""Clips by which the time of all is estimated, after as many that saw the processes start."""
 
 
 class Layout(NamedTuple):
@@ -124,7 +126,8 @@ class _Work:
         sound = self.files.sounds.get(row.key)
         frames = self.layout.candidates if self.choose and row.split == "train" else 1
         root = self.files.root
-        return Job(row.key, root / self.files.videos[row.key], None if sound is None else root / sound, frames)
+        look = self.choose.look if self.choose and frames > 1 else None
+        return Job(row.key, root / self.files.videos[row.key], None if sound is None else root / sound, frames, look)
 
     def _stamps(self, row: Row) -> list[list[Any]]:
         """Return the clip's files with their sizes and modification times."""
@@ -149,7 +152,8 @@ def prepare(
     The sound is mixed down to 16 kHz. The frame is the middle one of the clip; with `choose`, that of a training clip
     is chosen among several candidates. A clip whose files are corrupt or silent is left out, with the reason in the
     summary. An interrupted call is continued by an equal one: finished shards are kept, and those whose files changed
-    are made again.
+    are made again. The processes decode, and prepare candidates for the chooser, which judges those of some clips while
+    the next ones are extracted. How long all will take is said as soon as it can be known.
 
     Args:
         root: Folder that contains the videos, at any depth.
@@ -187,10 +191,11 @@ def prepare(
             ui.say(f"{total - made:,} of {total:,} clips are prepared already")
         with ui.task("preparing", total, "clips") as advance:
             advance(total - made)
+            paced = _paced(advance, made, ui)
             jobs = (job for shard in todo for job in shard.jobs)
             results = in_order(extract_clip, jobs, os.cpu_count() or 1 if workers is None else workers, ended)
             for shard in todo:
-                _write_shard(work, shard, results, advance)
+                _write_shard(work, shard, results, paced)
         return _finish(work, ui)
 
 
@@ -318,18 +323,39 @@ def _stored(out: Path, name: str) -> dict[str, Any]:
     return stored if isinstance(stored, dict) else {}
 
 
-def _write_shard(work: _Work, shard: _Shard, results: Iterator[Extracted], advance: Any) -> None:
+def _paced(advance: Advance, clips: int, ui: UI) -> Advance:
+    """Return `advance`, which now also says once how long `clips` clips take, by the first of them."""
+    done, since, told = 0, 0.0, clips < 3 * PACE_CLIPS
+
+    def paced(more: int) -> None:
+        nonlocal done, since, told
+        advance(more)
+        done += more
+        if not since and done >= PACE_CLIPS:
+            done, since = 0, time.monotonic()
+        elif since and done >= PACE_CLIPS and not told:
+            told = True
+            speed = done / (time.monotonic() - since)
+            ui.say(
+                f"preparing {clips:,} clips takes about {clock(clips / speed)} "
+                f"({rate(speed)} clips/s, measured on {done} of them)"
+            )
+
+    return paced
+
+
+def _write_shard(work: _Work, shard: _Shard, results: Iterator[Extracted], advance: Advance) -> None:
     """Write a shard from the next results, and its rows beside it."""
     rows, problems = [], []
     path = _tar(work.out, shard.name)
     path.with_suffix(".json").unlink(missing_ok=True)
-    with writing(path) as tar:
-        for start in range(0, len(shard.rows), CHOSEN_TOGETHER):
-            some = shard.rows[start : start + CHOSEN_TOGETHER]
-            extracted = [next(results) for _ in some]
+    groups = (shard.rows[start : start + CHOSEN_TOGETHER] for start in range(0, len(shard.rows), CHOSEN_TOGETHER))
+    with writing(path) as tar, begun_in(0 if work.choose is None else 1) as begin:
+        gathered = ((some, [next(results) for _ in some]) for some in groups)
+        begun = ((some, found, begin(_choices, work.choose, _usable(some, found))) for some, found in gathered)
+        for some, extracted, choosing in ahead(begun, 0 if work.choose is None else 1):
             problems += [{"clip": one.key, "reason": reason} for one in extracted for reason in one.reasons]
-            usable = [(row, one) for row, one in zip(some, extracted, strict=True) if not one.reasons]
-            for (row, one), best in zip(usable, _choices(work.choose, usable), strict=True):
+            for (row, one), best in zip(_usable(some, extracted), choosing.result(), strict=True):
                 frame = one.frames[best]
                 facts = {
                     "video": row.video,
@@ -366,25 +392,20 @@ def _write_shard(work: _Work, shard: _Shard, results: Iterator[Extracted], advan
     write_atomic(path.with_suffix(".json"), json.dumps(stored))
 
 
+def _usable(rows: Sequence[Row], extracted: Sequence[Extracted]) -> list[tuple[Row, Extracted]]:
+    return [(row, one) for row, one in zip(rows, extracted, strict=True) if not one.reasons]
+
+
 def _choices(choose: Chooser | None, clips: Sequence[tuple[Row, Extracted]]) -> list[int]:
     """Return the index of each clip's frame: the only one, or the chosen one."""
     chosen = [0] * len(clips)
     several = [place for place, (_, one) in enumerate(clips) if len(one.frames) > 1]
     if choose is None or not several:
         return chosen
-    frames = [[_half(frame.jpeg) for frame in clips[place][1].frames] for place in several]
-    for place, best in zip(several, choose(frames, [clips[place][0].label for place in several]), strict=True):
+    seen = [clips[place][1].seen for place in several]
+    for place, best in zip(several, choose(seen, [clips[place][0].label for place in several]), strict=True):
         chosen[place] = best
     return chosen
-
-
-def _half(jpeg: bytes) -> Image:
-    """Decode a frame at half its size, in a third of the time; it is still larger than CLIP's input."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(jpeg))
-    image.draft("RGB", (image.width // 2, image.height // 2))
-    return image.convert("RGB")
 
 
 def _sha256(data: bytes) -> str:

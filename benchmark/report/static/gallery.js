@@ -138,7 +138,8 @@
         button.disabled = false;
         button.addEventListener("click", () => sound.toggle(clip.sound, button, line));
       } else { spec.remove(); button.replaceWith(h("span", { class: "soft id", title: clip["no sound"] || clip.gone || "" }, "no sound here")); }
-      made.querySelector(".worth").textContent = Object.entries(clip.attributes || {}).map(([name, value]) => `${name} ${value}`).join(", ");
+      const told = (clip.facts || []).join(" · "), worth = made.querySelector(".worth");
+      [worth.textContent, worth.title] = [told, told];
       made.querySelector(".strip").append(truePicture(clip, board), ...rows.map((row) => picture(clip, row, board, metric && metric.id)));
     }).catch((error) => made.querySelector(".strip").append(h("p", { class: "soft" }, error.message)));
   }
@@ -181,7 +182,7 @@
     const several = rows.some((row) => clip.rows[row.key] && clip.rows[row.key].runs.length > 1);
     const every = several && state.read().seeds === "all";
     const label = board.labels[clip.label] ?? "";
-    const facts = [...(clip.labels || []).slice(1).map((other) => `also ${other}`), ...Object.entries(clip.attributes || {}).map(([name, value]) => `${name} ${value}`), ...(clip.visible ? [`seen by people: ${clip.visible.join(", ") || "nothing"}`] : [])];
+    const facts = [...(clip.labels || []).slice(1).map((other) => `also ${other}`), ...(clip.facts || []), ...(clip.visible ? [`seen by people: ${clip.visible.join(", ") || "nothing"}`] : [])];
     const pictures = rows.flatMap((row) => {
       const own = clip.rows[row.key];
       return every && own && own.runs.length ? own.runs.map((run) => picture(clip, row, board, metric.id, run, true)) : [picture(clip, row, board, metric && metric.id, null, true)];

@@ -5,41 +5,11 @@
   const element = (id) => document.getElementById(id);
   let board;
   try { board = await load("board"); } catch (error) { return fault(element("intervals"), error); }
-  const chanceOf = (metric) => metric.chance;
   let metric;
 
-  /** Round steps for an axis from low to high. */
-  function ticks(low, high, count = 5) {
-    const raw = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 5, 10].find((one) => one * power >= raw) * power;
-    const found = [];
-    for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(Number(value.toPrecision(12)));
-    return found;
-  }
-  const short = (value) => (Math.abs(value) >= 1e9 ? `${+(value / 1e9).toPrecision(3)} G` : Math.abs(value) >= 1e6 ? `${+(value / 1e6).toPrecision(3)} M` : Math.abs(value) >= 1e4 ? `${+(value / 1e3).toPrecision(3)} k` : String(+value.toPrecision(3)));
-  const kind = (row, cell) => (cell.best ? "best" : row.ranked ? "" : "aside");
-  const linked = (row, ...inside) => { const made = h("a", { svg: true, href: `methods/${row.key}.html` }); made.append(...inside); return made; };
-
   function intervals() {
-    const rows = board.rows.filter((row) => row.cells[metric.id].value !== null);
-    const width = Math.max(320, Math.min(1180, element("intervals").clientWidth)), names = Math.min(230, width * 0.36), line = 30, height = rows.length * line + 44;
-    const points = rows.flatMap((row) => [row.cells[metric.id].value, row.cells[metric.id].low, row.cells[metric.id].high]).concat(chanceOf(metric)).filter((one) => one !== null);
-    let low = Math.min(...points), high = Math.max(...points);
-    const air = (high - low) * 0.04 || 1;
-    [low, high] = [low - air, high + air];
-    const x = (value) => names + ((width - names - 64) * (value - low)) / (high - low);
-    const svg = h("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${metric.id} of every method with its 95 % interval; the leaderboard has the numbers` });
-    for (const tick of ticks(low, high, width < 500 ? 3 : 7)) svg.append(h("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 6, y2: height - 30 }), h("text", { x: x(tick), y: height - 12, "text-anchor": "middle" }, short(tick)));
-    if (chanceOf(metric) !== null) svg.append(h("line", { class: "chance", x1: x(metric.chance), x2: x(metric.chance), y1: 6, y2: height - 30 }), h("text", { class: "chancetext", x: x(metric.chance) + 5, y: height - 34 }, "chance"));
-    rows.forEach((row, index) => {
-      const cell = row.cells[metric.id], y = 22 + index * line, most = Math.floor(names / 7);
-      const name = row.label.length > most ? `${row.label.slice(0, most - 1)}…` : row.label;
-      const group = linked(row, h("title", {}, `${row.label}: ${cell.text}`), h("text", { class: "name", x: 0, y: y + 4 }, name));
-      if (cell.low !== null) group.append(h("line", { class: "range", x1: x(cell.low), x2: Math.max(x(cell.high), x(cell.low) + 0.01), y1: y, y2: y }));
-      group.append(h("circle", { class: "dot", cx: x(cell.value), cy: y, r: 5.5 }), h("text", { class: "value", x: width - 2, y: y + 4, "text-anchor": "end" }, show(cell.value, metric.digits)));
-      svg.append(h("g", { class: kind(row, cell) }, group));
-    });
-    element("intervals").replaceChildren(svg);
+    const place = element("intervals");
+    place.replaceChildren(dots(board, metric, Math.max(320, Math.min(1180, place.clientWidth))));
   }
 
   function heat() {
@@ -76,7 +46,7 @@
     const points = rows.map((row) => [x(row.cost[cost]), y(row.cells[metric.id].value)]), taken = points.map(([px, py]) => [px - 8, py - 8, px + 8, py + 8]);
     const free = (box) => taken.every((other) => box[2] < other[0] || other[2] < box[0] || box[3] < other[1] || other[3] < box[1]);
     rows.forEach((row, index) => {
-      const cell = row.cells[metric.id], at = points[index], text = row.label.length > 24 ? `${row.label.slice(0, 23)}…` : row.label, wide = text.length * 7;
+      const cell = row.cells[metric.id], at = points[index], text = clipped(row.label, 24), wide = text.length * 7;
       const box = (dx, dy) => (dx > 0 ? [at[0] + dx, at[1] + dy - 7, at[0] + dx + wide, at[1] + dy + 6] : [at[0] + dx - wide, at[1] + dy - 7, at[0] + dx, at[1] + dy + 6]);
       const [dx, dy] = [0, 15, -15, 30, -30, 45, -45, 60].flatMap((down) => [[12, down], [-12, down]]).find(([right, down]) => free(box(right, down))) || [12, 0];
       taken.push(box(dx, dy));
@@ -98,11 +68,10 @@
     const name = element("figure").value, own = found.filter((one) => one.values[name]);
     const steps = [...new Set(own.flatMap((one) => one.steps))].sort((a, b) => a - b), colour = (variable) => getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
     const lines = own.map((one) => { const by = new Map(one.steps.map((step, index) => [step, one.values[name][index]])); return steps.map((step) => by.get(step) ?? null); });
-    const hues = ["#5b50e6", "#e0703c", "#159a73", "#c2418c", "#2f8fd0", "#a0851b", "#7d6be0", "#4d7f3a"];
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
     if (curve) curve.destroy();
     element("curves").replaceChildren();
-    curve = new uPlot({ width: Math.max(300, element("curves").clientWidth), height: 320, scales: { x: { time: false } }, axes: [{ ...axis, label: "step", labelSize: 20 }, { ...axis, size: 60 }], series: [{ label: "step" }, ...own.map((one, index) => ({ label: one.label, stroke: hues[index % hues.length], width: 1.8, spanGaps: true, points: { show: false } }))] }, [steps, ...lines], element("curves"));
+    curve = new uPlot({ width: Math.max(300, element("curves").clientWidth), height: 320, scales: { x: { time: false } }, axes: [{ ...axis, label: "step", labelSize: 20 }, { ...axis, size: 60 }], series: [{ label: "step" }, ...own.map((one, index) => ({ label: one.label, stroke: stress.look(index).stroke, width: 1.8, spanGaps: true, points: { show: false } }))] }, [steps, ...lines], element("curves"));
   }
 
   function draw() {
@@ -110,7 +79,7 @@
     if (!metric) return fault(element("intervals"), new Error("No record has a value yet: bench run makes one."));
     element("metric").value = metric.id;
     element("about").replaceChildren(`${metric.title}: ${metric.definition}. ${metric.direction === "down" ? "Lower" : "Higher"} is better. `, h("a", { href: `metrics/${metric.page}.html` }, "More"));
-    intervals(); heat(); scatter(); curves();
+    intervals(); heat(); scatter(); curves(); stress.draw(board, metric); atoms(board);
   }
   element("metric").addEventListener("change", (event) => { state.write({ metric: event.target.value }); draw(); });
   element("cost").addEventListener("change", scatter);
