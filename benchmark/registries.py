@@ -39,6 +39,26 @@ def find_method(name: str) -> type[Method]:
     return found
 
 
+def name_of_another(asked: str | type[Method], method: type[Method]) -> str | None:
+    """Return why a method may not bear the name on its card, as a sentence; None if it may.
+
+    Args:
+        asked: What was asked for: a name, `path/to/file.py:Class`, or the class itself.
+        method: The class that was found.
+    """
+    name = method.card.name
+    named = isinstance(asked, str) and ".py:" not in asked
+    if named and name != asked:
+        return f"method {asked!r} cannot be used: its card says {name!r}"
+    if named or name not in METHODS or METHODS.get(name) is method:
+        return None
+    what = repr(asked) if isinstance(asked, str) else f"class {method.__qualname__!r}"
+    return (
+        f"{what} cannot be used: its card says {name!r}, which is the name of {METHODS.origin(name)}; results are told "
+        "apart by the name, so give it another one"
+    )
+
+
 def why_no_method(found: object) -> str | None:
     """Return why an object is not a usable method class, as the end of a sentence; None if it is usable."""
     from benchmark.method import Method, MethodCard

@@ -32,6 +32,7 @@ from benchmark.method_tools.trial import (
     was_interrupted,
 )
 from benchmark.mini.data import make_sound
+from benchmark.registries import name_of_another
 from benchmark.runs.method_calls import MethodError, calling
 from benchmark.utils.device import arithmetic
 from benchmark.utils.errors import BenchError
@@ -142,6 +143,8 @@ def _card(trial: Trial) -> str:
         raise Broken(f"its name {card.name!r} {why}")
     if trial.name not in (None, card.name):
         raise Broken(f"it says {card.name!r}, but the method was found as {trial.name!r}")
+    if why := name_of_another(trial.name or trial.method, trial.method):
+        raise Broken(why)
     if empty := [name for name in ("summary", "licence", "training_data") if not getattr(card, name).strip()]:
         raise Broken(f"empty: {', '.join(empty)}")
     if "unknown" in card.sees:

@@ -12,7 +12,7 @@ from benchmark.data.present import as_present, present_ids
 from benchmark.method import Method, MethodSettings, make_settings
 from benchmark.records.record import run_identity
 from benchmark.records.store import Folder, RunFolder, Store, suite_folder
-from benchmark.registries import DATASETS, METHODS, find_method
+from benchmark.registries import DATASETS, METHODS, find_method, name_of_another
 from benchmark.runs.external_method import ExternalImages, ImageSettings, external_method
 from benchmark.runs.method_calls import calling
 from benchmark.runs.request import FILE, RunRequest, UsedClips
@@ -301,7 +301,7 @@ def with_budget(settings: MethodSettings, suite: Suite) -> MethodSettings:
 
 def _check(request: RunRequest, method: type[Method]) -> None:
     problems = []
-    if why := _name_of_another(request.method, method):
+    if why := name_of_another(request.method, method):
         problems.append(why)
     if request.limit is not None and request.limit < 1:
         problems.append(f"--limit {request.limit}: give at least 1, or leave it out for all clips")
@@ -322,21 +322,6 @@ def _check(request: RunRequest, method: type[Method]) -> None:
         problems += error.problems
     if problems:
         raise UserError(problems)
-
-
-def _name_of_another(asked: str | type[Method], method: type[Method]) -> str | None:
-    """Why a method may not bear the name on its card; None if it may."""
-    name = method.card.name
-    named = isinstance(asked, str) and ".py:" not in asked
-    if named and name != asked:
-        return f"method {asked!r} cannot be used: its card says {name!r}"
-    if named or name not in METHODS or METHODS.get(name) is method:
-        return None
-    what = repr(asked) if isinstance(asked, str) else f"class {method.__qualname__!r}"
-    return (
-        f"{what} cannot be used: its card says {name!r}, which is the name of {METHODS.origin(name)}; results are told "
-        "apart by the name, so give it another one"
-    )
 
 
 def _manifest(path: Path, skip_bad: bool, ui: UI) -> Manifest:

@@ -620,5 +620,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row["result"] for row in good.json} == {"pass", "skip"} and all(row["reason"] for row in good.json)
     bad = worlds.bench("validate", worlds.method_file(tmp_path, worlds.GREY, name="grey"))
     assert bad.code == 1 and "seeds" in bad.out and "random = False" in bad.out
+    taken = worlds.bench("validate", worlds.method_file(tmp_path, worlds.NOISE, name="sd-text"))
+    assert taken.code == 1 and "is the name of" in taken.out, "`bench run` refuses it, too"
     unknown = worlds.bench("validate", "audiotokn")
     assert unknown.code == 2 and unknown.out == "" and "'audiotoken'" in unknown.err
