@@ -250,7 +250,7 @@ def test_a_copy_of_another_machine_within_the_tolerance_reproduces_the_run():
     assert (row.cells["ais"].value, row.shown_where) == (60.0, "packaged")
     (note,) = (note for note in board.notes if "reproduced" in note)
     assert note == (
-        "a seed 0 (packaged) was reproduced (runs) in other surroundings within the tolerances: ais +1 of 2."
+        "a seed 0 (packaged) was reproduced (runs) in other surroundings within the tolerances: ais +1 of 4."
     )
 
 
