@@ -52,10 +52,11 @@ class Preprocessing:
 
     def normalise(self, crop: np.ndarray) -> torch.Tensor:
         """Return what `transform` returns for the image of which `crop` is the crop: float32 (3, size, size)."""
-        from torchvision.transforms import functional
+        import torch
 
-        scaled: torch.Tensor = functional.normalize(functional.to_tensor(crop), list(self.mean), list(self.std))
-        return scaled
+        scaled = torch.from_numpy(crop).permute(2, 0, 1).contiguous().float().div(255)
+        mean, std = (torch.tensor(row, dtype=torch.float32)[:, None, None] for row in (self.mean, self.std))
+        return scaled.sub_(mean).div_(std)
 
 
 def at_rate(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:

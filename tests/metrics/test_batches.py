@@ -68,7 +68,8 @@ def test_a_tower_prepares_apart_from_the_network() -> None:
     from metrics.scorers.tower import ImageTower
 
     torch.manual_seed(0)
-    tower = ImageTower("t", "", nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)), lambda m, x: m(x), LIKE_CLIP)
+    model, look = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)), LIKE_CLIP.transform()
+    tower = ImageTower("t", "", model, lambda m, x: m(x), look)
     images = [Image.new("RGB", (40, 50), (number, 2 * number, 0)) for number in range(20)]
     apart = tower.embed_prepared([tower.prepare(image) for image in images])
     np.testing.assert_array_equal(apart, tower.embed_images(images))
