@@ -18,6 +18,8 @@ import yaml
 from benchmark.mini.pretrain.stages import STAGES
 from benchmark.records.record import RunRecord
 from benchmark.studies import tables
+from benchmark.studies.keep import Kept
+from benchmark.suite import load_suite
 from benchmark.utils.files import sha256_of
 
 DISTRIBUTION = "audio2image-bench"
@@ -222,6 +224,14 @@ class TestCommittedRecords:
         asked = ["table", *options.split(), "--format", "md", "--runs", str(tmp_path / "none")]
         made = python("-m", "benchmark", *asked, cwd=ROOT)
         assert shown == made.strip(), "`python -m benchmark.studies.tables` puts it there"
+
+    @pytest.mark.parametrize("path", sorted((ROOT / "results" / "studies").glob("*.json")), ids=lambda path: path.stem)
+    def test_figures_of_studies_were_made_from_a_clean_tree(self, path):
+        text = path.read_text(encoding="utf-8")
+        kept = Kept.model_validate_json(text)
+        assert kept.provenance.commit is not None and kept.provenance.dirty is False
+        assert kept.suite.fingerprint == load_suite(kept.suite.name).fingerprint(), "of the suite as it is"
+        assert not re.search(r'"/\w+/', text), "a folder of the machine that made them"
 
     def test_the_table_of_the_first_page_fits_a_screen(self):
         text = (ROOT / "README.md").read_text(encoding="utf-8")
