@@ -46,7 +46,14 @@ def make_runs(count: int, root: Path) -> list[Path]:
     Raises:
         UserError: No record is packaged that they could be made from.
     """
-    packaged = [one for one in packaged_records(SUITE).records if one.path.with_suffix(".parquet").is_file()]
+    # Records of methods that are ranked: others would make a board with less to test.
+    packaged = [
+        one
+        for one in packaged_records(SUITE).records
+        if one.path.with_suffix(".parquet").is_file()
+        and "audio" in one.record.method.card.get("sees", ())
+        and not one.record.method.card.get("attack")
+    ]
     if not packaged:
         raise UserError(f"no record of {SUITE} is packaged: start it from a checkout")
     written = []

@@ -38,6 +38,10 @@ class Backbone:
     def encode_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
         return torch.stack([torch.full((5, 3), float(len(prompt))) for prompt in prompts])
 
+    @property
+    def negative(self) -> torch.Tensor:
+        return self.encode_prompts([""])
+
     def sample(self, embeds: torch.Tensor, seeds: Sequence[int]) -> list[np.ndarray]:
         grain = [np.random.default_rng(seed).integers(0, 56, (6, 6, 3)) for seed in seeds]
         levels = [100 + 90 * np.sin(float(row.mean())) for row in embeds]
