@@ -183,12 +183,18 @@ class Wav2CLIPTask(Task):
     temperature = 0.05
     draw = 0
     """Part of the seed of every step, which decides its clips and their augmentation."""
+    sounds: np.ndarray
+    """The sounds that are heard, by the clip's position."""
+    pool: torch.Tensor
+    """Positions of the clips that steps draw from: all of them."""
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
         self.modules = nn.ModuleDict({"wav2clip": networks.wav2clip()})
         self.clips = shop.clips("pretrain", SOUND_POOL)
         self.held_out = shop.clips("pretrain-val", HELD_OUT)
+        self.sounds = self.clips.sounds
+        self.pool = torch.arange(SOUND_POOL)
         self.clip = clip = shop.module("clip", "clip", networks.clip(len(shop.tokenizer)))
         with torch.inference_mode():
             self.targets, self.held_targets = (
@@ -204,8 +210,9 @@ class Wav2CLIPTask(Task):
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, Logs]:
         """Return the contrastive loss of a batch of sounds and frames, plus their cosine distance."""
         generator.manual_seed(self.draw + step)
-        chosen = torch.randint(SOUND_POOL, (self.schedule.batch,), generator=generator).sort().values
-        wave = _altered(self.shop, self.clips.sounds[chosen.numpy()], generator)
+        drawn = torch.randint(len(self.pool), (self.schedule.batch,), generator=generator).sort().values
+        chosen = self.pool[drawn]
+        wave = _altered(self.shop, self.sounds[chosen.numpy()], generator)
         with self.shop.bf16():
             heard = self.modules["wav2clip"](wave).float()
         heard, target = F.normalize(heard, dim=1), self.targets[chosen.to(self.shop.device)].clone()
