@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ class Opinion:
     tau: Mapping[str, float | None]
     """Kendall's tau by pair of judges, "suite, effnetlite0"."""
     reversed: tuple[str, ...]
-    """A line for each pair of methods that two judges order differently beyond chance."""
+    """What two judges order differently beyond chance: a line for each method, with all that it changes places with."""
 
     @property
     def agrees(self) -> bool:
@@ -82,7 +83,7 @@ def notes(board: Board, columns: Mapping[str, Mapping[str, str]]) -> list[str]:
             lines.append(f"{one.column}: ranks by {judge} with their 95 % intervals: {shown}.")
     if found:
         apart = [one for one in found if not one.agrees]
-        named = "; ".join(f"{one.column} ({', '.join(one.reversed)})" for one in apart)
+        named = "; ".join(f"{one.column} ({'; '.join(one.reversed)})" for one in apart)
         lines.append(f"Judges disagree beyond chance on: {named or 'no column'}.")
     return [visible(line) for line in lines]
 
@@ -97,10 +98,10 @@ def _opinion(column: str, by: Mapping[str, str], rows: Sequence[Row]) -> Opinion
             scores[judge] = side_by_side(clips)
     pairs = list(combinations(by, 2))
     lines = [
-        f"{one} has {names[i]} before {names[j]}, {other} the reverse"
+        line
         for one, other in pairs
         if one in scores and other in scores
-        for i, j in reversals(scores[one], scores[other])
+        for line in _moved(one, other, [(names[i], names[j]) for i, j in reversals(scores[one], scores[other])])
     ]
     return Opinion(
         column=column,
@@ -109,3 +110,23 @@ def _opinion(column: str, by: Mapping[str, str], rows: Sequence[Row]) -> Opinion
         tau={f"{one}, {other}": kendall(values[one], values[other]) for one, other in pairs},
         reversed=tuple(lines),
     )
+
+
+def _moved(one: str, other: str, swapped: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Put pairs of methods that two judges have the other way round in as few words as there are methods that move.
+
+    Args:
+        one: A judge.
+        other: Another one.
+        swapped: The pairs, as `one` orders them.
+    """
+    judges = [judge if judge == OWN else f"judge {judge}" for judge in (one, other)]
+    left = list(swapped)
+    while left:
+        mover = Counter(name for pair in left for name in pair).most_common(1)[0][0]
+        behind = [b for a, b in left if a == mover]
+        before = [a for a, b in left if b == mover]
+        for side, names in (("before", behind), ("behind", before)):
+            if names:
+                yield f"{judges[0]} has {mover} {side} {', '.join(names)}, {judges[1]} the reverse"
+        left = [pair for pair in left if mover not in pair]

@@ -49,9 +49,18 @@ def test_a_board_names_what_its_judges_disagree_on(records: list[StoredRecord]) 
     assert found[1] == "iis: ranks by suite with their 95 % intervals: a 1 [1, 1], b 2 [2, 2], c 3 [3, 3]."
     assert found[3] == "iis: ranks by wild with their 95 % intervals: a 2 [2, 2], b 1 [1, 1], c 3 [3, 3]."
     assert found[-1] == (
-        "Judges disagree beyond chance on: iis (suite has a before b, wild the reverse, calm has a before b, wild the "
-        "reverse)."
+        "Judges disagree beyond chance on: iis (suite has a before b, judge wild the reverse; judge calm has a before "
+        "b, judge wild the reverse)."
     )
+
+
+def test_a_method_that_changes_places_with_many_is_named_once(tmp_path: Path) -> None:
+    means = {"a": (80, 50), "b": (70, 40), "c": (60, 30), "own": (20, 90)}
+    records = [
+        scored(tmp_path, name, {"iis": scores(mean), "iis@kin": scores(other)}) for name, (mean, other) in means.items()
+    ]
+    expected = "Judges disagree beyond chance on: iis (suite has own behind a, b, c, judge kin the reverse)."
+    assert notes(records, ["iis"])[-1] == expected
 
 
 def test_agreement_is_said_too(tmp_path: Path) -> None:
