@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -20,6 +20,9 @@ from audiotoken.embedder import Embedder
 from benchmark.utils import sealed
 from benchmark.utils.errors import UserError
 from benchmark.utils.files import canonical_json, refuse_special, save_atomic
+
+if TYPE_CHECKING:
+    from benchmark.utils.progress import UI
 
 # One key for all metadata: safetensors writes several in random order, but equal embedders must be equal files.
 _METADATA = "audiotoken"
@@ -210,6 +213,28 @@ def load_state(path: Path) -> dict[str, Any]:
     with sealed.opened(path, _purpose(path)) as file, _reading(path):
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return state
+
+
+def resume(path: Path, load: Callable[[dict[str, Any]], int], steps: int, ui: UI) -> int:
+    """Continue a training from its state where there is one, and return the step that it goes on with.
+
+    A damaged state is said, and the training starts again.
+
+    Args:
+        path: File of the training state.
+        load: Takes the state, and returns the step that follows it.
+        steps: Number of steps of the training.
+        ui: Messages.
+    """
+    try:
+        first = load(load_state(path))
+    except FileNotFoundError:
+        return 0
+    except sealed.Damaged as damage:
+        ui.warn(f"{path} {damage}: the training starts again")
+        return 0
+    ui.say(f"continuing at step {first} of {steps}")
+    return first
 
 
 def _purpose(path: Path) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from audiotoken.checkpoint import load_state, save_state
+from audiotoken.checkpoint import resume, save_state
 from audiotoken.embedder import Rows
 from audiotoken.losses import denoising_errors, ldm_target, token_penalties
 from audiotoken.timesteps import Timesteps
@@ -21,7 +21,6 @@ from audiotoken.training_settings import CARDS, gigabytes, peak_estimate
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError
 from benchmark.utils.precision import casts, sent
-from benchmark.utils.sealed import Damaged
 
 if TYPE_CHECKING:
     from audiotoken.training_data import Batch, TrainingData
@@ -87,15 +86,7 @@ def train(
             split evenly over the processes, or the device has too little memory.
     """
     run = Training(embedder, backbone, material, settings, seed)
-    first = 0
-    try:
-        first = run.load_state_dict(load_state(checkpoint))
-    except FileNotFoundError:
-        pass
-    except Damaged as damage:
-        ui.warn(f"{checkpoint} {damage}: the training starts again")
-    else:
-        ui.say(f"continuing at step {first} of {settings.steps}")
+    first = resume(checkpoint, run.load_state_dict, settings.steps, ui)
     embedder.train()
     saved = time.perf_counter()
     with ui.task("training the embedder", settings.steps, "steps") as advance, run.prepared_unet():

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiotoken.checkpoint import load_state, save_state
+from audiotoken.checkpoint import resume, save_state
 from audiotoken.training import SAVE_SECONDS, learning_rate
 from audiotoken.training_data import batch_positions
 from baselines.translator import Discriminator, Translator
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError
-from benchmark.utils.sealed import Damaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,15 +154,7 @@ def align(
         RunError: The loss is no longer finite.
     """
     run = _Alignment(networks, pairs, settings, seed)
-    first = 0
-    try:
-        first = run.load_state_dict(load_state(checkpoint))
-    except FileNotFoundError:
-        pass
-    except Damaged as damage:
-        ui.warn(f"{checkpoint} {damage}: the training starts again")
-    else:
-        ui.say(f"continuing at step {first} of {settings.steps}")
+    first = resume(checkpoint, run.load_state_dict, settings.steps, ui)
     networks.train()
     saved = time.perf_counter()
     with ui.task("training the translator", settings.steps, "steps") as advance:
