@@ -42,6 +42,7 @@ from benchmark.runs import steps
 from benchmark.runs.external import run_of_images, take_in
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
+from benchmark.studies import figures
 from benchmark.studies.boards import board_of
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import BenchError
@@ -144,6 +145,14 @@ def figures_of(of: Of, run: Run, folder: Path, only: int | None) -> dict[str, An
     }
 
 
+def panels(found: dict[str, Any]) -> dict[str, list[figures.Dot]]:
+    """Return the dots of a figure: by how much the encoder moves each metric."""
+    return {
+        one["metric"]: [figures.Dot(f"wav2clip-{found['of']} - wav2clip", one["difference"], one["low"], one["high"])]
+        for one in found["against_wav2clip"]
+    }
+
+
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     """Run the command line, and return the exit code."""
     about = (__doc__ or "").partition("\n")[0]
@@ -154,11 +163,13 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser.add_argument("--steps", type=int, help="of the encoder's training, for trying it out (default: all)")
     parser.add_argument("--runs", type=Path, help="where runs live (default: ./runs)")
     parser.add_argument("-o", "--out", type=Path, default=Path("distillation"), help="folder of encoders and images")
+    figures.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     request = RunRequest(method="wav2clip", seed=given.seed, limit=given.limit, runs=given.runs, device="cpu")
     try:
         found = figures_of(given.of, Run.of(request, ui or Console()), given.out, given.steps)
+        figures.write(given.plot, panels(found), line=0)
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

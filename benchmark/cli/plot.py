@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -38,10 +38,7 @@ def plot(
     from benchmark.leaderboard import plots
     from benchmark.utils.files import write_atomic
 
-    kinds = {f".{kind}": kind for kind in get_args(plots.Kind)}
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
-        raise UserError(f"{path}: a figure is a .png, .svg or .pdf file: give --output one of these endings")
+    kind = plots.kind_of(path, "--output")
     board = board_of(suite, metrics, runs, method or (), names)
     if not board.filled:
         raise UserError(board.empty or f"no row has a value to draw: {' '.join(board.notes)}")

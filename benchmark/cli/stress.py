@@ -6,14 +6,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmark.cli import output
 from benchmark.cli.exit_codes import say
 from benchmark.cli.options import AsJson, Data, Device, Limit, Runs, Seed, Set, SuiteName, settings_of
-from benchmark.utils.errors import UserError
 from benchmark.utils.progress import Console
 from benchmark.utils.terminal import print_line, rendered, wide
 
@@ -64,9 +63,7 @@ def stress(
     from benchmark.suite import load_suite
     from benchmark.utils.files import write_atomic
 
-    kinds = {f".{kind}": kind for kind in get_args(plots.Kind)}
-    if output_ is not None and output_.suffix.lower() not in kinds:
-        raise UserError(f"{output_}: a figure is a .png, .svg or .pdf file: give --output one of these endings")
+    kind = None if output_ is None else plots.kind_of(output_, "--output")
     settings = settings_of(options.set_)
     request = RunRequest(
         method=method,
@@ -92,8 +89,8 @@ def stress(
         sheets = [table.sheet(), _drawn(found), *([_sources(found)] if any(one.sources for one in found) else [])]
         for sheet in sheets:
             sys.stdout.write(rendered(rich_table(sheet, wide())) + "\n")
-    if output_ is not None:
-        write_atomic(output_, draw_curves(table.panels(), kinds[output_.suffix.lower()], title))
+    if output_ is not None and kind is not None:
+        write_atomic(output_, draw_curves(table.panels(), kind, title))
         say(f"written to {output_}") if as_json else print_line(output_)
     lost = [one for one in found if not one.complete]
     for one in lost:

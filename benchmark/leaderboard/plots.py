@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from benchmark.leaderboard.board import Board, Column, Row
+from benchmark.utils.errors import UserError
 from benchmark.utils.text import visible
 
 if TYPE_CHECKING:
@@ -50,6 +52,23 @@ def draw(board: Board, kind: Kind) -> bytes:
         The file's bytes, the same for the same board and version of matplotlib.
     """
     return saved(lambda: _figure(board), kind)
+
+
+def kind_of(path: Path, option: str) -> Kind:
+    """Return the kind of figure that a file's name asks for.
+
+    Args:
+        path: The file.
+        option: Option that named it.
+
+    Raises:
+        UserError: The name has another ending.
+    """
+    kinds: dict[str, Kind] = {f".{kind}": kind for kind in get_args(Kind)}
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f"{path}: a figure is a .png, .svg or .pdf file: give {option} one of these endings")
+    return kind
 
 
 def saved(figure: Callable[[], Figure], kind: Kind) -> bytes:

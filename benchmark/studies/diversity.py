@@ -22,7 +22,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
 from benchmark.runs.seeds import image_seed
 from benchmark.runs.shipped import fit_at_hand, shipped_fit
+from benchmark.studies import figures
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_table
@@ -211,6 +212,21 @@ def _shown(value: Value, digits: int) -> str:
     return f"{value.value:.{digits}f}{interval}"
 
 
+def panels(found: Sequence[Diversity]) -> dict[str, list[figures.Dot]]:
+    """Return the dots of a figure: a panel a measure."""
+    measures = {
+        "within a clip": "within",
+        "between clips of a class": "between",
+        "due to the clip, %": "due_to_clip",
+        f"Vendi, 1 to {found[0].images}": "vendi",
+    }
+    named = [(f"{one.method}, seed {one.seed}", one) for one in found]
+    return {
+        title: [figures.Dot(name, *astuple(getattr(one, field))) for name, one in named]
+        for title, field in measures.items()
+    }
+
+
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     """Run the command line, and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -226,6 +242,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser.add_argument("--runs", type=Path, help="where runs live (default: ./runs)")
     parser.add_argument("--trust-method", action="store_true", help="execute the Python files that the folders name")
     parser.add_argument("-o", "--out", type=Path, default=Path("diversity"), help="folder of the images")
+    figures.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     shown = ui or Console()
@@ -242,6 +259,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
             raise UserError(f"--images {given.images}: give 2 or more, one image has nothing to differ from")
         jobs = [run_of(name, request, shown, trust_method=given.trust_method) for name in given.run]
         found = [measure(job, given.images, given.out, given.extractor) for job in jobs]
+        figures.write(given.plot, panels(found))
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

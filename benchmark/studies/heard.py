@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.leaderboard.heard import COLUMNS, LABEL, WORDS, missing, share_of
+from benchmark.studies import figures
 from benchmark.studies.boards import board_of
 from benchmark.utils.errors import BenchError, UserError
 from benchmark.utils.progress import UI, Console
@@ -58,6 +59,15 @@ def shares(board: Board, metrics: Sequence[str]) -> list[Share]:
     return found
 
 
+def panels(found: Sequence[Share]) -> dict[str, list[figures.Dot]]:
+    """Return the dots of a figure: a panel a metric."""
+    drawn: dict[str, list[figures.Dot]] = {}
+    for one in found:
+        if (share := one.share) is not None:
+            drawn.setdefault(one.metric, []).append(figures.Dot(one.method, share.value, share.low, share.high))
+    return drawn
+
+
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     """Run the command line, and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -66,6 +76,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser.add_argument("run", nargs="*", type=Path, help=f"folder of a finished run, {LABEL} and {WORDS} among them")
     parser.add_argument("--suite", default="mini", help="suite whose records are taken (default: %(default)s)")
     parser.add_argument("--metric", action="append", help=f"a metric; repeatable (default: {', '.join(METRICS)})")
+    figures.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     metrics = given.metric or list(METRICS)
@@ -76,6 +87,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
             except ValueError as error:
                 raise UserError(str(error)) from error
         found = shares(board_of(given.run, given.suite, metrics, ui or Console()), metrics)
+        figures.write(given.plot, panels(found), line=0)
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

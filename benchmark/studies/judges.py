@@ -24,6 +24,7 @@ from benchmark.leaderboard.opinions import OWN, Opinion, opinions
 from benchmark.runs import steps
 from benchmark.runs.plan import Plan
 from benchmark.runs.run import Run
+from benchmark.studies import figures
 from benchmark.studies.boards import board_of
 from benchmark.suite import load_suite
 from benchmark.utils.errors import BenchError, UserError
@@ -83,6 +84,17 @@ def _print(found: Sequence[Opinion]) -> None:
     print_line(f"columns on which judges disagree beyond chance: {', '.join(disagreeing) or 'none'}")
 
 
+def panels(found: Sequence[Opinion]) -> dict[str, list[figures.Dot]]:
+    """Return the dots of a figure of ranks with their intervals: a panel a column and judge."""
+    return {
+        f"{one.column}: rank by {judge}": [
+            figures.Dot(name, place.rank, place.low, place.high) for name, place in places.items()
+        ]
+        for one in found
+        for judge, places in one.ranks.items()
+    }
+
+
 def _tau(tau: float | None) -> str:
     return "none" if tau is None else f"{tau:.2f}"
 
@@ -98,6 +110,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
         "--judge", action="append", help="a judge beside the suite; repeatable (default: effnetlite0, imagebind)"
     )
     parser.add_argument("--trust-method", action="store_true", help="execute the Python files that the folders name")
+    figures.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     shown = ui or Console()
@@ -111,6 +124,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
             raise UserError(
                 "fewer than two methods are scored by these judges: name the folders of finished runs of two methods"
             )
+        figures.write(given.plot, panels(found))
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

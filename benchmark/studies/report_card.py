@@ -49,7 +49,7 @@ from benchmark.mini import world
 from benchmark.mini.data import WorldClips, clip_id, make_picture, metadata_of
 from benchmark.registries import DATASETS
 from benchmark.runs import learning, scoring
-from benchmark.studies import damage, true_frames
+from benchmark.studies import damage, figures, true_frames
 from benchmark.studies.damage import Ladder, Order, Rung
 from benchmark.studies.keep import Kept
 from benchmark.studies.pages import fill
@@ -411,6 +411,15 @@ def markdown(card: Card) -> str:
     return "\n".join(lines)
 
 
+def panels(card: Card) -> dict[str, list[figures.Dot]]:
+    """Return the dots of a figure of the pairs that are ordered rightly: a panel for what they differ in."""
+    return {
+        kind: dots
+        for kind in (CLASS, NEAR, *ATTRIBUTES)
+        if (dots := [figures.Dot(one.metric, one.value, one.low, one.high) for one in card.ordered if one.kind == kind])
+    }
+
+
 def asked_of(suite: Suite) -> list[str]:
     """Return the metrics that are examined unless others are named: the suite's, but for people's and Inception's."""
     own = [name for name in suite.metrics if get(name).family != "human" and get(name).extractor != INCEPTION]
@@ -462,6 +471,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser.add_argument("--metric", action="append", help="a metric; repeatable (default: those of the suite)")
     parser.add_argument("--limit", type=int, help="number of test clips (default: all)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default: %(default)s)")
+    figures.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into a page between its marks")
     parser.add_argument("--read", type=Path, metavar="FILE", help="show the card of a file instead of making one")
@@ -470,6 +480,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
         card = _made(given, ui or Console()) if given.read is None else read(given.read)
         if given.write is not None:
             fill(given.write, "report-card", markdown(card))
+        figures.write(given.plot, panels(card), line=50)
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

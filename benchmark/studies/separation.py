@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.leaderboard.significance import LEVEL, compare_all
+from benchmark.studies import figures
 from benchmark.studies.boards import board_of
 from benchmark.suite import load_suite
 from benchmark.utils.errors import BenchError, UserError
@@ -68,6 +69,14 @@ def _counted(pairs: int, one: Separation) -> str:
     return f"{pairs} ({100 * pairs / one.pairs:.0f} %)"
 
 
+def panels(found: Sequence[Separation]) -> dict[str, list[figures.Dot]]:
+    """Return the dots of a figure: each test for itself, and after Holm's adjustment."""
+    return {
+        title: [figures.Dot(one.metric, 100 * getattr(one, name) / one.pairs) for one in found]
+        for title, name in (("pairs told apart, %: each at 5 %", "each"), ("after Holm", "apart"))
+    }
+
+
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     """Run the command line, and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -76,6 +85,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser.add_argument("run", nargs="*", type=Path, help="folder of a finished run; seeds of one method are averaged")
     parser.add_argument("--suite", default="mini", help="suite whose records are taken (default: %(default)s)")
     parser.add_argument("--metric", action="append", help="a metric; repeatable (default: the suite's headline)")
+    figures.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     try:
@@ -84,6 +94,7 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
         found = [one for metric in metrics if (one := separation(board, metric)) is not None]
         if not found:
             raise UserError(f"fewer than two ranked rows of {given.suite} have a value of {', '.join(metrics)}")
+        figures.write(given.plot, panels(found))
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code
