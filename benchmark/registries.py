@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.errors import UserError
+from benchmark.utils.files import read_ordinary
 from benchmark.utils.registry import Registry, load_file
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def why_no_method(found: object) -> str | None:
 def _classes(path: str) -> str:
     """Guess the method classes of a file from its text, for a hint."""
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
+        text = read_ordinary(Path(path).expanduser()).decode("utf-8")
     except (OSError, ValueError):
         return "Class"
     names = re.findall(r"^class (\w+)\([^)]*(?:Method|Token)\w*[^)]*\)", text, re.MULTILINE) or re.findall(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,9 @@ def test_a_file_names_a_class(tmp_path: Path) -> None:
         find_method(path.replace("Plain", "Plane"))
     with pytest.raises(UserError, match="is not a subclass"):
         find_method(path.replace("Plain", "Image"))
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(UserError, match="names a file, not the class in it"):
+        find_method(str(tmp_path / "pipe.py"))  # its classes are guessed for a hint: nothing is waited for
     (tmp_path / "broken.py").write_text("1 / 0")
     with pytest.raises(UserError, match="ZeroDivisionError"):
         find_method(f"{tmp_path / 'broken.py'}:Plain")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from benchmark.cli.app import main
+from benchmark.cli.process import main
 
 __all__ = ["main"]

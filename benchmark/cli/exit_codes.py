@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from benchmark.utils.errors import BenchError
+from benchmark.utils.files import SpecialFile
 from benchmark.utils.text import visible
 
 _ELSEWHERE = "choose another place (--runs, or BENCH_CACHE for the cache)"
@@ -60,6 +61,9 @@ def explain(error: BaseException) -> int:  # noqa: PLR0911  # one return a kind 
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, PermissionError) and error.filename:
         say(f"{error.filename}: {error.strerror}: change its permissions, or {_ELSEWHERE}")
+        return 1
+    if isinstance(error, SpecialFile):
+        say(f"{error.filename}: {error.strerror}: move it away; what was finished is kept")
         return 1
     # Libraries wrap what fails while they write; anything else deeper down is not what the user is to mend.
     failed = error if isinstance(error, OSError) else _caused_by(error, (errno.EFBIG,))

@@ -12,6 +12,7 @@ import typer
 from benchmark.cli import output
 from benchmark.cli.options import AsJson, Runs
 from benchmark.utils.errors import UserError
+from benchmark.utils.files import read_ordinary
 from benchmark.utils.progress import Console
 from benchmark.utils.terminal import print_line, print_table
 
@@ -117,7 +118,7 @@ def _plans(options: StudyOptions) -> Plans:
 
 def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_ordinary(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text ({getattr(error, 'strerror', None) or error})") from error
     if not text.strip():

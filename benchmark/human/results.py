@@ -24,6 +24,7 @@ from benchmark.records.record import RunRecord, identity_of
 from benchmark.records.store import Store, StoredRecord
 from benchmark.suite import load_suite
 from benchmark.utils.errors import UserError
+from benchmark.utils.files import read_ordinary
 from metrics import definitions
 
 
@@ -291,7 +292,7 @@ def attach(results: Results, records: Mapping[str, StoredRecord], *, replace: bo
 
 def _same_study(file: Path, ratings: HumanRatings) -> bool:
     try:
-        return HumanRatings.model_validate_json(file.read_bytes()).study == ratings.study
+        return HumanRatings.model_validate_json(read_ordinary(file)).study == ratings.study
     except (OSError, ValueError):
         return False
 

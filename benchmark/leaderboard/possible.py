@@ -51,8 +51,14 @@ def contradiction(record: RunRecord) -> str | None:
             if number is not None and (
                 (low is not None and number < low - ROUNDING) or (high is not None and number > high + ROUNDING)
             ):
-                return f"metrics.{name}: {number:g} is impossible: the metric lies between {low} and {high}"
+                return f"metrics.{name}: {number:g} is impossible: the metric lies {_within(low, high)}"
     return None
+
+
+def _within(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"between {low:g} and {high:g}"
+    return f"at or above {low:g}" if low is not None else f"at or below {high:g}"
 
 
 @lru_cache(maxsize=1024)

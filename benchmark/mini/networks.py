@@ -250,11 +250,14 @@ def load_into(module: Module, path: Path, name: str) -> Module:
     Returns:
         `module` itself.
     """
-    from safetensors.torch import load_file
+    from safetensors import safe_open
 
     prefix = f"{name}."
-    stored = {key[len(prefix) :]: value for key, value in load_file(path).items() if key.startswith(prefix)}
-    module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in stored.items()}, strict=True)
+    with safe_open(path, framework="pt") as file:
+        keys = [key for key in file.keys() if key.startswith(prefix)]  # noqa: SIM118  # the file is no mapping
+        stored = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
+    # The module's parameters are in single precision already: they are filled one by one, without a copy of all.
+    module.load_state_dict(stored, strict=True)
     module.eval().requires_grad_(False)
     return module
 

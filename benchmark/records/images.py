@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.records.record import ImagesRef
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import digest, sha256_of, write_atomic
+from benchmark.utils.files import digest, read_ordinary, sha256_of, write_atomic
 
 MAX_BYTES = 1 << 26
 SUFFIX = ".images.json"
@@ -44,7 +44,7 @@ def read_images(path: Path) -> dict[str, str]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: has over {MAX_BYTES >> 20} MiB, more than any list of images")
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_ordinary(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

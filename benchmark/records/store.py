@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +27,7 @@ from benchmark.utils import sealed
 from benchmark.utils.collector import no_collection
 from benchmark.utils.env import PACKAGE, needing_home
 from benchmark.utils.errors import RunError, UserError
-from benchmark.utils.files import digest, read_json, save_atomic, write_atomic
+from benchmark.utils.files import copy_ordinary, digest, read_json, read_ordinary, save_atomic, write_atomic
 
 Where = str
 """Where a record is: "packaged", "runs", or among another group's, with who vouches for it."""
@@ -304,7 +303,7 @@ class Folder:
 
     def _noted(self, step: str) -> dict[str, str]:
         try:
-            lines = self._journal(step).read_text(encoding="utf-8").split("\n")
+            lines = read_ordinary(self._journal(step)).decode("utf-8").split("\n")
         except (OSError, ValueError):
             return {}
         # A line that is not whole, as the last one of a killed process, vouches for nothing.
@@ -492,12 +491,12 @@ def publish(run: RunFolder, results: Path, replace: bool = False) -> list[Path]:
         (human.human_path(run.record_path), human.human_path(target)),
     ]
     copies = [(source, copy) for source, copy in copies if source.is_file()]
-    changed = [(s, c) for s, c in copies if not c.is_file() or c.read_bytes() != s.read_bytes()]
+    changed = [(s, c) for s, c in copies if not c.is_file() or read_ordinary(c) != read_ordinary(s)]
     taken = [copy for _, copy in changed if copy.exists()]
     if taken and not replace:
         raise UserError(f"{taken[0]} holds another result: give --replace to put this one in its place")
     for source, copy in changed:
-        save_atomic(copy, partial(shutil.copyfile, source))
+        save_atomic(copy, partial(copy_ordinary, source))
     return [copy for _, copy in changed]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.utils import distributed
 from benchmark.utils.errors import UserError, unknown
+from benchmark.utils.files import read_ordinary
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -122,7 +123,7 @@ def read_curve(folder: Path) -> list[tuple[int, dict[str, float]]]:
     nothing.
     """
     try:
-        lines = _curve_path(folder).read_text(encoding="utf-8").splitlines()
+        lines = read_ordinary(_curve_path(folder)).decode("utf-8").splitlines()
     except (OSError, ValueError):
         return []
     found: dict[int, dict[str, float]] = {}

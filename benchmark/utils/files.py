@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -109,16 +111,38 @@ def write_rows(path: Path, shape: tuple[int, ...], dtype: Any, blocks: Iterable[
         file.writelines(np.ascontiguousarray(block, dtype=wanted).data for block in blocks)
 
 
+class SpecialFile(OSError):
+    """A pipe, a device or a socket where a file is wanted: to read it may never end."""
+
+
+def open_ordinary(path: Path) -> io.BufferedReader:
+    """Open a regular file for reading: whatever somebody has put in a file's place, this returns and reading ends.
+
+    Raises:
+        OSError: It cannot be opened.
+        SpecialFile: It is no regular file.
+    """
+    # Not waiting: to open a pipe that nobody writes to takes for ever. The caller closes the file.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise SpecialFile(errno.EINVAL, "not a regular file", str(path))
+
+
+def copy_ordinary(source: Path, copy: Path) -> None:
+    """Copy the bytes of a file. Raises OSError as `open_ordinary`."""
+    with open_ordinary(source) as file, open(copy, "wb") as made:
+        shutil.copyfileobj(file, made)
+
+
 def read_file(path: Path, most: int) -> bytes:
     """Return the bytes of a regular file of at most `most` bytes.
 
     Raises:
-        OSError: It cannot be read, is larger, or is no regular file: a pipe or a device may never end.
+        OSError: It cannot be read, is larger, or is no regular file.
     """
-    # Not waiting: to open a pipe that nobody writes to takes for ever.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with open_ordinary(path) as file:
         data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
     if data is None or len(data) > most:
         raise OSError(errno.EFBIG, f"larger than {most / 1e6:,.0f} MB", str(path))
@@ -153,10 +177,10 @@ def read_ordinary(path: Path) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        OSError: The file cannot be read, or is a pipe, a device or a socket.
+        OSError: The file cannot be read, or is no regular file.
     """
-    refuse_special(path)
-    return Path(path).read_bytes()
+    with open_ordinary(path) as file:
+        return file.read()
 
 
 def refuse_special(path: Path) -> None:
@@ -184,6 +208,5 @@ def digest(value: Any) -> str:
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 (hex) of a file's bytes. Raises OSError as `read_ordinary`."""
-    refuse_special(path)
-    with open(path, "rb") as file:
+    with open_ordinary(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import xxhash
 
-from benchmark.utils.files import digest, save_atomic
+from benchmark.utils.files import digest, open_ordinary, save_atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class Damaged(Exception):
 
 def checksum_of(path: Path) -> str:
     """Return the checksum of a file's bytes: xxh3_128, 32 hex digits. It finds damage, not malice."""
-    with open(path, "rb") as file:
+    with open_ordinary(path) as file:
         return _checksum(file)
 
 
@@ -79,7 +79,7 @@ def opened(path: Path, key: Any) -> BinaryIO:
         FileNotFoundError: It is missing.
     """
     try:
-        file = open(path, "rb")  # noqa: SIM115  # the caller closes it
+        file = open_ordinary(path)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmark.utils.files import digest, sha256_of
+from benchmark.utils.files import digest, read_ordinary, sha256_of
 
 OWN = frozenset({"audiotoken", "baselines", "benchmark", "metrics"})
 """This project's packages: what else bears such a name beside a file is not what the file imports by it."""
@@ -88,7 +88,7 @@ def _named_in(path: Path, folder: Path, with_texts: bool) -> Iterator[Path]:
     """The modules in `folder` that a file imports, or whose names are among its texts."""
     try:
         with warnings.catch_warnings(action="ignore"):  # whoever imports it is warned
-            tree = ast.parse(path.read_bytes())
+            tree = ast.parse(read_ordinary(path))
     except (SyntaxError, ValueError):
         return
     imported, texts = set[str](), set[str]()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from benchmark.utils.errors import UserError
+from benchmark.utils.files import read_ordinary
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[str | int, ...]
@@ -27,7 +28,7 @@ def read_toml(path: Path, parse_float: Callable[[str], Any] = float) -> dict[str
         UserError: The file cannot be read, is not UTF-8, or is not TOML. The message names the file and the line.
     """
     try:
-        data = path.read_bytes()
+        data = read_ordinary(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:

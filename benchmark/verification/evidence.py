@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.records.images import images_path, read_images
 from benchmark.records.record import RunRecord, read_scores, scores_path
 from benchmark.utils.errors import UserError
+from benchmark.utils.files import read_json
 from benchmark.verification.findings import Finding, Report
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         if not path.is_file() or path.stat().st_size > MAX_RECORD:
             return {}
-        found = json.loads(path.read_bytes())
+        found = read_json(path)
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -52,6 +52,9 @@ def merge(
     for place in places:
         found, notes = _of(place, suite, allowed, stack)
         merged.notes.extend(notes)
+        if not notes and all(stored.record.suite.name != suite for stored in found):
+            fix = "name a bundle, or a folder that `bench publish` wrote to"
+            merged.notes.append(f"{plain(place.name)} holds no record of {plain(suite)}: {fix}.")
         for stored in found:
             record = stored.record
             name = plain(f"{record.method.name}, seed {record.seed} of {place.name}")

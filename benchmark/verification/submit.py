@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import re
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ from benchmark.records.images import images_path
 from benchmark.records.record import RunRecord, scores_path
 from benchmark.records.store import suite_folder
 from benchmark.utils.errors import UserError, listed
-from benchmark.utils.files import replacing, sha256_of, write_atomic
+from benchmark.utils.files import copy_ordinary, read_json, replacing, sha256_of, write_atomic
 from benchmark.verification.attestations import check_name
 from benchmark.verification.bundle import MANIFEST, BundleManifest, MethodSource, add_to_zip
 from benchmark.verification.rules import check_bundle
@@ -92,11 +90,11 @@ def _copy_run(path: Path, root: Path, images: bool) -> str:
     ):
         if source.is_file():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
+            copy_ordinary(source, copy)
         else:
             problems.append(f"{path}: there is no {source.name} beside it: `bench score RUN` makes it")
     if human_path(path).is_file():
-        shutil.copyfile(human_path(path), target / "human.json")
+        copy_ordinary(human_path(path), target / "human.json")
     if images:
         folder = path.parent / "images"
         if path.name != "record.json" or not folder.is_dir():
@@ -104,7 +102,7 @@ def _copy_run(path: Path, root: Path, images: bool) -> str:
         else:
             (target / "images").mkdir(parents=True, exist_ok=True)
             for image in sorted(folder.glob("*.png")):
-                shutil.copyfile(image, target / "images" / image.name)
+                copy_ordinary(image, target / "images" / image.name)
     if problems:
         raise UserError(problems)
     method = _method_source(record, path.parent, target)
@@ -125,7 +123,7 @@ def _method_source(record: RunRecord, folder: Path, target: Path) -> MethodSourc
             raise UserError(f"{folder}: the method's file {path} is gone: put it back, as it belongs to the bundle")
         (target / "method").mkdir(parents=True, exist_ok=True)
         copy = target / "method" / path.name
-        shutil.copyfile(path, copy)
+        copy_ordinary(path, copy)
         return MethodSource(name=name, kind="file", target=inside, file=path.name, sha256=sha256_of(copy))
     for point in importlib.metadata.entry_points(group="bench.methods"):
         if point.name == name and point.dist is not None:
@@ -137,7 +135,7 @@ def _method_source(record: RunRecord, folder: Path, target: Path) -> MethodSourc
 
 def _asked_method(folder: Path) -> str:
     with contextlib.suppress(OSError, ValueError):
-        facts: Any = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        facts: Any = read_json(folder / "plan.json")
         if isinstance(facts, dict) and isinstance(facts.get("method"), str):
             return str(facts["method"])
     return ""

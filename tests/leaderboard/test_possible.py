@@ -45,7 +45,7 @@ def test_units_of_records_hold_what_metrics_give():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"fid": metric(-5.0, "down")}, "metrics.fid: -5 is impossible: the metric lies between 0.0 and None"),
+        ({"fid": metric(-5.0, "down")}, "metrics.fid: -5 is impossible: the metric lies at or above 0"),
         ({"fid": metric(5.0, "down", low=-1.0, high=6.0)}, "metrics.fid: -1 is impossible"),
         (
             {"ais": metric(0.5, unit="cosine", low=None, high=None, chance=None)},

@@ -92,6 +92,8 @@ class Finished:
                 path.unlink()
         for name, data in self.files.items():
             path = self.place / name
+            if path.exists() and not path.is_file():
+                path.unlink()  # a pipe or a device
             if not path.exists() or path.read_bytes() != data:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
@@ -157,6 +159,34 @@ def test_what_is_gone_of_a_finished_run_is_named_and_there_again(cheap: Finished
     cheap.one_line(f"{Path(name).name} is missing", *kept)
     assert (cheap.folder / name).is_file()
     assert "warning" not in cheap.again().err
+
+
+@pytest.mark.parametrize(
+    "name", ["images/test-03.png", "images.json", "record.json", "scores.parquet", "plan.json"]
+    + [f"steps/{step}.json" for step in ("plan", "generate", "score")]
+)  # fmt: skip
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["a pipe", "endless"])
+def test_what_never_ends_is_replaced_by_the_file_that_was_there(
+    cheap: Finished, name: str, put: Callable[[Path], None]
+) -> None:
+    path = cheap.folder / name
+    path.unlink()
+    put(path)
+    result = cheap.again()
+    assert result.code == 0 and cheap.same(result), result.err
+    assert path.is_file() and not path.is_symlink()
+    assert sum(path.name in line for line in result.err.splitlines() if line.startswith("warning:")) == 1, result.err
+    assert "warning" not in cheap.again().err
+
+
+def test_an_embedding_that_never_ends_is_made_anew(cheap: Finished) -> None:
+    for path in sorted((cheap.cache / "embeddings").glob("*.npy")):
+        path.unlink()
+        os.mkfifo(path)
+    (cheap.folder / "steps" / "score.json").unlink()
+    result = cheap.again()
+    assert result.code == 0 and cheap.same(result), result.err
+    assert all(path.is_file() for path in (cheap.cache / "embeddings").glob("*.npy"))
 
 
 def test_the_marker_of_another_step_vouches_for_nothing(cheap: Finished) -> None:

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from benchmark.utils.files import read_file, read_json
+from benchmark.utils import sealed
+from benchmark.utils.files import SpecialFile, copy_ordinary, read_file, read_json, read_ordinary, sha256_of
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path):
@@ -22,14 +23,26 @@ def test_a_file_is_read_up_to_its_limit(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system here")
-def test_what_may_never_end_is_not_read(tmp_path):
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: read_file(path, 100),
+        read_ordinary,
+        sha256_of,
+        sealed.checksum_of,
+        lambda path: copy_ordinary(path, path.with_name("copy")),
+    ],
+    ids=["read_file", "read_ordinary", "sha256_of", "checksum_of", "copy_ordinary"],
+)
+def test_what_may_never_end_is_not_read(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "endless").symlink_to("/dev/zero")
     for name in ("pipe", "endless"):
-        with pytest.raises(OSError, match="not a regular file"):
-            read_file(tmp_path / name, 100)
+        with pytest.raises(SpecialFile, match="not a regular file"):
+            read(tmp_path / name)
     with pytest.raises(IsADirectoryError):
-        read_file(tmp_path, 100)
+        read(tmp_path)
+    assert not (tmp_path / "copy").exists()
 
 
 def test_deep_json_is_bad_json(tmp_path):
