@@ -94,5 +94,6 @@ def _commands() -> str:
 
 
 def _cell(text: str) -> str:
+    # "[x>=1]" and "[default: 8]" are no links.
     flat = " ".join(text.replace("\\[", "[").split())
-    return flat.replace("|", "\\|").replace("<", "&lt;")
+    return flat.replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")

@@ -98,7 +98,7 @@ def runs_of(root: Path) -> tuple[Store, list[StoredRecord]]:
         a_run(store, "alpha", 12.0, 1, sees=["audio"], cost={"fit_seconds": 66.0, "trainable_parameters": 1000}),
         a_run(store, "beta", 4.0, 0, sees=["audio"], cost={"fit_seconds": 600.0}),
         a_run(store, "gamma", 8.0, 0, images=False, sees=["label"]),
-        a_run(store, EVIL, 0.0, 0, sees=["audio"], settings={f"key{EVIL}": EVIL}),
+        a_run(store, EVIL, 0.0, 0, sees=["audio", "label list"], settings={f"key{EVIL}": EVIL}),
     ]
     return store, records
 

@@ -85,7 +85,7 @@ def _page(gradio: Any, studio: Studio) -> Any:
             )
             with gradio.Column():
                 methods = gradio.CheckboxGroup(names, value=names, label="Methods", elem_id="methods")
-                number = gradio.Number(0, minimum=0, precision=0, label="Picture (0, 1, ...)", elem_id="number")
+                number = gradio.Number(0, minimum=0, precision=0, label="Number: each another draw", elem_id="number")
                 button = gradio.Button("Draw", variant="primary", elem_id="draw")
         shown = gradio.HTML(elem_id="answer", label="Pictures")
         button.click(answer, [sound, methods, number], shown)

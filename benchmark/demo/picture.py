@@ -21,6 +21,8 @@ COPY = 0.999
 """Cosine from which an image is called a copy of a training frame: rounding apart, only the frame itself reaches it."""
 MOST = 0.5
 """Share of the attention that the seconds named in words hold at least."""
+REST = 0.25
+"""Light of all other seconds: attention is often so even that its strength alone would show nothing."""
 
 
 def to_html(answer: Answer) -> str:
@@ -50,12 +52,17 @@ def strongest(attention: np.ndarray, seconds: float) -> list[tuple[float, float]
         attention: (T,) weights of equal moments, of sum 1.
         seconds: Length of the sound.
     """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], _taken(attention), [False]]).astype(int)))
+    moment = seconds / len(attention)
+    return [(float(start * moment), float(end * moment)) for start, end in edges.reshape(-1, 2)]
+
+
+def _taken(attention: np.ndarray) -> np.ndarray:
+    """Return which moments are the strongest that hold half of the attention."""
     order = np.argsort(-attention, kind="stable")
     taken = np.zeros(len(attention), bool)
     taken[order[: int(np.searchsorted(np.cumsum(attention[order]), MOST)) + 1]] = True
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], taken, [False]]).astype(int)))
-    moment = seconds / len(attention)
-    return [(float(start * moment), float(end * moment)) for start, end in edges.reshape(-1, 2)]
+    return taken
 
 
 def _plain(value: Any) -> Any:
@@ -75,7 +82,7 @@ def _shown(one: Drawn, answer: Answer) -> dict[str, Any]:
     listened = "It has no attention over time: the whole sound counts."
     if one.attention is not None:
         width = BARS / len(one.attention)
-        strengths = 0.85 * one.attention / one.attention.max()
+        strengths = 0.85 * one.attention / one.attention.max() * np.where(_taken(one.attention), 1.0, REST)
         moments = [(round(k * width, 3), round(width, 3), round(float(s), 3)) for k, s in enumerate(strengths)]
         spans = strongest(one.attention, len(answer.sound) / answer.rate)
         words = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in spans)

@@ -128,7 +128,7 @@ def _sources(folders: Sequence[Path], question: Question) -> dict[str, _Source]:
         try:
             run = RunFolder(folder)
             record = run.record()
-            if damaged := run.damaged("generate"):
+            if damaged := run.damaged("generate") | run.damaged("score"):
                 name, why = next(iter(damaged.items()))
                 raise UserError(f"{folder / name} {why}: start the same `bench run` again")
             found.append(_Source(folder, record, _images(run)))

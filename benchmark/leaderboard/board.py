@@ -248,7 +248,12 @@ class Board:
     @property
     def notes(self) -> tuple[str, ...]:
         """All that stands below the table."""
-        return self.remarks + self.legend + self._signs
+        return self.remarks + self.reading
+
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """How to read the table: its legend, and what its signs mean."""
+        return self.legend + self._signs
 
     @property
     def empty(self) -> str | None:

@@ -563,7 +563,8 @@ def _or(names: Iterable[str]) -> str:
 
 
 def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    notes = []
+    """Why cells are empty: a line for each reason, with all columns that have it for the same rows."""
+    columns_of: dict[str, list[str]] = defaultdict(list)
     for column in columns:
         by_reason: dict[str, list[str]] = defaultdict(list)
         for row in rows:
@@ -572,10 +573,11 @@ def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
         if rows and all(row.cells[column.id].value is None for row in rows):
             # Rows that never get a value, such as a distance of the true frames from themselves, say least.
             reason = max(by_reason, key=lambda reason: (len(by_reason[reason]), reason), default="no record has it")
-            notes.append(f"No column {column.title}, as no row has a value: {reason}{_remedy(column.id)}.")
+            columns_of[f"No column {{}}, as no row has a value: {reason}{_remedy(column.id)}."].append(column.title)
             continue
-        notes += [f"No {column.title} for {', '.join(labels)}: {reason}." for reason, labels in by_reason.items()]
-    return notes
+        for reason, labels in by_reason.items():
+            columns_of[f"No {{}} for {', '.join(labels)}: {reason}."].append(column.title)
+    return [line.replace("{}", ", ".join(titles), 1) for line, titles in columns_of.items()]
 
 
 def _warns(metric: str) -> bool:

@@ -96,7 +96,7 @@ def _figure(board: Board) -> Figure:
     down = -(-len(columns) // across)
     legend = ["Bars: 95 % interval over clips."] if any(_interval(row, c) for row in rows for c in columns) else []
     if not all(map(_ranked, rows)):
-        legend.append("Hollow: not ranked (anchors, unfinished runs).")
+        legend.append("Hollow: not ranked (anchors, attacks, unfinished runs).")
     panel, foot = _AROUND + _LINE * len(rows), 0.08 + 0.13 * len(legend)
     width, height = left + _PANEL * across, panel * down + foot
     figure = Figure(figsize=(width, height))

@@ -36,6 +36,7 @@ def curves(sources: Sources) -> list[dict[str, Any]]:
                     "run": run.key,
                     "row": one.key,
                     "label": f"{one.row.label}, {run.name}",
+                    "name": "one run" if run.stored.record.seed is None else f"seed {run.stored.record.seed}",
                     "steps": [step for step, _ in points],
                     "values": {key: [figures.get(key) for _, figures in points] for key in names},
                 }

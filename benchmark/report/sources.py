@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -149,15 +150,23 @@ def is_atom(metric: str) -> bool:
 
 
 def _rows(board: Board, records: Sequence[StoredRecord]) -> Iterable[ShownRow]:
-    alone = {row.method for row in board.rows if sum(other.method == row.method for other in board.rows) == 1}
+    usual = Counter(row.method for row in board.rows if _is_usual(row))
+    alone = Counter(row.method for row in board.rows)
     for row in board.rows:
         told = [canonical_json(dict(row.settings)), row.limit, row.source, row.unranked]
-        key = slug(row.method) if row.method in alone else f"{slug(row.method)}-{digest(told)[:6]}"
+        # A method's usual row is called as the method is, so that a link to it holds when rows of other settings come.
+        plain = alone[row.method] == 1 or (_is_usual(row) and usual[row.method] == 1)
+        key = slug(row.method) if plain else f"{slug(row.method)}-{digest(told)[:6]}"
         own = [one for one in records if _is_of(one, row)]
         # With images before without, then by seed: what the gallery shows is the first one.
         runs = [_run(one) for one in own]
         runs.sort(key=lambda run: (-1 if run.stored.record.seed is None else run.stored.record.seed, not run.images))
         yield ShownRow(key, row, tuple(runs))
+
+
+def _is_usual(row: Row) -> bool:
+    """Whether a row is a method as it comes: with its default settings, complete, on all clips."""
+    return not row.variant and not row.unranked
 
 
 def _is_of(stored: StoredRecord, row: Row) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,11 @@ def test_runs_that_cannot_be_rated_together_are_refused(runs, tmp_path):
     alone = worlds.bench("human", "build", runs[0], "--question", "pair", "-o", tmp_path / "s")
     assert alone.code == 2 and "name at least two runs" in alone.err
     assert not (tmp_path / "s").exists()
+
+
+def test_a_run_whose_record_was_edited_is_not_rated(runs, tmp_path):
+    run = shutil.copytree(runs[0], tmp_path / "edited")
+    text = (run / "record.json").read_text()
+    (run / "record.json").write_text(text.replace('"mini', '"maxi', 1))
+    refused = worlds.bench("human", "build", run, "-o", tmp_path / "s")
+    assert refused.code == 2 and "record.json is not what was written" in refused.err

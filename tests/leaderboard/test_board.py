@@ -206,6 +206,19 @@ def test_seeds_that_share_a_reason_give_it_once():
     assert "No fid for a, b: weights are missing." in board.notes
 
 
+def test_columns_that_lack_a_value_for_one_reason_share_a_line():
+    records = [stored("a", 60.0, None), stored("b", 50.0, 80.0)]
+    records = [
+        replace(
+            one,
+            record=one.record.model_copy(update={"metrics": one.record.metrics | {"kid": one.record.metrics["fid"]}}),
+        )
+        for one in records
+    ]
+    notes = build_board(records, ["ais", "fid", "kid"], suite="mini").reading
+    assert [note for note in notes if "missing" in note] == ["No fid, kid for a: weights are missing."]
+
+
 def test_a_column_without_a_single_value_does_not_stand_in_the_table():
     board = board_of([stored("a", 60.0, None), stored("b", 50.0, None)])
     assert [column.id for column in board.columns] == ["ais", "fid"]

@@ -70,6 +70,11 @@ def test_the_leaderboard_sorts_filters_and_keeps_both_in_its_address(page):
     board.get_by_role("button", name="label", exact=True).click()
     assert board.locator(names).all_text_contents() == ["gamma"]
     assert board.locator("#shown").text_content() == "1 of 4 methods"
+    board.get_by_role("button", name="label", exact=True).click()
+    board.get_by_role("button", name="label list").click()
+    assert board.locator("tbody tr:not([hidden]) td:nth-child(3)").all_text_contents() == ["audio, label list"]
+    board.get_by_role("button", name="label list").click()
+    board.get_by_role("button", name="label", exact=True).click()
     again = page(f"index.html#{board.url.partition('#')[2]}", ready=False)
     assert again.locator(names).all_text_contents() == ["gamma"]
     assert again.locator("th[aria-sort]").get_attribute("data-metric") == "aic"
@@ -136,6 +141,21 @@ def test_two_methods_and_two_runs_are_compared(page):
     assert len(runs) == 5
     compare = page(f"compare.html#a={runs[0]}&b={runs[1]}")
     assert compare.locator("#differences tbody tr").count() >= 2
+
+
+def test_a_clip_on_a_phone_has_its_title_above_the_buttons(page):
+    gallery = page("gallery.html#clip=clip-00004&class=no+such+class")
+    gallery.set_viewport_size({"width": 390, "height": 844})
+    title = gallery.locator("#clip-title").bounding_box()
+    assert title["width"] > 300 and title["height"] < 80
+    assert gallery.locator("#class").input_value() == "", "a class that is not there is no empty choice"
+
+
+def test_a_link_is_shown_where_it_cannot_be_copied(page):
+    gallery = page("gallery.html#clip=clip-00004")
+    gallery.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    gallery.get_by_role("button", name="copy link").click()
+    assert gallery.get_by_label("Link to this clip").input_value() == gallery.url
 
 
 UNNAMED = """all => all.filter(one => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length

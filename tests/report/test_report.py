@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sites import CLIPS, EVIL, clip_set, runs_of, sources_of
+from sites import CLIPS, EVIL, a_run, clip_set, runs_of, sources_of
 
 from benchmark.cli.report import after_run
 from benchmark.leaderboard.compare import compare_rows
@@ -106,6 +106,13 @@ def test_a_second_time_nothing_is_written(tmp_path):
     make(sources_of(store, records), site, Silent())
     after = stamps(site)
     assert {name for name in after if after[name] != before.get(name)} == {MARKER}
+
+
+def test_links_to_a_method_hold_when_rows_of_other_settings_come(tmp_path):
+    store, records = runs_of(tmp_path / "runs")
+    records.append(a_run(store, "alpha", 3.0, settings={"tokens": 2}))
+    keys = {one.row.label: one.key for one in sources_of(store, records).rows}
+    assert keys["alpha"] == "alpha" and keys["alpha (tokens=2)"].startswith("alpha-")
 
 
 def test_what_is_gone_leaves_the_site(tmp_path):

@@ -25,11 +25,14 @@
     if (one.difference !== null) svg.append(h("circle", { class: "dot", cx: x(one.difference), cy: 8, r: 4 }));
     return svg;
   }
+  /** A heading: the name, or on a phone the letter that stands at its list above. */
+  const side = (letter, one) => [h("span", { class: "long" }, one.label), h("span", { class: "short", "aria-hidden": "true" }, letter)];
   async function render() {
     const now = state.read();
     const ranked = board.rows.filter((row) => row.ranked), usual = (ranked.length > 1 ? ranked : board.rows).map((row) => row.key);
-    const a = known.has(now.a) ? now.a : usual[0];
-    let b = known.has(now.b) ? now.b : usual.find((key) => key !== a && compared(a, key)) || board.rows.map((row) => row.key).find((key) => compared(a, key));
+    const asked = (key) => (known.has(key) ? key : rowsOf(board, key)[0]?.key);
+    const a = asked(now.a) ?? usual[0];
+    const b = asked(now.b) ?? usual.find((key) => key !== a && compared(a, key)) ?? board.rows.map((row) => row.key).find((key) => compared(a, key));
     options(element("a"), a);
     options(element("b"), b, a);
     if (!a || !b || !compared(a, b)) {
@@ -46,11 +49,11 @@
     const scales = new Map();
     for (const one of lines) { const unit = (board.metrics.find((m) => m.id === one.id) || {}).unit; scales.set(unit, Math.max(scales.get(unit) || 0, ...[one.difference, one.low, one.high].map((value) => Math.abs(value ?? 0)))); }
     element("differences").replaceChildren(lines.length ? h("table", { class: "plain compare" }, h("caption", { class: "sr" }, `${first.label} against ${second.label}`),
-      h("thead", {}, h("tr", {}, ["metric", first.label, second.label, "difference", "", "p", "how"].map((text, place) => h("th", { scope: "col", class: place === 0 || place === 6 ? "text" : "" }, text)))),
+      h("thead", {}, h("tr", {}, ["metric", side("A", first), side("B", second), "difference", "", "p", "how"].map((text, place) => h("th", { scope: "col", class: place === 0 || place === 6 ? "text" : "" }, text)))),
       h("tbody", {}, lines.map((one) => {
         const fact = board.metrics.find((m) => m.id === one.id) || { digits: 2 }, sign = one.difference > 0 ? "+" : "";
         const interval = one.low === null ? "" : ` [${show(one.low, fact.digits)}, ${show(one.high, fact.digits)}]`;
-        return h("tr", {}, h("th", { scope: "row", class: "text" }, h("a", { href: `metrics/${fact.page}.html` }, `${one.id} ${fact.direction === "down" ? "↓" : "↑"}`)), h("td", { class: one.better === "a" ? "better" : "" }, one.values[0]), h("td", { class: one.better === "b" ? "better" : "" }, one.values[1]), h("td", {}, `${sign}${show(one.difference, fact.digits)}`, h("span", { class: "spread in" }, interval)), h("td", {}, bar(one, scales.get(fact.unit))), h("td", {}, one.p), h("td", { class: "how" }, one.how));
+        return h("tr", {}, h("th", { scope: "row", class: "text" }, h("a", { href: `metrics/${fact.page}.html` }, broken(`${one.id}\u00a0${fact.direction === "down" ? "↓" : "↑"}`))), h("td", { class: one.better === "a" ? "better" : "" }, one.values[0]), h("td", { class: one.better === "b" ? "better" : "" }, one.values[1]), h("td", {}, `${sign}${show(one.difference, fact.digits)}`, h("span", { class: "spread in" }, interval)), h("td", {}, bar(one, scales.get(fact.unit))), h("td", {}, one.p), h("td", { class: "how" }, one.how));
       }))) : h("p", { class: "empty" }, "They have no metric in common."));
     element("notes").replaceChildren(h("li", {}, `Difference is ${first.label} minus ${second.label}, with its 95 % interval; green is better, where chance is ruled out.`), ...found.notes.slice(1).map((note) => h("li", {}, note)));
     await changed(first, second, lines.map((one) => one.id));

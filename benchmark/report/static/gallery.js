@@ -46,11 +46,11 @@
   async function refresh() {
     const now = state.read();
     metric = offered.find((one) => one.id === now.metric) || offered[0];
-    const wanted = (now.methods || "").split(",").filter((key) => board.rows.some((row) => row.key === key));
+    const wanted = (now.methods || "").split(",").flatMap((key) => rowsOf(board, key).map((row) => row.key));
     const keys = wanted.length ? wanted : usual;
     rows = board.rows.filter((row) => keys.includes(row.key));
     element("find").value = now.q || "";
-    element("class").value = now.class || "";
+    element("class").value = board.labels.includes(now.class) ? now.class : "";
     element("metric").value = metric ? metric.id : "";
     element("sort").value = now.sort || "";
     element("differ").checked = now.differ === "1";
@@ -187,7 +187,10 @@
       const own = clip.rows[row.key];
       return every && own && own.runs.length ? own.runs.map((run) => picture(clip, row, board, metric.id, run, true)) : [picture(clip, row, board, metric && metric.id, null, true)];
     });
-    const copied = h("button", { type: "button", class: "chip", onclick: () => navigator.clipboard.writeText(location.href).then(() => { copied.textContent = "copied"; }).catch(() => { copied.textContent = location.href; }) }, "copy link");
+    const copied = h("button", { type: "button", class: "chip", onclick: async () => {
+      // Not every place that a folder is opened from has a clipboard: then the link itself is shown.
+      try { await navigator.clipboard.writeText(location.href); copied.textContent = "copied"; } catch (error) { copied.replaceWith(h("input", { type: "text", class: "link", readonly: true, value: location.href, "aria-label": "Link to this clip", onfocus: (event) => event.target.select() })); }
+    } }, "copy link");
     dialog.replaceChildren(h("div", { class: "detail" },
       h("header", {}, h("div", {}, h("h2", { id: "clip-title" }, label || clip.name), h("p", { class: "id" }, clip.name), facts.length ? h("ul", { class: "attributes" }, facts.map((fact) => h("li", { class: "tag" }, fact))) : null),
         several ? h("button", { type: "button", class: "chip", "aria-pressed": String(every), onclick: () => { state.write({ seeds: every ? "" : "all" }); showing = null; open(key); } }, "all seeds") : null, copied,
@@ -236,7 +239,8 @@
     const value = (cell) => show(cell.getValue(), metric ? metric.digits : 1);
     const heading = (text) => () => { const box = document.createElement("span"); box.textContent = text; return box; };
     const data = order.map((number) => ({ key: clips.keys[number], clip: clips.names[number], label: board.labels[clips.labels[number]] ?? "", ...Object.fromEntries(rows.map((row, index) => [`m${index}`, scores[row.key] ? scores[row.key][number] : null])) }));
-    const columns = [{ title: "class", field: "label", formatter: plainText, width: 190 }, { title: "clip", field: "clip", formatter: plainText, width: 170 }, ...rows.map((row, index) => ({ title: `m${index}`, titleFormatter: heading(row.label), field: `m${index}`, hozAlign: "right", headerHozAlign: "right", formatter: value, sorter: "number", sorterParams: { alignEmptyValues: "bottom" }, minWidth: 120 }))];
+    const narrow = innerWidth < 620;
+    const columns = [{ title: "class", field: "label", formatter: plainText, width: narrow ? 140 : 190 }, { title: "clip", field: "clip", formatter: plainText, width: 170, visible: !narrow }, ...rows.map((row, index) => ({ title: `m${index}`, titleFormatter: heading(row.label), field: `m${index}`, hozAlign: "right", headerHozAlign: "right", formatter: value, sorter: "number", sorterParams: { alignEmptyValues: "bottom" }, minWidth: 120 }))];
     if (table) table.destroy();
     const frame = h("div");
     place.replaceChildren(h("p", { class: "soft" }, `${metric ? metric.id : ""}: each clip's mean over the runs of a row. Press a row to see its images.`), frame);

@@ -72,7 +72,7 @@ function picture(clip, row, board, metric, run, full = false) {
   const images = shown ? shown.images : [];
   const figure = h("figure", { class: "pic" }, shot(images[0], `Image by ${name} for ${clip.name}`, why),
     h("figcaption", {}, h("span", { class: "who", title: name }, name),
-      h("span", { class: "what" }, h("b", { title: `${metric}${shown ? "" : ", mean over runs"}` }, value), verdict(clip, shown, scores, board))));
+      h("span", { class: "what" }, h("b", { title: `${metric}${shown ? "" : ", mean over runs"}` }, value)), verdict(clip, shown, scores, board)));
   for (const more of images.slice(1)) figure.insertBefore(shot(more, `Another image by ${name}`, ""), figure.lastChild);
   if (full) {
     const known = board.headline.filter((id) => scores[id] !== undefined);

@@ -52,7 +52,10 @@ const state = {
 
 const show = (value, digits = 1) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 const fill = (select, options, chosen) => select.replaceChildren(...options.map(([value, text]) => h("option", { value, selected: value === chosen }, text ?? value)));
-function slugOf(board, metric) { return (board.metrics.find((one) => one.id === metric) || {}).page; }
+/** The rows that a key in an address means: the one of that key, else all of the method of that name. */
+function rowsOf(board, key) { const own = board.rows.filter((row) => row.key === key); return own.length ? own : board.rows.filter((row) => row.method === key); }
+/** A name that may go on in the next line after each of its dots. */
+const broken = (name) => name.split(".").flatMap((part, place) => (place ? [".", h("wbr"), part] : [part]));
 function fault(place, error) { place.replaceChildren(h("p", { class: "empty" }, error.message)); }
 
 document.getElementById("theme").addEventListener("click", () => {
@@ -93,7 +96,7 @@ document.getElementById("theme").addEventListener("click", () => {
     sights.forEach((chip) => chip.setAttribute("aria-pressed", String(wanted.includes(chip.dataset.sight))));
     let count = 0;
     for (const row of rows) {
-      const sees = row.dataset.sees.split(" ");
+      const sees = row.dataset.sees.split(",");
       row.hidden = !(wanted.every((sight) => sees.includes(sight)) && row.dataset.name.toLowerCase().includes(words));
       count += !row.hidden;
     }

@@ -78,7 +78,7 @@ const stress = {
       return h("td", { title: !cell ? "no record" : cell.value === null ? cell.reason : seeds.length ? `seed ${seeds.join(", ")}` : null }, interval(cell, metric.digits));
     }));
     return h("table", { class: "plain" }, h("caption", { class: "sr" }, `${metric.id} under stress: value and 95 % interval by condition and method`),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "text" }, "heard"), rows.map((row) => h("th", { scope: "col" }, row.page ? h("a", { href: `methods/${row.page}.html` }, row.label) : row.label)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "text" }, "condition"), rows.map((row) => h("th", { scope: "col" }, row.page ? h("a", { href: `methods/${row.page}.html` }, row.label) : row.label)))),
       h("tbody", {}, conditions.map(line)));
   },
 };
