@@ -27,6 +27,12 @@ def report(
             "--output", "-o", metavar="DIR", help="Where to. \\[default: RUNS/reports/SUITE]", show_default=False
         ),
     ] = None,
+    embed: Annotated[
+        bool,
+        typer.Option(
+            "--embed", help="Embed images again whose embeddings the cache has lost: then each shows its class."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """A site to look at and to listen to: leaderboard, plots, every clip with all methods' images. Prints its page."""
@@ -42,7 +48,7 @@ def report(
         notes = [f"Not finished: {line}." for line in unfinished_runs(store, which.folder)]
         sources = gather(which.name, which.fingerprint, which.records, store, ui, notes=notes)
         folder = output_ or default_folder(store, which.name, sources.board.fingerprint)
-        page = make(sources, folder, ui)
+        page = make(sources, folder, ui, embed)
     if as_json:
         output.print_json({"report": str(page), "rows": len(sources.rows), "remarks": list(sources.remarks)})
     else:

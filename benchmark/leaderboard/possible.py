@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from benchmark.records.record import RunRecord
+from benchmark.records.record import MetricValue, RunRecord
 from benchmark.records.store import Found, StoredRecord
 from benchmark.utils.errors import UserError
 from metrics import definitions
@@ -33,25 +33,36 @@ def contradiction(record: RunRecord) -> str | None:
     sees = record.method.card.get("sees", [])
     if not isinstance(sees, list) or not all(isinstance(one, str) for one in sees):
         return f"method.card.sees: {sees!r} is no list of names"
+    most = None if record.images is None else max(record.clips.total, record.images.count)
     for name, value in record.metrics.items():
-        known = definition(name)
-        if known is None or value.version < known.version:
-            continue
-        if value.version > known.version:
-            return (
-                f"metrics.{name}: version {value.version} of the metric is newer than this program's {known.version}: "
-                "update audio2image-bench to read it"
-            )
-        if value.unit != known.unit:
-            return f"metrics.{name}: unit {value.unit!r} is not the metric's, {known.unit!r}"
-        if value.direction != known.direction:
-            return f"metrics.{name}: direction {value.direction!r} is not the metric's, {known.direction!r}"
-        low, high = known.bounds
-        for number in (value.value, value.low, value.high):
-            if number is not None and (
-                (low is not None and number < low - ROUNDING) or (high is not None and number > high + ROUNDING)
-            ):
-                return f"metrics.{name}: {number:g} is impossible: the metric lies {_within(low, high)}"
+        fault = _excluded(value, definition(name))
+        if most is not None and value.n + value.failed > most:
+            fault = f"n {value.n} and failed {value.failed} are more than the run's {most} images"
+        if fault:
+            return f"metrics.{name}: {fault}"
+    return None
+
+
+def _excluded(value: MetricValue, known: definitions.MetricDefinition | None) -> str | None:
+    """Return what the definition of a metric excludes of its value; None if nothing is, or it is another version's."""
+    if known is None or value.version < known.version:
+        return None
+    if value.version > known.version:
+        return (
+            f"version {value.version} of the metric is newer than this program's {known.version}: "
+            "update audio2image-bench to read it"
+        )
+    chance = known.chance if isinstance(known.chance, float) else value.chance
+    wanted = {"unit": known.unit, "direction": known.direction, "chance": None if value.chance is None else chance}
+    for field, right in wanted.items():
+        if (found := getattr(value, field)) != right:
+            return f"{field} {found!r} is not the metric's, {right!r}"
+    low, high = known.bounds
+    for number in (value.value, value.low, value.high):
+        if number is not None and (
+            (low is not None and number < low - ROUNDING) or (high is not None and number > high + ROUNDING)
+        ):
+            return f"{number:g} is impossible: the metric lies {_within(low, high)}"
     return None
 
 

@@ -52,8 +52,14 @@ def _made_of(records: Sequence[StoredRecord]) -> str:
     )
 
 
-def make(sources: Sources, path: Path, ui: UI) -> Path:
+def make(sources: Sources, path: Path, ui: UI, embed: bool = False) -> Path:
     """Make or renew the site in the folder `path`; return its first page.
+
+    Args:
+        sources: What is shown.
+        path: The folder.
+        ui: Progress.
+        embed: Embed images again whose embeddings the cache has lost, for the class that aic found in them.
 
     Raises:
         UserError: The folder holds something else.
@@ -62,7 +68,7 @@ def make(sources: Sources, path: Path, ui: UI) -> Path:
     classes = data.labels_of(sources, labels)
     with SiteFolder(path) as site:
         board = data.board_facts(sources, classes)
-        gallery = _Gallery(sources, site, labels, classes, _chosen(sources, site))
+        gallery = _Gallery(sources, site, labels, classes, _chosen(sources, site, ui, embed))
         board["missing"] = gallery.write(ui)
         board["curves"] = _write_curves(sources, site)
         if found := stress(sources):
@@ -79,7 +85,7 @@ def make(sources: Sources, path: Path, ui: UI) -> Path:
     return path / "index.html"
 
 
-def _chosen(sources: Sources, site: SiteFolder) -> dict[str, list[int]]:
+def _chosen(sources: Sources, site: SiteFolder, ui: UI, embed: bool) -> dict[str, list[int]]:
     """The class that AIC found, by the run's key and in the order of the clips; those of an earlier site again."""
     if sources.clips is None:
         return {}
@@ -93,7 +99,7 @@ def _chosen(sources: Sources, site: SiteFolder) -> dict[str, list[int]]:
             key = f"{sources.clips.identity[:16]}-{image_hashes(run)[:16]}"
             old = known.get(run.key)
             classes = old["classes"] if isinstance(old, dict) and old.get("of") == key else None
-            classes = classes or chosen(run, sources.suite, sources.clips)
+            classes = classes or chosen(run, sources.suite, sources.clips, ui, embed)
             if classes is not None:
                 kept[run.key] = {"of": key, "classes": classes}
                 found[run.key] = classes
@@ -272,7 +278,7 @@ class _Gallery:
         unknown = [one.row.label for one in self.sources.rows if one.shown and one.shown.key not in self.found]
         if unknown:
             lines.append(
-                f"The class that aic found is not known for {', '.join(unknown)}: `bench score RUN` finds it again."
+                f"The class that aic found is not known for {', '.join(unknown)}: `bench report --embed` finds it."
             )
         return lines
 

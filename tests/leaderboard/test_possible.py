@@ -53,6 +53,7 @@ def test_units_of_records_hold_what_metrics_give():
         ),
         ({"ais": metric(50.0, unit="score")}, "metrics.ais: unit 'score' is not the metric's, '%'"),
         ({"ais": metric(50.0) | {"direction": "down"}}, "metrics.ais: direction 'down' is not the metric's, 'up'"),
+        ({"ais": metric(50.0, chance=4.0)}, "metrics.ais: chance 4.0 is not the metric's, 50.0"),
         ({"ais": metric(50.0, version=9)}, "metrics.ais: version 9 of the metric is newer than this program's 1"),
     ],
 )
@@ -62,6 +63,17 @@ def test_what_a_metrics_definition_excludes_is_named_with_its_value(changes, wor
     good = stored("b", 60.0)
     kept, problems = only_possible(Found([record, good], ["x.json: broken"]))
     assert kept == [good] and problems == ["x.json: broken", f"{record.path}: {contradiction(record.record)}"]
+
+
+def test_no_more_images_enter_a_metric_than_there_are():
+    record = stored("a", 60.0).record
+    value, clips = record.metrics["ais"], record.clips.total
+    images = record_module.ImagesRef(count=2 * clips, sha256="0" * 64)
+    for n, failed, fine in ((2 * clips, 0, True), (clips, clips, True), (2 * clips, 1, False), (10**9, 0, False)):
+        more = {**record.metrics, "ais": value.model_copy(update={"n": n, "failed": failed})}
+        fault = contradiction(record.model_copy(update={"metrics": more, "images": images}))
+        said = f"metrics.ais: n {n} and failed {failed} are more than the run's {2 * clips} images"
+        assert fault == (None if fine else said)
 
 
 @pytest.mark.parametrize("sees", [5, None, {"audio": 1}, [["audio"]], "audio"])

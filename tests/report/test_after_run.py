@@ -15,7 +15,7 @@ def read(site: Path, name: str) -> Any:
     return json.loads(re.sub(r"^put\(\"[^\"]*\",", "", text).removesuffix(")\n"))
 
 
-def test_a_run_ends_with_its_report_which_outlives_a_lost_sound(tmp_path):
+def test_a_run_ends_with_its_report_which_outlives_a_lost_sound(tmp_path, monkeypatch):
     runs, manifest = tmp_path / "runs", worlds.things(tmp_path)
     ran = worlds.bench("run", "--report", "--method", "reference", "--data", manifest, runs=runs)
     assert ran.code == 0, ran.err
@@ -36,6 +36,15 @@ def test_a_run_ends_with_its_report_which_outlives_a_lost_sound(tmp_path):
     again = worlds.bench("run", "--report", "--method", "reference", "--data", manifest, runs=runs)
     assert again.code == 0 and page in again.out
     assert (site / "report.json").stat().st_mtime_ns == written, "nothing has changed"
+
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "emptied"))
+    for given, count in (((), 0), (("--embed",), 1), ((), 1)):
+        made = worlds.bench("report", "--suite", board["suite"], "-o", tmp_path / "bare", "--json", *given, runs=runs)
+        assert made.code == 0, made.err
+        kept = read(tmp_path / "bare", "chosen")
+        assert [one["classes"] for one in kept.values()] == [chosen] * count, "what a site knows it keeps"
+        unknown = "The class that aic found is not known for reference: `bench report --embed` finds it."
+        assert (unknown in made.json["remarks"] + read(tmp_path / "bare", "board")["missing"]) == (not count)
 
     lost = tmp_path / "things" / "audio" / "test-01.wav"
     lost.unlink()
