@@ -51,7 +51,12 @@ def compare(
 
     def row(name: str) -> Row:
         if name not in runs:
-            return leaderboard.row_called(board.rows, name)
+            try:
+                return leaderboard.row_called(board.rows, name)
+            except UserError as error:
+                if not runs:
+                    raise
+                raise UserError(f"{next(iter(runs))} is a run of {suite}, among whose rows: {error}") from error
         (only,) = build_board([runs[name]], columns, suite=suite, fingerprint=fingerprint).rows
         return only
 

@@ -100,6 +100,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert same.code == 0 and same.json[0]["difference"] == 0 and same.json[0]["better"] is None
     wrong = worlds.bench("compare", "audiotokn", "wav2clip", runs=tmp_path)
     assert wrong.code == 2 and "did you mean 'audiotoken'" in wrong.err
+    wrong = worlds.bench("compare", record, "audiotokn", runs=tmp_path)
+    assert wrong.code == 2 and f"{record} is a run of mini, among whose rows: unknown row 'audiotokn'" in wrong.err
 
 
 def test_the_deviation_over_clips_is_that_of_the_longer_end() -> None:
