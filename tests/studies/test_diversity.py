@@ -26,7 +26,9 @@ def test_images_of_a_finished_run_are_compared(
     folder, _ = worlds.finished(base, "sd-text")
     monkeypatch.setenv("BENCH_RUNS", str(base / "runs"))
     given = [str(folder), "--images", "3", "--limit", "12", "-o", str(tmp_path), "--device", "cpu"]
-    assert diversity.main([*given, "--json"], Silent()) == 0
+    plot = tmp_path / "diversity.svg"
+    assert diversity.main([*given, "--json", "--plot", str(plot)], Silent()) == 0
+    assert ">between clips of a class<" in plot.read_text()
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["clips"], found["images"], found["extractor"], found["method"]) == (12, 3, "clip", "sd-text")
     assert 1 < found["vendi"]["low"] <= found["vendi"]["value"] <= found["vendi"]["high"] <= 3

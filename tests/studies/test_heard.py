@@ -38,7 +38,9 @@ def test_methods_lie_between_the_label_and_words(tmp_path: Path, capsys: pytest.
     assert found["deaf"]["share"]["value"] == pytest.approx(0, abs=1e-6), "sd-text is the mean of its seeds"
     share = found["ears"]["share"]
     assert share["low"] < 40 < share["high"] and share["n"] == CLIPS
-    assert heard.main([*map(str, runs), "--metric", METRIC], Silent()) == 0
+    plot = tmp_path / "heard.svg"
+    assert heard.main([*map(str, runs), "--metric", METRIC, "--plot", str(plot)], Silent()) == 0
+    assert all(f">{word}<" in plot.read_text() for word in (METRIC, "deaf", "ears"))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     low, value, high = (f"{share[name]:.0f}" for name in ("low", "value", "high"))
     assert ["ears", value, f"[{low},", f"{high}]"] in lines

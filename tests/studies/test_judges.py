@@ -30,11 +30,12 @@ def test_a_lead_that_only_one_judge_sees_is_named(tmp_path: Path, capsys: pytest
     metrics = [name for by in columns.values() for name in by.values()]
     (found,) = judges.opinions(build_board(records, metrics, suite="mini"), columns)
     assert found.column == "within" and not found.agrees, "nobody was scored by fd.eye"
-    assert found.reversed == ("suite has tuned before honest, eye the reverse",)
+    assert found.reversed == ("suite has tuned before honest, judge eye the reverse",)
     assert found.tau == {"suite, eye": pytest.approx(1 / 3)}
     assert [found.ranks["suite"][name].rank for name in means] == [1, 2, 3]
     assert [found.ranks["eye"][name].rank for name in means] == [2, 1, 3]
     assert (found.ranks["eye"]["honest"].low, found.ranks["eye"]["honest"].high) == (1, 1)
+    assert list(judges.panels([found])) == ["within: rank by suite", "within: rank by eye"]
     judges._print([found])
     out = capsys.readouterr().out
     assert "tau of suite, eye: 0.33" in out and "columns on which judges disagree beyond chance: within" in out
@@ -50,5 +51,5 @@ def test_columns_are_those_that_two_judges_have() -> None:
 
 def test_without_scores_there_is_a_way_out(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("BENCH_RUNS", str(tmp_path))
-    assert judges.main(["--suite", "mini"]) == 2
+    assert judges.main(["--suite", "mini", "--judge", "dinov2"]) == 2
     assert "fewer than two methods are scored by these judges" in capsys.readouterr().err

@@ -159,7 +159,9 @@ def test_the_command_prints_and_writes(
     file, other = tmp_path / "card.json", tmp_path / "other.md"
     file.write_text(kept.model_dump_json(indent=1))
     other.write_text("before\n<!-- report-card -->\n<!-- /report-card -->\nafter\n")
-    assert report_card.main(["--read", str(file), "--write", str(other)], Silent()) == 0
+    plot = tmp_path / "card.svg"
+    assert report_card.main(["--read", str(file), "--write", str(other), "--plot", str(plot)], Silent()) == 0
+    assert ">near class<" in plot.read_text()
     assert other.read_text() == text, "a card that was kept is the card"
     file.write_text(kept.model_copy(update={"figures": {"clips": 32}}).model_dump_json())
     assert report_card.main(["--read", str(file)], Silent()) == 2

@@ -49,7 +49,9 @@ def test_one_method_has_no_pairs(tmp_path, capsys):
 
 def test_the_table_shows_counts_and_names(tmp_path, capsys):
     folders = [made(tmp_path, "plain", SCORES), made(tmp_path, "better", SCORES + 20)]
-    assert separation.main([*folders, "--metric", METRIC], Silent()) == 0
+    plot = tmp_path / "separation.svg"
+    assert separation.main([*folders, "--metric", METRIC, "--plot", str(plot)], Silent()) == 0
+    assert f">{METRIC}<" in plot.read_text()
     shown = capsys.readouterr().out
     assert "1 (100 %)" in shown and f"{METRIC} does not tell apart: none" in shown
 
