@@ -72,7 +72,7 @@ def _print(found: Sequence[Opinion]) -> None:
         for name in one.values[OWN]:
             cells = []
             for judge in judges:
-                cell, place = f"{one.values[judge][name]:.1f}", one.ranks.get(judge, {}).get(name)
+                cell, place = _number(one.values[judge][name]), one.ranks.get(judge, {}).get(name)
                 cells.append(cell if place is None else f"{cell}  {place.rank:g} [{place.low:g}, {place.high:g}]")
             rows.append([name, *cells])
         print_table(["method", *judges], rows, title=f"{one.column}: value and rank by judge", right=(1,))
@@ -93,6 +93,11 @@ def panels(found: Sequence[Opinion]) -> dict[str, list[figures.Dot]]:
         for one in found
         for judge, places in one.ranks.items()
     }
+
+
+def _number(value: float) -> str:
+    # A distance in a space of unit vectors is small.
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _tau(tau: float | None) -> str:
