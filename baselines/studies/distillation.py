@@ -31,6 +31,7 @@ import torch
 
 from baselines.wav2clip import Wav2CLIP
 from benchmark.leaderboard.compare import compare_rows
+from benchmark.leaderboard.dots import Dot
 from benchmark.mini import networks
 from benchmark.mini.pretrain.loop import train
 from benchmark.mini.pretrain.scorers import Wav2CLIPEncoderTask
@@ -145,10 +146,10 @@ def figures_of(of: Of, run: Run, folder: Path, only: int | None) -> dict[str, An
     }
 
 
-def panels(found: dict[str, Any]) -> dict[str, list[figures.Dot]]:
+def panels(found: dict[str, Any]) -> dict[str, list[Dot]]:
     """Return the dots of a figure: by how much the encoder moves each metric."""
     return {
-        one["metric"]: [figures.Dot(f"wav2clip-{found['of']} - wav2clip", one["difference"], one["low"], one["high"])]
+        one["metric"]: [Dot(f"wav2clip-{found['of']} - wav2clip", one["difference"], one["low"], one["high"])]
         for one in found["against_wav2clip"]
     }
 

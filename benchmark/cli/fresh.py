@@ -26,15 +26,22 @@ def fresh(
     ] = None,
     device: Device = "auto",
     trust_method: TrustMethod = False,
+    output_: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also a figure: a .png, .svg or .pdf.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a finished fit on fresh clips, and compare: what was memorised or tuned does not carry over."""
+    from benchmark.leaderboard.dots import draw_dots
     from benchmark.leaderboard.memory import memory
+    from benchmark.leaderboard.plots import kind_of
     from benchmark.leaderboard.tables import rich_table
     from benchmark.records.store import RunFolder, StoredRecord
     from benchmark.runs import steps
     from benchmark.runs.fresh import fresh_run
+    from benchmark.utils.files import write_atomic
 
+    kind = None if output_ is None else kind_of(output_, "--output")
     ui = Console()
     drawn = distributed.agree(secrets.randbelow(2**32)) if seed is None else seed
     with output.stdout_is_for_results():
@@ -45,10 +52,14 @@ def fresh(
         record = steps.run(job)
         made = StoredRecord(record, job.plan.folder.record_path, "runs")
         found = memory(public, made, drawn, job.plan.suite.headline)
+    if output_ is not None and kind is not None:
+        write_atomic(output_, draw_dots(found.dots(), kind))
     if as_json:
         output.print_json({**found.to_dict(), "run": str(job.plan.folder.path), "status": record.status})
     else:
         sys.stdout.write(rendered(rich_table(found.sheet(), wide())) + "\n")
+        if output_ is not None:
+            print_line(f"figure    {output_}")
         print_line(f"pictures  {job.plan.folder.images}\nrecord    {job.plan.folder.record_path}")
     if record.status != "complete":
         raise typer.Exit(1)

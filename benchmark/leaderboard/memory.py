@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard.build import build_board
 from benchmark.leaderboard.compare import Comparison, compare_rows
+from benchmark.leaderboard.dots import Dot
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.tables import Sheet
@@ -50,6 +51,17 @@ class Memory:
         sheet = self.comparison.sheet()
         title = f"{self.method} on {self.suite}: public clips against fresh ones (seed {self.seed})"
         return replace(sheet, title=title, notes=(*sheet.notes, self.verdict))
+
+    def dots(self) -> dict[str, list[Dot]]:
+        """Return both values of each metric, with their intervals, as the dots of a figure."""
+        sides = self.comparison.a, self.comparison.b
+        cells = {one.column: [row.cells[one.column.id] for row in sides] for one in self.comparison.differences}
+        return {
+            column.header: [
+                Dot(row.label, cell.value, cell.low, cell.high) for row, cell in zip(sides, some, strict=True)
+            ]
+            for column, some in cells.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values; "a" is the public side, "b" the fresh one."""

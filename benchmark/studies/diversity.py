@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.leaderboard.dots import Dot
 from benchmark.media.images import save_png
 from benchmark.records.store import RunFolder
 from benchmark.registries import METHODS
@@ -212,7 +213,7 @@ def _shown(value: Value, digits: int) -> str:
     return f"{value.value:.{digits}f}{interval}"
 
 
-def panels(found: Sequence[Diversity]) -> dict[str, list[figures.Dot]]:
+def panels(found: Sequence[Diversity]) -> dict[str, list[Dot]]:
     """Return the dots of a figure: a panel a measure."""
     measures = {
         "within a clip": "within",
@@ -222,8 +223,7 @@ def panels(found: Sequence[Diversity]) -> dict[str, list[figures.Dot]]:
     }
     named = [(f"{one.method}, seed {one.seed}", one) for one in found]
     return {
-        title: [figures.Dot(name, *astuple(getattr(one, field))) for name, one in named]
-        for title, field in measures.items()
+        title: [Dot(name, *astuple(getattr(one, field))) for name, one in named] for title, field in measures.items()
     }
 
 

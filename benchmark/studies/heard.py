@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.leaderboard.dots import Dot
 from benchmark.leaderboard.heard import COLUMNS, LABEL, WORDS, missing, share_of
 from benchmark.studies import figures
 from benchmark.studies.boards import board_of
@@ -59,12 +60,12 @@ def shares(board: Board, metrics: Sequence[str]) -> list[Share]:
     return found
 
 
-def panels(found: Sequence[Share]) -> dict[str, list[figures.Dot]]:
+def panels(found: Sequence[Share]) -> dict[str, list[Dot]]:
     """Return the dots of a figure: a panel a metric."""
-    drawn: dict[str, list[figures.Dot]] = {}
+    drawn: dict[str, list[Dot]] = {}
     for one in found:
         if (share := one.share) is not None:
-            drawn.setdefault(one.metric, []).append(figures.Dot(one.method, share.value, share.low, share.high))
+            drawn.setdefault(one.metric, []).append(Dot(one.method, share.value, share.low, share.high))
     return drawn
 
 

@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmark.fullscale.judges import LISTENERS
+from benchmark.leaderboard.dots import Dot
 from benchmark.leaderboard.opinions import OWN, Opinion, opinions
 from benchmark.runs import steps
 from benchmark.runs.plan import Plan
@@ -84,11 +85,11 @@ def _print(found: Sequence[Opinion]) -> None:
     print_line(f"columns on which judges disagree beyond chance: {', '.join(disagreeing) or 'none'}")
 
 
-def panels(found: Sequence[Opinion]) -> dict[str, list[figures.Dot]]:
+def panels(found: Sequence[Opinion]) -> dict[str, list[Dot]]:
     """Return the dots of a figure of ranks with their intervals: a panel a column and judge."""
     return {
         f"{one.column}: rank by {judge}": [
-            figures.Dot(name, place.rank, place.low, place.high) for name, place in places.items()
+            Dot(name, place.rank, place.low, place.high) for name, place in places.items()
         ]
         for one in found
         for judge, places in one.ranks.items()

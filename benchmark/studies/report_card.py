@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.clips import Clip, ClipSet
+from benchmark.leaderboard.dots import Dot
 from benchmark.media.images import save_png
 from benchmark.mini import world
 from benchmark.mini.data import WorldClips, clip_id, make_picture, metadata_of
@@ -411,12 +412,12 @@ def markdown(card: Card) -> str:
     return "\n".join(lines)
 
 
-def panels(card: Card) -> dict[str, list[figures.Dot]]:
+def panels(card: Card) -> dict[str, list[Dot]]:
     """Return the dots of a figure of the pairs that are ordered rightly: a panel for what they differ in."""
     return {
         kind: dots
         for kind in (CLASS, NEAR, *ATTRIBUTES)
-        if (dots := [figures.Dot(one.metric, one.value, one.low, one.high) for one in card.ordered if one.kind == kind])
+        if (dots := [Dot(one.metric, one.value, one.low, one.high) for one in card.ordered if one.kind == kind])
     }
 
 

@@ -20,6 +20,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.leaderboard.dots import Dot
 from benchmark.leaderboard.significance import LEVEL, compare_all
 from benchmark.studies import figures
 from benchmark.studies.boards import board_of
@@ -69,10 +70,10 @@ def _counted(pairs: int, one: Separation) -> str:
     return f"{pairs} ({100 * pairs / one.pairs:.0f} %)"
 
 
-def panels(found: Sequence[Separation]) -> dict[str, list[figures.Dot]]:
+def panels(found: Sequence[Separation]) -> dict[str, list[Dot]]:
     """Return the dots of a figure: each test for itself, and after Holm's adjustment."""
     return {
-        title: [figures.Dot(one.metric, 100 * getattr(one, name) / one.pairs) for one in found]
+        title: [Dot(one.metric, 100 * getattr(one, name) / one.pairs) for one in found]
         for title, name in (("pairs told apart, %: each at 5 %", "each"), ("after Holm", "apart"))
     }
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.leaderboard.dots import Dot
 from benchmark.studies import figures
-from benchmark.studies.figures import Dot
 from benchmark.utils.errors import UserError
 
 PANELS = {"size": [Dot("a", 60.0, 50.0, 70.0), Dot("b\x1b[31m", 40.0)], "count": [Dot("c", 1.0), Dot("a", None)]}
