@@ -84,7 +84,9 @@ def test_a_method_that_knows_the_test_clips_by_heart_is_caught(suite: Suite, tmp
     verified = bench("verify", found["run"], runs=tmp_path)
     assert verified.code == 0, verified.out + verified.err
 
-    text = bench("fresh", folder, "--seed", 5, "--trust-method", runs=tmp_path)
+    plot = tmp_path / "fresh.svg"
+    text = bench("fresh", folder, "--seed", 5, "--trust-method", "-o", plot, runs=tmp_path)
+    assert str(plot) in text.out and all(f">{side} clips<" in plot.read_text() for side in ("public", "fresh"))
     assert "public clips" in text.out and "by-heart scores better on the public clips" in text.out
     again = bench("fresh", found["run"], "--seed", 6, "--trust-method", runs=tmp_path)
     assert again.code == 2 and "is a run of changed clips already" not in again.out
