@@ -115,6 +115,11 @@ class SpecialFile(OSError):
     """A pipe, a device or a socket where a file is wanted: to read it may never end."""
 
 
+def absent(path: Path) -> str:
+    """Say of a path where neither a file nor a folder is: "does not exist", or that a pipe or device stands there."""
+    return "is a pipe, a device or a socket" if path.exists() else "does not exist"
+
+
 def open_ordinary(path: Path) -> io.BufferedReader:
     """Open a regular file for reading: whatever somebody has put in a file's place, this returns and reading ends.
 

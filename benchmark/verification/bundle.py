@@ -23,6 +23,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from benchmark.utils.errors import UserError, listed
+from benchmark.utils.files import absent
 from benchmark.utils.models import FrozenModel
 from benchmark.verification.findings import plain, shown
 
@@ -135,7 +136,7 @@ def opened(path: Path, images: bool = True) -> Iterator[Bundle]:
         yield Bundle(path, path, _walk(path))
         return
     if not path.is_file():
-        raise UserError(f"{path} does not exist: name a bundle, a folder or a zip")
+        raise UserError(f"{path} {absent(path)}: name a bundle, a folder or a zip")
     with tempfile.TemporaryDirectory(prefix="bench-bundle-") as folder:
         yield Bundle(path, Path(folder), _unpack(path, Path(folder), images))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.records.images import images_path, read_images
 from benchmark.records.record import RunRecord, read_scores, scores_path
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import read_json
+from benchmark.utils.files import absent, read_json
 from benchmark.verification.findings import Finding, Report
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def gather(path: Path, report: Report, images: Path | None = None) -> Evidence |
     """
     path = path / "record.json" if path.is_dir() else path
     if not path.is_file():
-        raise UserError(f"{path} does not exist: name a record, or the folder of a finished run")
+        raise UserError(f"{path} {absent(path)}: name a record, or the folder of a finished run")
     folder = path.parent if path.name == "record.json" else None
     record: RunRecord | None = None
     scores: DataFrame | None = None

@@ -12,6 +12,7 @@ from benchmark.records.images import SUFFIX
 from benchmark.records.record import RunRecord, identity_of
 from benchmark.records.store import StoredRecord
 from benchmark.utils.errors import UserError
+from benchmark.utils.files import absent
 from benchmark.verification.attestations import vouched
 from benchmark.verification.bundle import Bundle, BundleError, is_bundle, opened
 from benchmark.verification.evidence import MAX_RECORD, bounded
@@ -80,7 +81,7 @@ def _of(place: Path, suite: str, allowed: Path | None, stack: contextlib.ExitSta
             return Merged([], [f"Left out: {place.name} breaks the rule 'container': {plain(error.problems[0])}."])
         return _of_bundle(bundle, allowed)
     if not place.is_dir():
-        raise UserError(f"--from {place} does not exist: name a bundle, or a folder of results")
+        raise UserError(f"--from {place} {absent(place)}: name a bundle, or a folder of results")
     return _of_results(place, suite)
 
 

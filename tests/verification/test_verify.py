@@ -338,6 +338,9 @@ def test_no_cache_computes_anew(sent: Path, clips: Path, monkeypatch: pytest.Mon
 def test_a_record_that_does_not_exist_is_a_wrong_use(tmp_path: Path) -> None:
     result = bench("verify", tmp_path / "none")
     assert result.code == 2 and "does not exist" in result.err
+    for verb in ("verify", "check"):
+        device = bench(verb, Path("/dev/zero"))
+        assert device.code == 2 and "/dev/zero is a pipe, a device or a socket: name a" in device.err
 
 
 def test_an_old_record_is_checked_as_far_as_it_goes(root: Path, tmp_path: Path) -> None:
