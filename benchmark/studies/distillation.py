@@ -1,7 +1,7 @@
 """What is `wav2clip` worth when its encoder was distilled on other sounds than those that it then hears?
 
-    python -m baselines.studies.distillation --of half
-    python -m baselines.studies.distillation --of clean
+    python -m benchmark.studies.distillation --of half
+    python -m benchmark.studies.distillation --of clean
 
 `mini`'s Wav2CLIP was distilled on the world that it is judged on; a released encoder meets somebody else's data. Here
 it is trained anew by its own recipe (`bench mini pretrain wav2clip-encoder`) on less:
@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from baselines.wav2clip import Wav2CLIP
 from benchmark.leaderboard.compare import compare_rows
 from benchmark.leaderboard.dots import Dot
 from benchmark.mini import networks
@@ -102,8 +101,7 @@ def distil(of: Of, folder: Path, ui: UI, only: int | None = None) -> tuple[Path,
 def measure(of: Of, run: Run, folder: Path, encoder: Path) -> tuple[RunRecord, Path]:
     """Draw the run's test clips as `encoder` hears them, score the images, and return their record and its folder."""
     steps.fit(run)
-    method = run.make(run.test)
-    assert isinstance(method, Wav2CLIP)
+    method: Any = run.make(run.test)  # `wav2clip`, which has a listener
     method.load()
     networks.load_into(method.listener.encoder.wav2clip, encoder, "wav2clip")
     out = folder / f"wav2clip-{of}"
@@ -157,7 +155,7 @@ def panels(found: dict[str, Any]) -> dict[str, list[Dot]]:
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     """Run the command line, and return the exit code."""
     about = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m baselines.studies.distillation", description=about)
+    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.distillation", description=about)
     parser.add_argument("--of", choices=("half", "clean"), required=True, help="what the encoder is distilled on")
     parser.add_argument("--seed", type=int, default=0, help="seed of the run (default: %(default)s)")
     parser.add_argument("--limit", type=int, help="number of test clips")

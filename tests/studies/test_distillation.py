@@ -9,7 +9,6 @@ import pytest
 import worlds
 from PIL import Image
 
-from baselines.studies.distillation import HEARD, Distillation, by_half, distil, main, measure
 from benchmark.mini.data import WorldClips
 from benchmark.mini.pretrain import scorers
 from benchmark.mini.pretrain.loop import Schedule
@@ -19,6 +18,7 @@ from benchmark.mini.world import GROUPS, LABELS
 from benchmark.runs import steps
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
+from benchmark.studies.distillation import HEARD, Distillation, by_half, distil, main, measure
 from benchmark.utils.progress import Silent
 
 CLIPS = 52
