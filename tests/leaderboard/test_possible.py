@@ -69,10 +69,10 @@ def test_no_more_images_enter_a_metric_than_there_are():
     record = stored("a", 60.0).record
     value, clips = record.metrics["ais"], record.clips.total
     images = record_module.ImagesRef(count=2 * clips, sha256="0" * 64)
-    for n, failed, fine in ((2 * clips, 0, True), (clips, clips, True), (2 * clips, 1, False), (10**9, 0, False)):
+    for n, failed, fine in ((2 * clips, 0, True), (2 * clips, 1, True), (1, 2 * clips + 1, False), (10**9, 0, False)):
         more = {**record.metrics, "ais": value.model_copy(update={"n": n, "failed": failed})}
         fault = contradiction(record.model_copy(update={"metrics": more, "images": images}))
-        said = f"metrics.ais: n {n} and failed {failed} are more than the run's {2 * clips} images"
+        said = f"metrics.ais: n {n} or failed {failed} is more than the run's {2 * clips} images"
         assert fault == (None if fine else said)
 
 

@@ -67,7 +67,8 @@ def folder_of(runs: Path) -> Path:
 ATTEMPT = """
 import json, os, signal, sys
 import audiotoken.training, benchmark.mini.wiring
-from benchmark import cli, suite
+from benchmark import suite
+from benchmark.cli import app
 from benchmark.runs import plan
 
 audiotoken.training.SAVE_SECONDS = 0  # a checkpoint after each step
@@ -90,7 +91,7 @@ def killed(pattern, count, after):
 kill, arguments = json.loads(sys.argv[1])
 if kill:
     os.replace = killed(*kill)
-sys.exit(cli.main(arguments))
+sys.exit(app.main(arguments))
 """
 
 # The name of a file that is about to appear (or just has): it ends in this, for the n-th time in the attempt.

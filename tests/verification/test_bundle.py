@@ -299,7 +299,7 @@ def test_other_protocols_and_second_claims_are_refused_with_a_line(bundle: Path,
     assert row["seeds"] == [0, 7] and row["where"] == "self-reported by Lab A + self-reported in theirs"
     (tmp_path / "empty").mkdir()
     _, text = board(bundle, tmp_path / "empty", runs=tmp_path / "none")
-    assert "empty holds no record of mini+six: name a bundle, or a folder that `bench publish` wrote to." in text
+    assert "empty holds no record of mini+six: name a bundle, or a folder that" in text
     missing = bench("table", "--from", tmp_path / "nowhere", runs=tmp_path / "none")
     assert missing.code == 2 and "does not exist" in missing.err
 
