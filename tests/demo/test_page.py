@@ -109,7 +109,7 @@ def test_a_file_becomes_images_side_by_side(sheet: Any, base: Path) -> None:
     sizes = sheet.evaluate("[...document.querySelectorAll('#answer img')].map(one => one.naturalWidth)")
     assert sizes == [64] * 4, "an image is not shown"
     assert sheet.locator("#answer").get_by_text("A copy of a training clip").count() == 1
-    assert sheet.locator("#answer .listened").all_inner_texts() == [
+    assert [text.strip() for text in sheet.locator("#answer .listened").all_inner_texts()] == [
         "It has no attention over time: the whole sound counts.",
         "Half of its attention: 1.0 to 1.5 s",
     ]
