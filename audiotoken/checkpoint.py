@@ -225,6 +225,9 @@ def resume(path: Path, load: Callable[[dict[str, Any]], int], steps: int, ui: UI
         load: Takes the state, and returns the step that follows it.
         steps: Number of steps of the training.
         ui: Messages.
+
+    Raises:
+        UserError: This PyTorch cannot read the state.
     """
     try:
         first = load(load_state(path))

@@ -52,14 +52,16 @@ def fresh(
         record = steps.run(job)
         made = StoredRecord(record, job.plan.folder.record_path, "runs")
         found = memory(public, made, drawn, job.plan.suite.headline)
-    if output_ is not None and kind is not None:
-        write_atomic(output_, draw_dots(found.dots(), kind))
+    drawn_to = None
+    if output_ is not None and kind is not None and (panels := found.dots()):
+        write_atomic(output_, draw_dots(panels, kind))
+        drawn_to = output_
     if as_json:
         output.print_json({**found.to_dict(), "run": str(job.plan.folder.path), "status": record.status})
     else:
         sys.stdout.write(rendered(rich_table(found.sheet(), wide())) + "\n")
-        if output_ is not None:
-            print_line(f"figure    {output_}")
+        if drawn_to is not None:
+            print_line(f"figure    {drawn_to}")
         print_line(f"pictures  {job.plan.folder.images}\nrecord    {job.plan.folder.record_path}")
     if record.status != "complete":
         raise typer.Exit(1)

@@ -46,7 +46,7 @@ from benchmark.studies import figures
 from benchmark.studies.boards import board_of
 from benchmark.utils.env import cache_dir
 from benchmark.utils.errors import BenchError
-from benchmark.utils.files import write_atomic
+from benchmark.utils.files import read_json, sha256_of, write_atomic
 from benchmark.utils.progress import UI, Console
 from benchmark.utils.terminal import print_table
 
@@ -84,18 +84,30 @@ def distil(of: Of, folder: Path, ui: UI, only: int | None = None) -> tuple[Path,
         only: Number of steps, for trying it out.
     """
     path, report = folder / "encoder.safetensors", folder / "encoder.json"
-    if not report.is_file():
+    steps_of = Distillation.schedule.steps if only is None else only
+    if not _finished(path, report, steps_of):
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(STAGES["wav2clip-encoder"])
         task = Distillation(Workshop(WEIGHTS, folder, cache_dir(), ui.say), of)
-        trained = train(task, folder / "training.pt", ui.say, stop_after=only)
-        modules = trained[0] if trained else task.modules
-        networks.export(modules, path)
+        task.schedule = replace(task.schedule, steps=steps_of, warmup=min(task.schedule.warmup, steps_of))
+        checkpoint = folder / f"training-{steps_of}.pt"
+        trained = train(task, checkpoint, ui.say)
+        assert trained is not None
+        networks.export(trained[0], path)
         networks.load_into(task.modules["wav2clip"], path, "wav2clip")
-        write_atomic(report, json.dumps(task.evaluate()) + "\n")
-        (folder / "training.pt").unlink()
-    figures: dict[str, float] = json.loads(report.read_text())
+        made = {"steps": steps_of, "sha256": sha256_of(path), "held_out": task.evaluate()}
+        write_atomic(report, json.dumps(made, indent=2) + "\n")
+        checkpoint.unlink()
+    figures: dict[str, float] = read_json(report)["held_out"]
     return path, figures
+
+
+def _finished(path: Path, report: Path, steps_of: int) -> bool:
+    """Whether the encoder is the one that this many steps ended with, whole."""
+    if not (report.is_file() and path.is_file()):
+        return False
+    made = read_json(report)
+    return isinstance(made, dict) and (made.get("steps"), made.get("sha256")) == (steps_of, sha256_of(path))
 
 
 def measure(of: Of, run: Run, folder: Path, encoder: Path) -> tuple[RunRecord, Path]:
@@ -152,6 +164,10 @@ def panels(found: dict[str, Any]) -> dict[str, list[Dot]]:
     }
 
 
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
 def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     """Run the command line, and return the exit code."""
     about = (__doc__ or "").partition("\n")[0]
@@ -184,7 +200,9 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     print_table(["metric", f"wav2clip-{given.of}", "wav2clip", "difference"], rows, right=range(1, 4))
     if given.of == "half":
         for metric, pair in found["halves"].items():
-            said = "; ".join(f"{name} {row['heard']:.1f} and {row['unheard']:.1f}" for name, row in pair.items())
+            said = "; ".join(
+                f"{name} {_shown(row['heard'])} and {_shown(row['unheard'])}" for name, row in pair.items()
+            )
             print(f"{metric} over the classes that it heard and those that it did not: {said}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,24 +14,29 @@ from benchmark.utils.files import write_atomic
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
-    """Give a study's command line the option `--plot FILE`."""
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a figure to this .png, .svg or .pdf")
+    """Give a study's command line the option `--plot FILE`; another ending is refused before any work is done."""
+    parser.add_argument("--plot", type=_file, metavar="FILE", help="write a figure to this .png, .svg or .pdf")
+
+
+def _file(text: str) -> Path:
+    try:
+        kind_of(Path(text), "--plot")
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(text)
 
 
 def write(path: Path | None, panels: Mapping[str, Sequence[Dot]], line: float | None = None) -> None:
-    """Write the figure to what `--plot` named, if it was given.
+    """Write the figure to what `--plot` named, if it was given; a line on stderr where there is nothing to draw.
 
     Args:
         path: The file.
         panels: The answers by the title of their panel.
         line: Value at which each panel has a dashed line.
-
-    Raises:
-        UserError: The file's name has another ending, or there is nothing to draw.
     """
     if path is None:
         return
-    kind = kind_of(path, "--plot")
     if not any(dot.value is not None for dots in panels.values() for dot in dots):
-        raise UserError(f"--plot {path}: no value was found to draw")
-    write_atomic(path, draw_dots(panels, kind, line))
+        print(f"--plot {path}: no value was found to draw", file=sys.stderr)
+        return
+    write_atomic(path, draw_dots(panels, kind_of(path, "--plot"), line))

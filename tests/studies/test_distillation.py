@@ -73,7 +73,9 @@ def test_the_encoder_alone_differs_from_a_run(tmp_path: Path) -> None:
         assert np.array_equal(pixels[0], pixels[1]) and not np.array_equal(pixels[0], pixels[2])
     again, same = distil("half", tmp_path / "encoder", Silent())  # what is trained is not trained again
     assert (again, same) == (encoder, figures)
-    distil("half", tmp_path / "anew", Silent())
+    other_steps, _ = distil("half", tmp_path / "anew", Silent(), only=1)
+    assert other_steps.read_bytes() != encoder.read_bytes()
+    distil("half", tmp_path / "anew", Silent())  # the encoder of a trial is not taken for the whole one
     assert (tmp_path / "anew" / encoder.name).read_bytes() == encoder.read_bytes()
     assert by_half(other, "no.such") == {"heard": None, "unheard": None}
 
