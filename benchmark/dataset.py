@@ -111,7 +111,7 @@ class DataSet(ABC):
 
     own_variations: ClassVar[frozenset[str]] = frozenset()
     """Kinds of variations of the test clips that only the data set itself can make, and makes in `vary`: "clean",
-    "fresh"."""
+    "fresh", "clips"."""
 
     @abstractmethod
     def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
@@ -147,8 +147,9 @@ class DataSet(ABC):
         Args:
             suite: The protocol; `suite.data.test` is the number of clips.
             kind: "clean": the same clips with nothing but their main sound. "fresh": clips of the same kind and number
-                that nobody has seen, with ids of their own.
-            value: The seed of fresh clips; equal seeds give equal clips.
+                that nobody has seen, with ids of their own. "clips": another number of clips, with the suite's
+                own first.
+            value: The seed of fresh clips, where equal seeds give equal clips, or the number of clips.
             cache: Folder for results that can be recomputed.
             ui: Progress and warnings.
 

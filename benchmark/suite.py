@@ -261,14 +261,15 @@ class Suite(FrozenModel):
         name, title = f"{self.name}+{len(ids)}of{count}", f"{self.title}; {len(ids):,} of {count:,} test clips"
         return smaller.model_copy(update={"name": name, "title": title})
 
-    def with_variation(self, name: str, identity: str) -> Suite:
+    def with_variation(self, name: str, identity: str, test: int | None = None) -> Suite:
         """Return the derived suite `<suite>+<name>`, whose test clips went through a change.
 
         Args:
             name: The variation's name.
             identity: The name with the version of its rule, which enters the fingerprint.
+            test: Number of its test clips; None for as many as before.
         """
-        data = self.data.model_copy(update={"variation": identity})
+        data = self.data.model_copy(update={"variation": identity, **({} if test is None else {"test": test})})
         return self.model_copy(
             update={"name": f"{self.name}+{name}", "title": f"{self.title}; test clips: {name}", "data": data}
         )

@@ -31,7 +31,7 @@ starts at a multiple of this is as balanced as its beginning, which the suite ta
 class MiniData(DataSet):
     """The generated world, which is always complete and needs no preparation."""
 
-    own_variations = frozenset({"clean", "fresh"})
+    own_variations = frozenset({"clean", "fresh", "clips"})
 
     def clips(self, suite: Suite, split: Split, cache: Path, ui: UI) -> ClipSet:
         """Return the first clips of the world's split; the suite states their number.
@@ -71,11 +71,14 @@ class MiniData(DataSet):
         return words_of(attributes)
 
     def vary(self, suite: Suite, kind: str, value: float | None, cache: Path, ui: UI) -> ClipSet:
-        """Return the test clips without their scenes ("clean"), or as many from elsewhere in the world ("fresh")."""
+        """Return the test clips without their scenes, as many from elsewhere in the world, or more of them."""
         if kind not in self.own_variations:
             return super().vary(suite, kind, value, cache, ui)
         from benchmark.mini.data import WorldClips, clip_id, make_picture, make_sound, metadata_of, world_digest
 
+        if kind == "clips":
+            data = suite.data.model_copy(update={"test": int(value or 0)})
+            return self.clips(suite.model_copy(update={"data": data}), "test", cache, ui)
         count = suite.data.test
         if kind == "clean":
             plain = self.clips(suite, "test", cache, ui)

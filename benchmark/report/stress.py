@@ -65,7 +65,7 @@ def _boards(sources: Sources) -> dict[Variation, Board]:
         variation = variation_of(stored, sources.board.suite)
         if variation is None:
             continue
-        suite = sources.protocol.with_variation(variation.name, variation.identity)
+        suite = variation.of(sources.protocol)
         if stored.record.suite.fingerprint == suite.fingerprint():
             records[variation].append(stored)
     metrics = [column.id for column in sources.board.filled]

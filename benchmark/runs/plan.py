@@ -86,7 +86,7 @@ class Plan:
         own_train = settings.trains and manifest is not None and manifest.train is not None
         return cls(
             request=request,
-            suite=plain if variation is None else plain.with_variation(variation.name, variation.identity),
+            suite=plain if variation is None else variation.of(plain),
             base=base,
             fit_suite=plain if own_train else _fit_suite(base, settings, request.used),
             method=method,

@@ -57,6 +57,8 @@ class Kind:
     """Whether nothing of the clip's own sound is left."""
     own: bool = False
     """Whether only a data set itself can make it."""
+    others: bool = False
+    """Whether the clips are others, with frames of their own, and not the suite's with other sounds."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -68,7 +70,10 @@ KINDS: Mapping[str, Kind] = {
     "silence": Kind("nothing", silences=True),
     "white": Kind("white noise alone", silences=True),
     "speech": Kind("a person speaking in the clip's place", silences=True),
-    "fresh": Kind("other clips of the same world, of seed {}", 0, 2**32 - 1, "seed", whole=True, own=True),
+    "fresh": Kind("other clips of the same world, of seed {}", 0, 2**32 - 1, "seed", whole=True, own=True, others=True),
+    "clips": Kind(
+        "{} clips of the same world, the suite's own first", 1, 100_000, "number", whole=True, own=True, others=True
+    ),
 }
 """The variations, by the first part of their names."""
 
@@ -129,12 +134,17 @@ class Variation:
     @property
     def other_clips(self) -> bool:
         """Whether the clips are others, with frames of their own, and not the suite's with other sounds."""
-        return self.kind == "fresh"
+        return KINDS[self.kind].others
 
     @property
     def silences(self) -> bool:
         """Whether nothing of a clip's own sound is left."""
         return KINDS[self.kind].silences
+
+    def of(self, suite: Suite) -> Suite:
+        """Return the derived suite whose test clips have this variation."""
+        count = int(self.value) if self.kind == "clips" and self.value is not None else None
+        return suite.with_variation(self.name, self.identity, count)
 
     def check(self, name: str, data: DataSet) -> None:
         """Raise UserError if a data set, which is called `name`, cannot have this variation."""

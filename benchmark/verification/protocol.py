@@ -98,7 +98,7 @@ def parts_of(record: RunRecord, manifest: Path | None) -> tuple[str, Variation |
 
 def _with_variation(found: Protocol, variation: Variation, ui: UI) -> Protocol:
     """Return the protocol of changed clips, which are scored as they were unless they are others."""
-    suite, clips = found.suite.with_variation(variation.name, variation.identity), found.clips
+    suite, clips = variation.of(found.suite), found.clips
     if variation.other_clips:
         variation.check(suite.data.source, found.source)
         clips = None if clips is None else variation.made_by(found.source, suite, ui)
