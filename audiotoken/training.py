@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +97,11 @@ def train(
                 run.step(step)
             advance(1)
             if watch is not None:
-                watch.after(step + 1, run.figures(step))
+                watch.after(step + 1, partial(run.figures, step))
             if distributed.is_first() and time.perf_counter() - saved > SAVE_SECONDS:
                 save_state(checkpoint, run.state_dict(step + 1))
                 saved = time.perf_counter()
+    run.read_losses()
     if not all(bool(parameter.isfinite().all()) for parameter in run.parameters):
         raise RunError(f"the embedder is not finite after step {settings.steps}: lower --set learning_rate")
     if first < settings.steps and distributed.is_first():
@@ -218,6 +220,7 @@ class Training:
         # What importance draws depends on the gradients of the step before.
         self.looks_ahead = self.cast and not self.timesteps.learns
         self._coming: tuple[int, _Inputs] | None = None
+        self._unread: tuple[int, Tensor, Tensor] | None = None
         self._draws: list[Draw] = []
 
     @contextlib.contextmanager
@@ -290,8 +293,13 @@ class Training:
         self.scaler.update()
         if self.looks_ahead:
             self._coming = step + 1, self._inputs(step + 1)
-        # Last, as reading a loss waits until the device has done all of the above.
-        self._note(step, ldm, penalties.total.detach())
+        distributed.sum_over_processes([ldm])
+        # Reading a loss waits for the device, which by now has the next step to do. Several processes have to fail
+        # together, so none of them is ahead.
+        self.read_losses()
+        self._unread = step, ldm, penalties.total.detach()
+        if distributed.world() > 1:
+            self.read_losses()
 
     def _inputs(self, step: int) -> _Inputs:
         """Return what a step takes besides the parameters; it depends on the seed and the step alone."""
@@ -355,9 +363,15 @@ class Training:
     def _backward(self, loss: Tensor) -> None:
         self.scaler.scale(loss).backward()
 
-    def _note(self, step: int, ldm: Tensor, penalty: Tensor) -> None:
-        """Update the running means of the losses. Raises RunError, in all processes, if the loss is not finite."""
-        distributed.sum_over_processes([ldm])
+    def read_losses(self) -> None:
+        """Bring the running means of the losses up to the last step taken.
+
+        Raises:
+            RunError: The loss is not finite, in all processes.
+        """
+        if self._unread is None:
+            return
+        (step, ldm, penalty), self._unread = self._unread, None
         values = {"loss": float(ldm + penalty), "ldm": float(ldm)}
         if not math.isfinite(values["loss"]):
             raise RunError(f"the loss is {values['loss']} at step {step}: lower --set learning_rate")
@@ -366,11 +380,13 @@ class Training:
             self.running[name] += weight * (value - self.running[name])
 
     def figures(self, step: int) -> dict[str, float]:
-        """Return the values of a step that trackers log."""
+        """Return the values of the last step that trackers log."""
+        self.read_losses()
         return {**self.running, "learning_rate": learning_rate(self.settings, step)}
 
     def state_dict(self, done: int) -> dict[str, Any]:
         """Return everything that the steps from number `done` on depend on."""
+        self.read_losses()
         state = {
             "embedder": self.embedder.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -392,7 +408,7 @@ class Training:
                 one.copy_(state["lora"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.timesteps.load_state_dict(state["timesteps"])
-        self.running = state["running"]
+        self.running, self._unread = state["running"], None
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
         return int(state["step"])

@@ -162,7 +162,7 @@ def align(
         for step in range(first, settings.steps):
             run.step(step)
             advance(1)
-            watch.after(step + 1, run.running)
+            watch.after(step + 1, lambda: run.running)
             if distributed.is_first() and time.perf_counter() - saved > SAVE_SECONDS:
                 save_state(checkpoint, run.state_dict(step + 1))
                 saved = time.perf_counter()

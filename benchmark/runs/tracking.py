@@ -78,15 +78,16 @@ class Watch:
         for tracker in self.trackers:
             tracker.finish()
 
-    def after(self, step: int, figures: Mapping[str, float]) -> None:
-        """Show the `figures` of the step that made `step` steps in all, where it is time to."""
+    def after(self, step: int, figures: Callable[[], Mapping[str, float]]) -> None:
+        """Show the figures of the step that made `step` steps in all; they are asked for only where it is time to."""
         if not distributed.is_first():
             return
         if step % LOG_EVERY == 0:
+            found = dict(figures())
             with open(_curve_path(self.run.folder), "a", encoding="utf-8") as file:
-                file.write(json.dumps([step, dict(figures)]) + "\n")
+                file.write(json.dumps([step, found]) + "\n")
             for tracker in self.trackers:
-                tracker.log(dict(figures), step=step)
+                tracker.log(found, step=step)
         if self.run.samples_every:
             if step % self.run.samples_every == 0:
                 self._show(step)

@@ -60,14 +60,13 @@ def measure(requests: Sequence[RunRequest], ui: UI) -> Paper:
 
 
 def panels(paper: Paper) -> dict[str, list[Dot]]:
-    """Return the dots of a figure: by measure the difference that each claim is about, what it puts ahead minus behind."""
+    """Return the dots of a figure: by measure, what each claim puts ahead minus what it puts behind."""
     found: dict[str, list[Dot]] = {}
     for one in paper.verdicts:
-        if one.contrast is not None and one.column is not None:
-            dot = Dot(
-                f"{one.claim.better} - {one.claim.worse}", one.contrast.difference, one.contrast.low, one.contrast.high
-            )
-            found.setdefault(one.column.header, []).append(dot)
+        if (contrast := one.contrast) is not None and one.column is not None:
+            name = f"{one.claim.better} - {one.claim.worse}"
+            dots = found.setdefault(one.column.header, [])
+            dots.append(Dot(name, contrast.difference, contrast.low, contrast.high))
     return found
 
 

@@ -53,6 +53,8 @@ SECONDS = 460.0
 OWN, THEIRS, WITHOUT = "own", "diffusers", "without the store of latents"
 EAGER, COMPILED = "compile=false", "compile=true"
 SERIAL, AHEAD = "one thread", "threads ahead"
+ROW = 4
+"""Training steps that are timed in one piece: the processor may be a step ahead of the device, as in a training."""
 WORDS = 77
 PLACEHOLDER_ID = 49_408
 MARKS = "<!-- gpu -->", "<!-- /gpu -->"
@@ -358,15 +360,20 @@ class Study:
         self.wait()
         return time.perf_counter() - began
 
-    def compared(self, calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-        """Return the median seconds of calls that are repeated in turns, after one of each that is not counted."""
+    def compared(self, calls: dict[str, Callable[[], object]], row: int = 1) -> dict[str, float]:
+        """Return the median seconds of calls that are repeated in turns, after one of each that is not counted.
+
+        Args:
+            calls: The calls by name.
+            row: Calls that are timed in one piece, without waiting for the device in between.
+        """
         for call in calls.values():
             self.timed(call)
         found: dict[str, list[float]] = {name: [] for name in calls}
         began = time.perf_counter()
         while not found[next(iter(calls))] or time.perf_counter() - began < self.size.seconds * len(calls) / 2:
             for name, call in calls.items():
-                found[name].append(self.timed(call))
+                found[name].append(self.timed(in_a_row(call, row)) / row)
         return {name: statistics.median(times) for name, times in found.items()}
 
     @contextlib.contextmanager
@@ -442,13 +449,13 @@ class Study:
             with contextlib.ExitStack() as stack:
                 kept = stack.enter_context(self.own_step(micro, stored=True))
                 fresh = stack.enter_context(self.own_step(micro, stored=False))
-                times = self.compared({OWN: kept, WITHOUT: fresh})
+                times = self.compared({OWN: kept, WITHOUT: fresh}, ROW)
                 with self.within(self.backbone.unet) as spent:
-                    whole = self.timed(kept)
+                    whole = self.timed(in_a_row(kept, ROW))
                     unet = spent()
             self._release()
             with self.textual_inversion(micro) as theirs:
-                times |= self.compared({THEIRS: theirs})
+                times |= self.compared({THEIRS: theirs}, ROW)
             self._release()
             at = f"{batch} clips, {micro} at once"
             yield Figure("training", f"own step, latents stored, {at}", 1 / times[OWN], "steps/s")
@@ -658,7 +665,7 @@ class Study:
         for kind in (EAGER, COMPILED):
             with self.own_step(micro, stored=True, compiled=kind == COMPILED) as step:
                 first = self.timed(step)
-                times |= self.compared({kind: step})
+                times |= self.compared({kind: step}, ROW)
             yield Figure(part, f"own step, {kind}, {at}", 1 / times[kind], "steps/s")
         yield Figure(part, f"{COMPILED} : {EAGER}", times[EAGER] / times[COMPILED], "x")
         yield Figure(part, "compiling, once a process", first - times[COMPILED], "s")
@@ -673,17 +680,13 @@ class Study:
             raise NotImplementedError("torch.profiler records intervals of CUDA devices alone")
         embeds, seeds = self.conditioning()
         with self.own_step(self.size.micro[-1], stored=True) as step:
-            yield Figure("busy", f"training, {self.size.micro[-1]} at once", 100 * self._busy(step, 4), "%")
+            yield Figure("busy", f"training, {self.size.micro[-1]} at once", 100 * self._busy(step, ROW), "%")
         yield Figure("busy", "sampling", 100 * self._busy(lambda: self.backbone.sample(embeds, seeds), 1), "%")
 
     def _busy(self, call: Callable[[], object], count: int) -> float:
         for _ in range(2):
             call()
-
-        def several() -> None:
-            for _ in range(count):
-                call()
-
+        several = in_a_row(call, count)
         plain = min(self.timed(several) for _ in range(2))
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
             several()
@@ -877,6 +880,16 @@ class Study:
         clips |= {"Wav2CLIP": wav2clip, "BEATs, classifier": classifier}
         # Inception-v3 comes in one size, which takes long to make.
         return clips if self.size.tiny else {**clips, "Inception-v3, features of FID": inception}
+
+
+def in_a_row(call: Callable[[], object], count: int) -> Callable[[], None]:
+    """Return a function that makes a call `count` times."""
+
+    def several() -> None:
+        for _ in range(count):
+            call()
+
+    return several
 
 
 @contextlib.contextmanager

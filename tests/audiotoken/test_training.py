@@ -22,7 +22,7 @@ from audiotoken.features import Features, Listener, latents_of
 from audiotoken.lora import add_lora, lora_layers, with_own_unet
 from audiotoken.method import AudioToken, AudioTokenCL, TokenMethod
 from audiotoken.settings import AudioTokenCLSettings, AudioTokenSettings
-from audiotoken.training import ForeseenRows, learning_rate, train
+from audiotoken.training import ForeseenRows, Training, learning_rate, train
 from audiotoken.training_data import Stored, batch_positions
 from audiotoken.training_settings import CARDS, TrainingSettings, gigabytes, peak_estimate
 from benchmark.backbone import Backbone
@@ -435,6 +435,28 @@ def test_a_loss_that_is_not_finite_stops_with_advice(backbone: Backbone, tmp_pat
     with pytest.raises(RunError, match="the embedder is not finite after step 1: lower --set learning_rate"):
         train(broken, backbone, material(), wild, 0, tmp_path / "a.pt", Silent())
     assert not (tmp_path / "a.pt").exists()
+
+
+def test_a_loss_is_read_a_step_later_but_before_anything_is_kept(backbone: Backbone) -> None:
+    def begun(given: Stored) -> Training:
+        return Training(embedder().train(), backbone, given, settings(), 0)
+
+    read, unread = begun(material()), begun(material())
+    means = []
+    for step in range(3):
+        read.step(step)
+        means.append(read.figures(step)["ldm"])
+        unread.step(step)
+        assert unread.running["ldm"] == (means[step - 1] if step else 0.0), "the device has a step to do meanwhile"
+    assert len({*means}) == 3 and min(means) > 0
+    assert unread.state_dict(3)["running"] == read.state_dict(3)["running"]
+    assert unread.running["ldm"] == means[2]
+
+    broken = begun(material())
+    broken.material.latent_mean[:] = float("nan")
+    broken.step(0)
+    with pytest.raises(RunError, match="the loss is nan at step 0"):
+        broken.state_dict(1)
 
 
 def test_labels_are_looked_at_for_the_classification_loss_alone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,7 @@ def watch(folder: Path, trackers: tuple[str, ...] = (), every: int | None = None
 def test_losses_and_pictures_reach_tensorboard(tmp_path: Path) -> None:
     with watch(tmp_path, ("tensorboard",), 20) as watching:
         for step in range(1, 41):
-            watching.after(step, {"loss": 1 / step, "ldm": 0.5})
+            watching.after(step, partial(dict, loss=1 / step, ldm=0.5))
     events = EventAccumulator(str(tmp_path / "logs" / "audiotoken-seed3")).Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [
         (step, pytest.approx(1 / step)) for step in (10, 20, 30, 40)
@@ -47,9 +48,22 @@ def test_losses_and_pictures_reach_tensorboard(tmp_path: Path) -> None:
     assert sheet.shape == (6, 16, 3) and (sheet[0, 0, 1], sheet[0, 15, 1], sheet[0, 0, 0]) == (0, 200, 10)
 
 
+def test_figures_are_asked_for_where_they_are_noted_alone(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def figures(step: int) -> dict[str, float]:
+        asked.append(step)
+        return {"loss": 1.0}
+
+    with watch(tmp_path) as watching:
+        for step in range(1, 31):
+            watching.after(step, partial(figures, step))
+    assert asked == [10, 20, 30]
+
+
 def test_nothing_but_the_curve_is_written_in_the_first_minute_unless_asked(tmp_path: Path) -> None:
     with watch(tmp_path) as watching:
-        watching.after(10, {"loss": 1.0})
+        watching.after(10, lambda: {"loss": 1.0})
     assert [path.name for path in tmp_path.rglob("*")] == ["steps", "fit.curve"]
 
 
@@ -58,7 +72,7 @@ def test_a_curve_is_read_as_it_was_noted_through_interruptions(tmp_path: Path) -
     for first, loss in ((1, 3.0), (16, 2.0)):
         with watch(tmp_path) as watching:
             for step in range(first, 31):
-                watching.after(step, {"loss": loss, "ldm": 0.5})
+                watching.after(step, partial(dict, loss=loss, ldm=0.5))
     with open(tmp_path / "steps" / "fit.curve", "a") as file:
         file.write('[40, {"lo')
     figures = [(10, 3.0), (20, 2.0), (30, 2.0)]
@@ -74,7 +88,7 @@ def test_a_long_training_is_looked_at_after_one_minute_two_and_four(
     with watch(tmp_path) as watching:
         watching.run.ui.say = said.append  # type: ignore[method-assign]
         for step in range(1, 31):
-            watching.after(step, {"loss": 1.0})
+            watching.after(step, lambda: {"loss": 1.0})
     assert [line.partition(": ")[0] for line in said] == [
         f"what it draws after {seconds} s, {seconds // 20} steps" for seconds in (60, 120, 240, 480)
     ]

@@ -68,7 +68,8 @@ def decibels(ratio: np.ndarray) -> np.ndarray:
 
 
 def test_names_are_read_back_and_equal_values_have_one_name() -> None:
-    for name in ("snr=-5", "snr=0", "mix=2.5", "cut=0.5", "reversed", "silence", "white", "speech", "fresh=4294967295"):
+    plain, valued = ("reversed", "silence", "white", "speech"), ("snr=-5", "snr=0", "mix=2.5", "cut=0.5")
+    for name in (*plain, *valued, "fresh=4294967295", "clips=3744"):
         assert Variation.parse(name).name == name == Variation.parse(Variation.parse(name).name).name
     assert Variation.parse(" snr = -0.0").name == "snr=0" and Variation.parse("cut=.50").name == "cut=0.5"
     assert len({Variation.parse(f"snr={level}").identity for level in range(-5, 21)}) == 26
@@ -84,6 +85,7 @@ def test_names_are_read_back_and_equal_values_have_one_name() -> None:
         ("snr=99", "from -40 to 60"),
         ("cut=1", "from 0.01 to 0.99"),
         ("fresh=1.5", "a whole number from 0 to 4294967295"),
+        ("clips=0", "write clips=VALUE, number: a whole number from 1 to 100000"),
         ("reversed=2", "takes no value: write 'reversed'"),
     ],
 )
@@ -139,7 +141,7 @@ def test_cut_reversed_and_nothing_to_hear(clips: ClipSet) -> None:
 
 
 def test_only_the_sound_is_another_and_it_follows_from_the_id(clips: ClipSet) -> None:
-    for name in KINDS.keys() - {"fresh", "clean"}:
+    for name in [kind for kind, what in KINDS.items() if not what.own]:
         value = {"snr": "=0", "mix": "=0", "cut": "=0.5"}.get(name, "")
         first, again = heard(clips, name + value), heard(clips, name + value)
         assert first.identity == again.identity != clips.identity and first.labels == clips.labels
@@ -189,8 +191,39 @@ def test_the_world_makes_clean_and_fresh_clips(tmp_path: Path) -> None:
     assert len({*contents}) == 3 * count
 
 
+def test_more_clips_begin_with_the_suites_own(tmp_path: Path) -> None:
+    count = len(SLOTS)
+    suite = small(test=count)
+    plain, more = MiniData().clips(suite, "test", tmp_path, Silent()), Variation("clips", count + 9.0)
+    derived = more.of(suite)
+    assert derived.data.test == count + 9 and derived.name == f"mini+clips={count + 9}"
+    assert suite.data.test == count and derived.fingerprint() != suite.fingerprint()
+    for asked in (suite, derived):
+        made = MiniData().vary(asked, "clips", count + 9.0, tmp_path, Silent())
+        assert len(made) == count + 9 and made.ids[:count] == plain.ids and made.identity != plain.identity
+        assert made.ids[count] == f"mini-test-{count:05d}" and made[count].label == label_of(count)
+        assert np.array_equal(made[3].waveform(), plain[3].waveform())
+        assert np.array_equal(made[count].waveform(), make_sound("test", count) / np.float32(32768))
+        assert np.array_equal(np.asarray(made[count].picture()), make_picture("test", count))
+    fewer = MiniData().vary(suite, "clips", 5.0, tmp_path, Silent())
+    assert fewer.ids == plain.ids[:5]
+
+
+def test_a_run_of_more_clips_has_the_suites_images_and_can_be_verified(base: Path) -> None:
+    found = {}
+    for name in ("clips=27", "clips=54"):
+        result = bench("run", "--method", "sd-text", "--variation", name, "--no-report", "--json", runs=base)
+        assert result.code == 0, result.err
+        (folder,) = base.glob(f"mini+{name}-*/sd-text/*")
+        listed = [path.stem for path in (folder / "images").glob("*.png")]
+        assert result.json["clips"]["total"] == len(listed) == int(name.partition("=")[2])
+        found[name] = {one: (folder / "images" / f"{one}.png").read_bytes() for one in sorted(listed)[:27]}
+        assert bench("verify", folder, runs=base).code == 0
+    assert found["clips=27"] == found["clips=54"], "an image depends on its clip alone"
+
+
 def test_a_manifest_makes_no_other_clips(base: Path) -> None:
-    for name in ("clean", "fresh=1"):
+    for name in ("clean", "fresh=1", "clips=9"):
         result = bench("run", "--method", "reference", "--data", things(base), "--variation", name, runs=base)
         assert result.code == 2
         assert f"variation {name!r}: only a data set that generates its clips can make it" in result.err
@@ -292,4 +325,5 @@ def test_a_manifest_may_be_called_as_a_variation_is(base: Path, tmp_path: Path) 
 def test_variations_are_listed() -> None:
     rows = bench("list", "variations", "--json").json
     assert [row["name"].partition("=")[0] for row in rows] == [*KINDS]
-    assert {row["name"] for row in rows if row["value"]} == {"snr=VALUE", "mix=VALUE", "cut=VALUE", "fresh=VALUE"}
+    valued = {f"{kind}=VALUE" for kind in ("snr", "mix", "cut", "fresh", "clips")}
+    assert {row["name"] for row in rows if row["value"]} == valued
