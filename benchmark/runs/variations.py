@@ -129,7 +129,7 @@ class Variation:
     @property
     def about(self) -> str:
         """What is heard, in one line."""
-        return KINDS[self.kind].about.format("" if self.value is None else f"{self.value:g}")
+        return KINDS[self.kind].about.format("" if self.value is None else f"{self.value:.10g}")
 
     @property
     def other_clips(self) -> bool:
