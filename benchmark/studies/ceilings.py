@@ -2,6 +2,7 @@
 
     python -m benchmark.studies.ceilings
     python -m benchmark.studies.ceilings --kind inversion --limit 36
+    python -m benchmark.studies.ceilings --kind words --clean
 
 Four ways to tell the backbone about a test clip, everything else as in a run (clips, batches, seeds, guidance):
 
@@ -13,7 +14,9 @@ inversion  one vector that is optimised on the clip's own frame: textual inversi
 =========  =============================================================================================
 
 No audio token can say more than `inversion` and `fused` together show a single word to say; `words` is what the
-backbone itself can draw. Images are kept in `DIR/KIND`, and records beside those of methods, as `ceiling-KIND`.
+backbone itself can draw. What AIS can see of it is limited by its own ear: `frames` are the true frames, and with
+`--clean` the same images are compared with the sounds without their scenes. Images are kept in `DIR/KIND`, and records
+beside those of methods, as `ceiling-KIND`.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +40,7 @@ from benchmark.runs import steps
 from benchmark.runs.external import run_of_images, take_in
 from benchmark.runs.request import RunRequest
 from benchmark.runs.run import Run
+from benchmark.studies.clean import write
 from benchmark.text_encoder import label_embedding
 from benchmark.utils.errors import BenchError
 from benchmark.utils.progress import UI, Console
@@ -114,17 +118,28 @@ def invert(backbone: Backbone, clips: Sequence[Clip], settings: Inversion) -> to
     return tokens.detach()
 
 
-def measure(kind: str, run: Run, inversion: Inversion, folder: Path) -> RunRecord:
-    """Draw the run's test clips from what `kind` says of them, score the images, and return their record."""
+def clean_request(run: Run, folder: Path) -> RunRequest:
+    """Return the run's request with its test clips' sounds without their scenes, which are written to `folder`."""
+    path = folder / "clean" / "manifest.csv"
+    # All of them, as a limit does not take the first ones.
+    return replace(
+        run.plan.request,
+        data=path if path.is_file() else write(path.parent, {"test": run.plan.suite.data.test}, run.ui),
+    )
+
+
+def measure(kind: str, run: Run, inversion: Inversion, folder: Path, scored: RunRequest) -> RunRecord:
+    """Draw the run's test clips from what `kind` says of them, score them as `scored` asks, and return the record."""
+    if kind == "frames":
+        return steps.run(Run.of(replace(scored, method="reference"), run.ui))
     encode = conditionings(run.backbone, inversion)[kind]
 
     def images(clips: Sequence[Clip], seeds: Sequence[int]) -> list[Image]:
         return run.backbone.sample(encode(clips), seeds)
 
     steps.draw(run, images, folder / kind)
-    request = run.plan.request
     sees = "label" if kind == "label" else "frame"
-    job, found = run_of_images(folder / kind, request, run.ui, name=f"ceiling-{kind}", sees=[sees])
+    job, found = run_of_images(folder / kind, scored, run.ui, name=f"ceiling-{kind}", sees=[sees])
     take_in(job, found)
     return steps.score(job)
 
@@ -134,10 +149,11 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.ceilings", description=(__doc__ or "").partition("\n")[0]
     )
-    kinds = ("label", "words", "fused", "inversion")
+    kinds = ("frames", "label", "words", "fused", "inversion")
     parser.add_argument("--kind", choices=kinds, action="append", help="one way of telling; repeatable (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the images' noise (default: %(default)s)")
     parser.add_argument("--limit", type=int, help="number of test clips")
+    parser.add_argument("--clean", action="store_true", help="compare with the sounds without their scenes")
     parser.add_argument("--steps", type=int, default=Inversion.steps, help="of inversion (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=Inversion.rate, help="of inversion (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default: %(default)s)")
@@ -149,14 +165,17 @@ def main(arguments: Sequence[str] | None = None, ui: UI | None = None) -> int:
     request = RunRequest(method="sd-text", seed=given.seed, limit=given.limit, runs=given.runs, device=given.device)
     try:
         run = Run.of(request, ui or Console())
-        told = partial(measure, run=run, inversion=inversion, folder=given.out)
+        scored = clean_request(run, given.out) if given.clean else request
+        told = partial(measure, run=run, inversion=inversion, folder=given.out, scored=scored)
         found = {kind: told(kind).metrics for kind in given.kind or kinds}
     except BenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     values = {kind: {column: metrics[column].value for column in COLUMNS} for kind, metrics in found.items()}
     if given.json:
-        print(json.dumps({"clips": len(run.test), "seed": given.seed, "ceilings": values}, indent=2))
+        print(
+            json.dumps({"clips": len(run.test), "seed": given.seed, "clean": given.clean, "ceilings": values}, indent=2)
+        )
         return 0
     rows = [[kind, *("" if v is None else f"{v:.2f}" for v in row.values())] for kind, row in values.items()]
     print_table(["told", *COLUMNS], rows, right=range(1, len(COLUMNS) + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from benchmark.utils.errors import UserError
@@ -18,8 +19,9 @@ def fill(page: Path, name: str, text: str) -> None:
     """
     start, end = f"<!-- {name} -->", f"<!-- /{name.partition(':')[0]} -->"
     written = page.read_text(encoding="utf-8") if page.is_file() else ""
-    before, found, rest = written.partition(start)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
+    # Whole lines alone: a page may speak of the marks.
+    found = re.search(rf"^{re.escape(start)}$.*?^{re.escape(end)}$", written, re.DOTALL | re.MULTILINE)
+    if found is None:
         raise UserError(f"{page} has no lines {start} and {end}: put them where the text should be")
+    before, after = written[: found.start()], written[found.end() :]
     write_atomic(page, f"{before}{start}\n{text.strip()}\n{end}{after}")

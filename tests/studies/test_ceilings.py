@@ -41,6 +41,20 @@ def test_the_command_draws_scores_and_prints(job: Run, tmp_path: Path, capsys: p
     assert all(not np.array_equal(words[name], run[name]) for name in run)
 
 
+def test_what_is_told_is_compared_with_clean_sounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--runs", str(tmp_path / "runs"), "-o", str(tmp_path / "told"), "--json"]
+    found = {}
+    for kind, limit, more in (("frames", 52, []), ("frames", 52, ["--clean"]), ("label", 3, ["--clean"])):
+        assert ceilings.main([*asked, "--kind", kind, "--limit", str(limit), *more], Silent()) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["clips"] == limit and told["clean"] == bool(more)
+        found[kind, told["clean"]] = told["ceilings"][kind]
+    scenes, clean = found["frames", False], found["frames", True]
+    assert scenes["iis"] == clean["iis"] == 100, "frames are compared with frames as before"
+    assert scenes["ais.winrate.sameclass"] < clean["ais.winrate.sameclass"], "and with sounds that are easier to hear"
+    assert found["label", True]["iis"] > 50
+
+
 def test_a_fused_word_is_the_sum_of_what_it_says(job: Run) -> None:
     backbone, clip = job.backbone, job.test[0]
     table = backbone.text_encoder.get_input_embeddings().weight
