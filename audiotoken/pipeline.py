@@ -465,6 +465,7 @@ class AudioTokenPipeline(StableDiffusionPipeline):  # type: ignore[misc]  # diff
             UserError: The audio encoder that a folder of `save_embedder` needs is missing or is another one, or
                 components do not fit together.
         """
+        kwargs.setdefault("use_safetensors", True)  # diffusers would else take a pickled file where there is no other
         given = {name: kwargs[name] for name in (*HUB, "revision") if name in kwargs}
         index = cls.load_config(pretrained_model_name_or_path, **given)
         if "_base" in index:

@@ -76,7 +76,7 @@ def imagine(
     ui: UI | None = None,
     **options: Unpack[RunOptions],
 ) -> list[Image]:
-    """Turn sounds into images with a method's default fit, which is made if it is not there.
+    """Turn sounds into images with a method's fit: that of a run, the one that ships, or one that is made now.
 
     Args:
         sounds: One or more sound or video files.

@@ -141,6 +141,19 @@ class DataSet(ABC):
         """
         return self.clips(suite, "test", cache, ui).labels
 
+    def labels_identity(self, suite: Suite) -> str | None:
+        """Return the sha256 of labels that come from elsewhere in versions of their own, which a suite cannot know.
+
+        Scores by other labels do not stand in one column. None, the default: the suite says which labels count.
+
+        Args:
+            suite: The protocol.
+
+        Raises:
+            UserError: As `clips`.
+        """
+        return None
+
     def vary(self, suite: Suite, kind: str, value: float | None, cache: Path, ui: UI) -> ClipSet:
         """Return the test clips in one of `own_variations`, with the whole label set.
 

@@ -139,7 +139,8 @@ def cite(metrics: Iterable[str], version: str) -> str:
     chosen = [get(metric) for metric in metrics]
     better = {"up": "higher is better", "down": "lower is better"}
     lines = [
-        f"% {one.id}, version {one.version}: {one.definition}; {one.unit}, {better[one.direction]}; after {one.source}"
+        f"% {one.id}, version {one.version}: {one.definition}; {one.unit}, "
+        f"{'low values warn, higher is no better' if one.warns else better[one.direction]}; after {one.source}"
         for one in chosen
     ]
     entries = dict.fromkeys(PAPERS[number] for one in chosen for number in papers_of(one))

@@ -85,6 +85,13 @@ class VGGSound(DataSet):
         contents = ((clip.content, None) for clip in found)
         return ClipSet(f"{self.name} {split}", found, known, clips_identity(found, known, contents))
 
+    def labels_identity(self, suite: Suite) -> str | None:
+        """Return the identity of the listed clips' labels by VGGSounder; None for a suite that asks for none."""
+        if suite.data.labels != "vggsounder":
+            return None
+        noted = Prepared.read(self.folder).facts["vggsounder"]
+        return None if noted is None else str(noted["identity"])
+
     def present(self, suite: Suite, split: Split) -> list[str] | None:
         """Return the ids of the prepared clips of a split; None if the data are missing or damaged."""
         try:

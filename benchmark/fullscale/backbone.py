@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.errors import RunError
 from benchmark.weights import locate, stand_ins
+from metrics.tensor_files import check_finite
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -49,8 +50,8 @@ def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipelin
             class that came with them.
 
     Raises:
-        RunError: Parameters are missing, surplus or of another shape (a line for each), or the networks do not fit each
-            other.
+        RunError: Parameters are missing, surplus, of another shape (a line for each) or not finite, or the networks do
+            not fit each other.
     """
     import diffusers
     import torch
@@ -69,6 +70,10 @@ def pipeline(root: Path, scheduler: str | None = None) -> StableDiffusionPipelin
             raise RunError(f"{root / part} cannot be loaded: {' '.join(str(error).split())}") from error
         if problems := _problems(report):
             raise RunError("\n".join(f"{root / part}: {problem}" for problem in problems))
+        try:
+            check_finite(model.state_dict(), root / part)
+        except ValueError as error:
+            raise RunError(str(error)) from error
         return model
 
     config = root / "scheduler" / "scheduler_config.json"

@@ -331,7 +331,11 @@ def _cell(metric: str, records: Sequence[RunRecord], bound: _Binding | None) -> 
         elif value.value is None:
             reason = value.reason or "no reason given"
         elif bound is None or _bound(value) != bound:
-            shown = f"the board shows version {bound[0]}" if bound and bound[0] != value.version else "other scorers"
+            shown = "other scorers"
+            if bound and bound[0] != value.version:
+                shown = f"the board shows version {bound[0]}"
+            elif bound and json.loads(bound[1]).get("labels") != value.scorers.get("labels"):
+                shown = "other labels"
             reason = f"not comparable: made with version {value.version} of the metric, {shown}"
         else:
             reason = ""

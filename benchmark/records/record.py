@@ -152,7 +152,7 @@ class MetricValue(FrozenModel):
     version: int
     """Version of the metric's definition; only equal ones are compared."""
     scorers: dict[str, str] = Field(default_factory=dict)
-    """sha256 of each scorer's weights, by its role (image, audio, ...)."""
+    """sha256 of each scorer's weights, by its role (image, audio, ...); of "labels" that have versions theirs."""
     details: Plain = Field(default_factory=dict)
     """What else the number depends on and may differ between programs: for FID the extractor's resizing and batch."""
 

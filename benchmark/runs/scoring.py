@@ -12,7 +12,7 @@ from benchmark.fullscale import judges
 from benchmark.media.audio import audio_digest, is_silent
 from benchmark.media.images import load_image, pixel_digest, resize
 from benchmark.records.record import MetricValue
-from benchmark.registries import JUDGES
+from benchmark.registries import DATASETS, JUDGES
 from benchmark.runs import learning
 from benchmark.runs.embeddings import Embedded, Embeddings, Job, find_inception
 from benchmark.runs.score_job import ScoreJob as ScoreJob
@@ -83,7 +83,8 @@ def check_judges(suite: Suite, wanted: Iterable[str]) -> None:
 def bind(suite: Suite, wanted: Iterable[str] = ()) -> Bound:
     """Return the hashes of the scorers that fill the suite's roles, without loading any network.
 
-    The judges that the metrics `wanted` name are among them, as far as they are on this machine.
+    The judges that the metrics `wanted` name are among them, as far as they are on this machine, and labels that have
+    versions, as "labels": values by other labels are as little comparable as those by other networks.
     """
     roles = suite.scorers
     bound = {role: suite.weights[name] for role, name in roles.model_dump().items() if isinstance(name, str)}
@@ -93,6 +94,9 @@ def bind(suite: Suite, wanted: Iterable[str] = ()) -> Bound:
     for judge in judges_of(suite, wanted):
         if (sha256 := judges.sha256_of(suite, judge)) is not None:
             bound[f"features.{judge}"] = sha256
+    if suite.data.manifest is None:
+        labels = DATASETS.get(suite.data.source).labels_identity(suite)
+        bound |= {} if labels is None else {"labels": labels}
     return bound
 
 
@@ -323,10 +327,20 @@ def _spread(per_clip: np.ndarray | None, kept: Sequence[int], count: int) -> np.
     return spread
 
 
+_ROLES = {
+    "reference": "image",
+    "text": "image",
+    "text_prompted": "image",
+    "classes": "labels",
+    "visible": "labels",
+}
+"""Inputs of metrics that are made by another role's scorer, or of the clips' labels."""
+
+
 def used(name: str, bound: Mapping[str, str]) -> Bound:
-    """Return the scorers that fill the roles which a metric needs."""
+    """Return the scorers that fill the roles which a metric needs, and the labels if it asks for a clip's own."""
     metric = definitions.get(name)
-    keys = [{"reference": "image", "text": "image", "text_prompted": "image"}.get(one, one) for one in metric.inputs]
+    keys = [_ROLES.get(one, one) for one in metric.inputs]
     if metric.extractor is not None:
         keys.append(f"features.{metric.extractor}")
     return {key: bound[key] for key in keys if key in bound}

@@ -33,6 +33,7 @@ from benchmark.data.shards import Stream, buffered_order
 from benchmark.data.vggsound import DATA, Prepared
 from benchmark.dataset import StreamPlace
 from benchmark.media.audio import write_wav
+from benchmark.runs.scoring import used
 from benchmark.suite import Suite, load_suite
 from benchmark.utils.errors import RunError, UserError
 from benchmark.utils.progress import Silent
@@ -162,6 +163,29 @@ def test_labels_come_later_without_reading_a_video_again(
     later = DATA.clips(suite(labels="vggsounder"), "test", tmp_path, Silent())
     monkeypatch.setenv("BENCH_DATA", str(folder))
     assert later == DATA.clips(suite(labels="vggsounder"), "test", tmp_path, Silent())
+
+
+def test_labels_have_an_identity_that_scores_carry(
+    files: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(folder))
+    assert DATA.labels_identity(suite(labels="vggsound")) is None
+    first = DATA.labels_identity(suite(labels="vggsounder"))
+    stated = json.loads((folder / "vggsound" / "dataset.json").read_text())["vggsounder"]
+    assert first == stated["identity"] and len(first) == 64
+
+    text = (files / "vggsounder.csv").read_text()
+    (tmp_path / "other.csv").write_text(text.replace(f"{A}_000034,{DOG},A", f"{A}_000034,{DOG},AV"))
+    make(files, tmp_path / "vggsound", vggsounder=tmp_path / "other.csv")
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    other = DATA.labels_identity(suite(labels="vggsounder"))
+    assert other not in (None, first)
+
+    bound = {"image": "a", "audio": "b", "labels": other}
+    for metric in ("aic", "aic.r@5", "aic.visible", "iis.winrate.sameclass", "ais.winrate.crossclass"):
+        assert used(metric, bound)["labels"] == other, metric
+    for metric in ("ais", "iis.cosine", "fid"):
+        assert "labels" not in used(metric, bound), metric
 
 
 def test_the_suites_counts_and_frames_are_compared(found: Any) -> None:

@@ -199,6 +199,19 @@ def test_a_backbone_of_other_parameters_is_refused_with_the_list(tiny: Path, tmp
     assert f"{missing} is missing" in str(caught.value) and "something.else is surplus" in str(caught.value)
 
 
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_backbone_with_a_number_that_is_none_is_refused(tiny: Path, tmp_path: Path, part: str) -> None:
+    from benchmark.fullscale.backbone import pipeline
+
+    def change(state: dict[str, torch.Tensor]) -> None:
+        name = min(name for name in state if name.endswith("weight"))
+        state[name] = state[name].clone()
+        state[name].flatten()[0] = float("nan")
+
+    with pytest.raises(RunError, match=f"{part} holds NaN or infinite values in .*weight: get the file again"):
+        pipeline(changed(tiny, tmp_path, part, change))
+
+
 def test_a_backbone_of_another_shape_is_refused(tiny: Path, tmp_path: Path) -> None:
     from benchmark.fullscale.backbone import pipeline
 

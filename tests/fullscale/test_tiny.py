@@ -23,6 +23,7 @@ from torch import nn
 
 from benchmark.fullscale import random_networks, tiny_networks
 from benchmark.fullscale.networks import ARCHITECTURES
+from benchmark.registries import DATASETS
 from benchmark.suite import load_suite
 from benchmark.weights import locate
 
@@ -173,6 +174,9 @@ def test_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     values = of_the_record(record)
     assert all(values[name] is not None for name in load_suite("vggsound-tiny").headline), values
     assert record["metrics"]["fid"]["n"] == 5
+    labels = DATASETS.get("vggsound-tiny").labels_identity(load_suite("vggsound-tiny"))
+    assert record["metrics"]["aic"]["scorers"]["labels"] == labels and labels is not None
+    assert "labels" not in record["metrics"]["ais"]["scorers"]
     lora = worlds.bench(*RUN[:-1], "audiotoken-lora", "--set", "steps=2", "--json", runs=runs)
     assert lora.code == 0, lora.err
     assert lora.json["cost"]["trainable_parameters"] > record["cost"]["trainable_parameters"]

@@ -165,6 +165,13 @@ def test_other_scorers_are_not_comparable_either():
     assert any(note.startswith("No ais for c: not comparable") and "other scorers" in note for note in board.notes)
 
 
+def test_other_labels_are_not_comparable_either():
+    same = [stored(name, metric(60.0, scorers={"image": "a", "labels": "1"})) for name in ("a", "b")]
+    board = board_of([*same, stored("c", metric(99.0, scorers={"image": "a", "labels": "2"}))])
+    assert rows_of(board)["c"].cells["ais"].value is None
+    assert any(note.startswith("No ais for c: not comparable") and "other labels" in note for note in board.notes)
+
+
 def test_an_encoder_that_is_related_to_a_scorer_is_named():
     """On `mini` both Wav2CLIPs were distilled from the CLIP that scores; BEATs and ImageBind share nothing with it."""
     clip = metric(60.0, scorers={"image": "a"})
