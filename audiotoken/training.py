@@ -21,7 +21,7 @@ from audiotoken.timesteps import Timesteps
 from audiotoken.training_settings import CARDS, gigabytes, peak_estimate
 from benchmark.utils import distributed
 from benchmark.utils.errors import RunError
-from benchmark.utils.precision import casts, sent
+from benchmark.utils.precision import Fetched, casts, sent
 
 if TYPE_CHECKING:
     from audiotoken.training_data import Batch, TrainingData
@@ -220,7 +220,7 @@ class Training:
         # What importance draws depends on the gradients of the step before.
         self.looks_ahead = self.cast and not self.timesteps.learns
         self._coming: tuple[int, _Inputs] | None = None
-        self._unread: tuple[int, Tensor, Tensor] | None = None
+        self._unread: tuple[int, Fetched] | None = None
         self._draws: list[Draw] = []
 
     @contextlib.contextmanager
@@ -294,10 +294,11 @@ class Training:
         if self.looks_ahead:
             self._coming = step + 1, self._inputs(step + 1)
         distributed.sum_over_processes([ldm])
-        # Reading a loss waits for the device, which by now has the next step to do. Several processes have to fail
-        # together, so none of them is ahead.
+        fetched = Fetched(torch.stack([ldm + penalties.total.detach(), ldm]))
+        # Those of the step before, which the device has done or is about to do, while this one waits its turn. Several
+        # processes have to fail together, so none of them is ahead.
         self.read_losses()
-        self._unread = step, ldm, penalties.total.detach()
+        self._unread = step, fetched
         if distributed.world() > 1:
             self.read_losses()
 
@@ -371,8 +372,8 @@ class Training:
         """
         if self._unread is None:
             return
-        (step, ldm, penalty), self._unread = self._unread, None
-        values = {"loss": float(ldm + penalty), "ldm": float(ldm)}
+        (step, fetched), self._unread = self._unread, None
+        values = dict(zip(("loss", "ldm"), fetched.read(), strict=True))
         if not math.isfinite(values["loss"]):
             raise RunError(f"the loss is {values['loss']} at step {step}: lower --set learning_rate")
         weight = max(0.02, 1 / (step + 1))

@@ -189,12 +189,16 @@ def unfinished_runs(store: Store, suite: str) -> list[str]:
 
 def _clip_count(facts: Mapping[str, Any]) -> int | None:
     """Clips that a run was asked for; None for a manifest's, which nobody has counted."""
+    from benchmark.runs.variations import Variation
     from benchmark.suite import load_suite
 
     clips = facts.get("clips")
     if clips is None and facts["data"] is not None:
         return facts["limit"]
-    count = len(clips) if clips is not None else load_suite(facts["suite"]).data.test
+    suite = load_suite(facts["suite"])
+    if (variation := facts.get("variation")) is not None:
+        suite = Variation.parse(variation).of(suite)
+    count = len(clips) if clips is not None else suite.data.test
     return count if facts["limit"] is None else min(count, facts["limit"])
 
 

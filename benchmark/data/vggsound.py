@@ -16,7 +16,7 @@ from benchmark.dataset import DataSet, DataState, Sample, Split, StreamPlace
 from benchmark.suite import load_suite, suite_names
 from benchmark.utils.env import needing_home
 from benchmark.utils.errors import UserError
-from benchmark.utils.files import sha256_of
+from benchmark.utils.files import digest, sha256_of
 
 if TYPE_CHECKING:
     from benchmark.suite import Suite
@@ -86,11 +86,12 @@ class VGGSound(DataSet):
         return ClipSet(f"{self.name} {split}", found, known, clips_identity(found, known, contents))
 
     def labels_identity(self, suite: Suite) -> str | None:
-        """Return the identity of the listed clips' labels by VGGSounder; None for a suite that asks for none."""
+        """Return the hash of the test clips' labels by VGGSounder; None for a suite that asks for none."""
         if suite.data.labels != "vggsounder":
             return None
-        noted = Prepared.read(self.folder).facts["vggsounder"]
-        return None if noted is None else str(noted["identity"])
+        clips = Prepared.read(self.folder).clips("test", annotated=True)
+        # What is scored and nothing else: the first label, all of them, those that are seen.
+        return digest([[c.id, c.label, sorted(c.labels), c.visible and sorted(c.visible)] for c in clips])
 
     def present(self, suite: Suite, split: Split) -> list[str] | None:
         """Return the ids of the prepared clips of a split; None if the data are missing or damaged."""

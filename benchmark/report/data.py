@@ -47,12 +47,19 @@ def metric_facts(column: Column) -> dict[str, Any]:
         "definition": known.definition if known else "This program does not know it.",
         "source": known.source if known else "",
         "bounds": list(known.bounds) if known else [None, None],
-        "direction": column.direction or (known.direction if known else None),
+        "direction": (direction := column.direction or (known.direction if known else None)),
+        "better": _better(direction, known is not None and known.warns),
         "unit": column.unit or (known.unit if known else ""),
         "version": column.version,
         "chance": number(column.chance),
         "digits": column.digits,
     }
+
+
+def _better(direction: str | None, warns: bool) -> str:
+    if warns:
+        return "Low values warn; higher is no better."
+    return f"{'Lower' if direction == 'down' else 'Higher'} is better."
 
 
 def board_facts(sources: Sources, labels: Sequence[str]) -> dict[str, Any]:

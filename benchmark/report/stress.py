@@ -57,13 +57,13 @@ def stress(sources: Sources) -> dict[str, Any] | None:
 
 
 def _boards(sources: Sources) -> dict[Variation, Board]:
-    """The board of each variation, as far as it changes nothing of the report's protocol but the test clips."""
+    """The board of each variation, as far as it changes nothing of the report's protocol but the test clips' sounds."""
     if sources.protocol is None:
         return {}
     records: dict[Variation, list[StoredRecord]] = defaultdict(list)
     for stored in sources.varied:
         variation = variation_of(stored, sources.board.suite)
-        if variation is None:
+        if variation is None or variation.other_clips:
             continue
         suite = variation.of(sources.protocol)
         if stored.record.suite.fingerprint == suite.fingerprint():

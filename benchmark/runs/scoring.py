@@ -94,7 +94,8 @@ def bind(suite: Suite, wanted: Iterable[str] = ()) -> Bound:
     for judge in judges_of(suite, wanted):
         if (sha256 := judges.sha256_of(suite, judge)) is not None:
             bound[f"features.{judge}"] = sha256
-    if suite.data.manifest is None:
+    asked = (_ROLES.get(one) for name in wanted for one in definition(name).inputs)
+    if suite.data.manifest is None and "labels" in asked:
         labels = DATASETS.get(suite.data.source).labels_identity(suite)
         bound |= {} if labels is None else {"labels": labels}
     return bound

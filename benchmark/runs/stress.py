@@ -19,7 +19,7 @@ from benchmark.runs.plan import Plan
 from benchmark.runs.run import Run
 from benchmark.runs.variations import Variation
 from benchmark.utils import distributed
-from benchmark.utils.errors import BenchError
+from benchmark.utils.errors import BenchError, UserError
 from metrics.entropy import ClassEntropy, class_entropy
 from metrics.statistics import bootstrap_interval, mean, per_clip
 
@@ -108,6 +108,8 @@ def stress(request: RunRequest, names: Sequence[str] | None, ui: UI) -> list[Str
     plain = Run(Plan.of(request, ui), ui)
     names = default_variations(plain.plan, plain.labels) if names is None else names
     variations = list({one.name: one for one in map(Variation.parse, names)}.values())
+    if others := [one.name for one in variations if one.other_clips]:
+        raise UserError([f"{one} is other clips and no stress: `bench run --variation {one}`" for one in others])
     plans = [Plan.of(replace(request, variation=one.name), ui) for one in variations]
     first, before = _stressed(plain)
     done = [first]

@@ -79,7 +79,11 @@ class Watch:
             tracker.finish()
 
     def after(self, step: int, figures: Callable[[], Mapping[str, float]]) -> None:
-        """Show the figures of the step that made `step` steps in all; they are asked for only where it is time to."""
+        """Show the figures of the step that made `step` steps in all; they are asked for only where it is time to.
+
+        Raises:
+            RunError: As `figures`; before pictures are made.
+        """
         if not distributed.is_first():
             return
         if step % LOG_EVERY == 0:
@@ -90,8 +94,10 @@ class Watch:
                 tracker.log(found, step=step)
         if self.run.samples_every:
             if step % self.run.samples_every == 0:
+                figures()  # a loss that is no number is said before anything is drawn with what it left
                 self._show(step)
         elif (seconds := time.monotonic() - self.began) >= self.next_look:
+            figures()
             self._show(step)
             self.run.ui.say(f"what it draws after {seconds:.0f} s, {step} steps: {self._sheet(step)}")
             while self.next_look <= seconds:

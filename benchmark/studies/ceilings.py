@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ import torch
 
 from benchmark.media.images import resize
 from benchmark.mini.captions import ORDER, statement
+from benchmark.mini.data import world_digest
 from benchmark.mini.pretrain.backbone import fuse
 from benchmark.runs import steps
 from benchmark.runs.external import run_of_images, take_in
@@ -120,12 +122,12 @@ def invert(backbone: Backbone, clips: Sequence[Clip], settings: Inversion) -> to
 
 def clean_request(run: Run, folder: Path) -> RunRequest:
     """Return the run's request with its test clips' sounds without their scenes, which are written to `folder`."""
-    path = folder / "clean" / "manifest.csv"
-    # All of them, as a limit does not take the first ones.
-    return replace(
-        run.plan.request,
-        data=path if path.is_file() else write(path.parent, {"test": run.plan.suite.data.test}, run.ui),
-    )
+    # All of them, as a limit does not take the first ones; of this version of the world.
+    path = folder / f"clean-{world_digest('clean')[:8]}" / "manifest.csv"
+    if not path.is_file():
+        shutil.rmtree(path.parent, ignore_errors=True)  # unfinished: the manifest is written last
+        write(path.parent, {"test": run.plan.suite.data.test}, run.ui)
+    return replace(run.plan.request, data=path)
 
 
 def measure(kind: str, run: Run, inversion: Inversion, folder: Path, scored: RunRequest) -> RunRecord:

@@ -71,6 +71,24 @@ def sent(values: Tensor, device: str) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
+class Fetched:
+    """Values on their way from a device, which nobody waits for until they are read.
+
+    Args:
+        values: A tensor. What is given to the device after it does not delay them.
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values.detach().to("cpu", non_blocking=True)
+        self._there = torch.cuda.current_stream(values.device).record_event() if values.is_cuda else None
+
+    def read(self) -> list[float]:
+        """Return the values, once the device has come so far."""
+        if self._there is not None:
+            self._there.synchronize()
+        return [float(value) for value in self._values]
+
+
 def _wanted(
     module: nn.Module, dtype: torch.dtype, kinds: tuple[type[nn.Module], ...]
 ) -> Iterator[tuple[nn.Parameter, torch.dtype]]:

@@ -46,6 +46,20 @@ def base_of(record: RunRecord) -> Suite | None:
     return load_suite(name) if name in suite_names() else None
 
 
+def stated_suite(evidence: Evidence) -> Suite | None:
+    """Return the suite that a record names, where no clip has to be looked at for it; else None.
+
+    A name may be that of a manifest that is not at hand, so of a derived suite the fingerprint decides.
+    """
+    record = evidence.record
+    base = base_of(record)
+    part, variation = parts_of(record, own_manifest(evidence))
+    if base is None or part:
+        return None
+    suite = base if variation is None else variation.of(base)
+    return suite if variation is None or record.suite.fingerprint == suite.fingerprint() else None
+
+
 def find(evidence: Evidence, data: Path | None, report: Report, ui: UI) -> Protocol | None:
     """Return the record's suite and test clips as they are here.
 

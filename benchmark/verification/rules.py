@@ -26,7 +26,7 @@ from benchmark.verification.bundle import (
 )
 from benchmark.verification.evidence import Evidence, gather
 from benchmark.verification.findings import Report, shown
-from benchmark.verification.protocol import base_of
+from benchmark.verification.protocol import base_of, stated_suite
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ def _consistent(case: _Case) -> Iterator[str]:
         consistency.check(one, suite, report)
         for finding in report.findings:
             yield f"runs/{name}/{finding.line}"
-        whole = suite is not None and record.suite.name == suite.name and record.limit is None
-        if suite is not None and whole and record.clips.total != suite.data.test:
-            yield f"runs/{name}/record.json: clips.total is {record.clips.total}; the suite has {suite.data.test}"
+        known = stated_suite(one) if record.limit is None else None
+        if known is not None and record.clips.total != known.data.test:
+            yield f"runs/{name}/record.json: clips.total is {record.clips.total}; the suite has {known.data.test}"
 
 
 def _images(case: _Case) -> Iterator[str]:

@@ -210,6 +210,17 @@ def test_saved_and_loaded(pipeline: Any, sounds: list[np.ndarray], tmp_path: Pat
     assert same(pipeline.embedder, stored.state_dict())
 
 
+def test_a_pickled_part_is_not_read_unless_asked_for(pipeline: Any, tmp_path: Path) -> None:
+    pipeline.save_pretrained(tmp_path)
+    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(weights), weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(OSError, match="safetensors"):
+        AudioTokenPipeline.from_pretrained(tmp_path)
+    again = AudioTokenPipeline.from_pretrained(tmp_path, use_safetensors=None)
+    assert same(again.unet, pipeline.unet.state_dict())
+
+
 def test_an_embedder_of_any_shape_and_its_dropout_are_kept(tmp_path: Path) -> None:
     made = TokenEmbedder.of(Embedder(6, 4, hidden_size=9), official_dropout=True)
     made.save_pretrained(tmp_path)

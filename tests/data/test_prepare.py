@@ -171,14 +171,16 @@ def test_labels_have_an_identity_that_scores_carry(
     monkeypatch.setenv("BENCH_DATA", str(folder))
     assert DATA.labels_identity(suite(labels="vggsound")) is None
     first = DATA.labels_identity(suite(labels="vggsounder"))
-    stated = json.loads((folder / "vggsound" / "dataset.json").read_text())["vggsounder"]
-    assert first == stated["identity"] and len(first) == 64
-
     text = (files / "vggsounder.csv").read_text()
-    (tmp_path / "other.csv").write_text(text.replace(f"{A}_000034,{DOG},A", f"{A}_000034,{DOG},AV"))
-    make(files, tmp_path / "vggsound", vggsounder=tmp_path / "other.csv")
-    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
-    other = DATA.labels_identity(suite(labels="vggsounder"))
+    found = {}
+    for name, old, new in (("flag", "V,True", "V,False"), ("seen", f"{A}_000034,{DOG},A,", f"{A}_000034,{DOG},AV,")):
+        assert old in text
+        (tmp_path / f"{name}.csv").write_text(text.replace(old, new))
+        make(files, tmp_path / name / "vggsound", vggsounder=tmp_path / f"{name}.csv")
+        monkeypatch.setenv("BENCH_DATA", str(tmp_path / name))
+        found[name] = DATA.labels_identity(suite(labels="vggsounder"))
+    assert first is not None and len(first) == 64 and found["flag"] == first, "no score asks for flags"
+    other = found["seen"]
     assert other not in (None, first)
 
     bound = {"image": "a", "audio": "b", "labels": other}

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from benchmark.runs import tracking
 from benchmark.runs.tracking import Watch, check_trackers, read_curve
-from benchmark.utils.errors import UserError
+from benchmark.utils.errors import RunError, UserError
 
 
 def watch(folder: Path, trackers: tuple[str, ...] = (), every: int | None = None) -> Watch:
@@ -59,6 +59,15 @@ def test_figures_are_asked_for_where_they_are_noted_alone(tmp_path: Path) -> Non
         for step in range(1, 31):
             watching.after(step, partial(figures, step))
     assert asked == [10, 20, 30]
+
+
+def test_a_loss_that_is_no_number_is_said_before_pictures_are_made(tmp_path: Path) -> None:
+    def figures() -> dict[str, float]:
+        raise RunError("the loss is nan at step 6")
+
+    with watch(tmp_path, every=7) as watching, pytest.raises(RunError, match="the loss is nan"):
+        watching.after(7, figures)
+    assert not (tmp_path / "samples").exists()
 
 
 def test_nothing_but_the_curve_is_written_in_the_first_minute_unless_asked(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import worlds
 from worlds import bench, method_file, things
 
+from benchmark.cli.describe import _clip_count
 from benchmark.clips import Clip, ClipSet
 from benchmark.data.manifest import load_manifest
 from benchmark.mini.data import make_picture, make_sound
@@ -23,6 +25,7 @@ from benchmark.runs.variations import KINDS, Variation
 from benchmark.suite import Suite, load_suite
 from benchmark.utils.errors import UserError
 from benchmark.utils.progress import Silent
+from benchmark.verification.protocol import stated_suite
 
 # The grey of a picture is the level of the sound.
 LEVEL = """
@@ -220,6 +223,29 @@ def test_a_run_of_more_clips_has_the_suites_images_and_can_be_verified(base: Pat
         found[name] = {one: (folder / "images" / f"{one}.png").read_bytes() for one in sorted(listed)[:27]}
         assert bench("verify", folder, runs=base).code == 0
     assert found["clips=27"] == found["clips=54"], "an image depends on its clip alone"
+
+
+def test_an_unfinished_run_of_more_clips_is_counted_against_its_own_number() -> None:
+    facts = {"suite": "mini", "data": None, "limit": None}
+    assert [_clip_count({**facts, "variation": name}) for name in ("clips=936", "fresh=1", None)] == [936, 468, 468]
+    assert _clip_count({**facts, "variation": "clips=936", "limit": 9}) == 9
+
+
+def test_other_clips_are_no_stress(base: Path) -> None:
+    result = bench("stress", "reference", "--variation", "clips=27", "--variation", "fresh=1", runs=base)
+    assert result.code == 2 and "clips=27 is other clips and no stress" in result.err and "fresh=1 is" in result.err
+
+
+def test_a_record_of_more_clips_names_a_suite_that_is_known_without_them() -> None:
+    def evidence(name: str, fingerprint: str) -> Any:
+        suite = SimpleNamespace(name=name, fingerprint=fingerprint)
+        return SimpleNamespace(record=SimpleNamespace(suite=suite), plan={})
+
+    derived = Variation.parse("clips=936").of(load_suite("mini"))
+    known = stated_suite(evidence(derived.name, derived.fingerprint()))
+    assert known == derived and known.data.test == 936
+    assert stated_suite(evidence(derived.name, "f" * 64)) is None, "a manifest may be called so"
+    assert stated_suite(evidence("mini", "f" * 64)) == load_suite("mini")
 
 
 def test_a_manifest_makes_no_other_clips(base: Path) -> None:

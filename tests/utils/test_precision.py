@@ -8,7 +8,7 @@ from torch import nn
 
 from benchmark.utils import precision
 from benchmark.utils.device import arithmetic
-from benchmark.utils.precision import PRODUCTS, fast_precision, hold
+from benchmark.utils.precision import PRODUCTS, Fetched, fast_precision, hold
 
 
 def network() -> nn.Sequential:
@@ -82,3 +82,10 @@ def test_no_run_uses_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
     with arithmetic():
         assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
+
+
+def test_fetched_values_are_those_at_the_time_of_the_call() -> None:
+    total = torch.tensor(0.1)
+    fetched = Fetched(torch.stack([total + 1, total]))
+    total += 5
+    assert fetched.read() == [float(torch.tensor(0.1) + 1), float(torch.tensor(0.1))]

@@ -94,7 +94,7 @@
     metric = board.metrics.find((one) => one.id === state.read().metric) || board.metrics[0];
     if (!metric) return fault(element("intervals"), new Error("No record has a value yet: bench run makes one."));
     element("metric").value = metric.id;
-    element("about").replaceChildren(`${metric.title}: ${metric.definition}. ${metric.direction === "down" ? "Lower" : "Higher"} is better. `, h("a", { href: `metrics/${metric.page}.html` }, "More"));
+    element("about").replaceChildren(`${metric.title}: ${metric.definition}. ${metric.better} `, h("a", { href: `metrics/${metric.page}.html` }, "More"));
     intervals(); heat(); scatter(); curves(); stress.draw(board, metric); atoms(board);
   }
   element("metric").addEventListener("change", (event) => { state.write({ metric: event.target.value }); draw(); });
