@@ -149,7 +149,8 @@ class Budget(FrozenModel):
     micro_batch: int | None = None
     """Clips that go through the backbone together in training; gradients are accumulated. None: all of a step."""
     precision: Literal["float32", "bfloat16", "float16"] | None = None
-    """Precision of the backbone in training; None: float32."""
+    """Precision of the backbone in training; None: float32; where a suite samples in half precision on CUDA, the
+    half precision that the card is made for."""
     gradient_checkpointing: bool | None = None
     """Whether the backbone's activations are recomputed in the backward pass, which saves memory."""
 
