@@ -319,7 +319,8 @@ class Welch:
     of ten tests asks for, a difference of 15 between methods whose runs scatter by 1.4 and 4.3, and by 0.9 and 2.3
     over clips, is found with a power of 66 % instead of 33 %. At p = 5 %, small differences are found less often than
     by runs alone. These judge the clips at hand and no others: in simulations, false positives were 30 % where
-    methods take clips in ways of their own, and 76 % where their images of a clip hardly vary; with clips, at most 6 %.
+    methods take clips in ways of their own, and 68 % where their images of a clip hardly vary; with clips, at most 6 %
+    (`python -m benchmark.studies.seeds_and_clips`).
 
     Source: Satterthwaite 1946; Welch 1947.
     """

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from benchmark.studies.seeds_and_clips import CASES, FRECHET, found_share, found_share_of_distances
 from metrics import statistics
-from metrics.frechet import frechet_distance
 from metrics.statistics import (
     Welch,
     bootstrap_interval,
@@ -237,63 +237,25 @@ def test_welch_adds_the_variance_over_clips():
     assert tested.high - tested.low == pytest.approx(2 * both.error * scipy.stats.t.isf(0.025, both.freedom))
 
 
-def found_share(level, difference=0.0, of_seed=(0.0, 0.0), of_clips=(0.0, 0.0), of_images=(0.0, 0.0), alike=0.5):
-    """The share of simulated pairs of three runs each that a test finds different: over seeds, over seeds and clips."""
-    rng = np.random.default_rng(3)
-    found = np.zeros(2)
-    for _ in range(1500):
-        common = rng.normal()
-        runs = []
-        for k in range(2):
-            effect = of_clips[k] * (math.sqrt(alike) * common + math.sqrt(1 - alike) * rng.normal())
-            runs.append(effect + rng.normal(0, of_seed[k], 3) + rng.normal(0, of_images[k], 3))
-        stated = [math.hypot(of_clips[k], of_images[k]) * math.sqrt(rng.chisquare(31) / 31) for k in range(2)]
-        runs[0] = runs[0] + difference
-        found += [Welch.of(*runs).reaches(level), Welch.of(*runs, tuple(stated)).reaches(level)]
-    return found / 1500
-
-
 def test_with_clips_a_test_over_seeds_finds_nothing_where_there_is_nothing():
-    for case in (
-        {"of_seed": (1.0, 1.0)},
-        {"of_seed": (1.0, 4.0)},
-        {"of_images": (1.0, 1.0)},
-        {"of_seed": (0.5, 0.5), "of_clips": (1.0, 1.0), "of_images": (0.5, 0.5), "alike": 0.0},
-        {"of_seed": (1.2, 4.0), "of_clips": (0.6, 1.8), "of_images": (0.7, 1.5)},
-    ):
-        assert found_share(0.05, **case)[1] <= 0.07, case
-    unlike = {"of_seed": (0.5, 0.5), "of_clips": (1.0, 1.0), "of_images": (0.5, 0.5), "alike": 0.0}
-    assert found_share(0.05, **unlike)[0] > 0.15, "seeds alone say nothing about other clips"
+    nothing = [case for case in CASES if not case.difference]
+    found = {case.name: found_share(case, 1500)[0.05] for case in nothing}
+    assert len(found) == 6 and all(both <= 0.07 for _, both in found.values()), found
+    (own,) = (found[case.name] for case in nothing if not case.alike)
+    assert own[0] > 0.15, "seeds alone say nothing about other clips"
 
 
 def test_methods_that_take_clips_in_ways_of_their_own_are_not_told_apart_by_their_clips():
     """Fréchet distances that are the same on average; of these clips they are not, in any run."""
-    rng = np.random.default_rng(7)
-    found = np.zeros(2)
-    for _ in range(40):
-        frames = rng.normal(size=(60, 4))
-        runs, deviations = [], []
-        for _ in range(2):
-            own = 0.8 * frames + 0.6 * rng.normal(size=frames.shape)
-            values, reach = [], []
-            for _ in range(3):
-                images = own + 0.1 * rng.normal(size=frames.shape)
-                value = frechet_distance(images, frames)
-                ends = half_sample_interval(lambda i, x=images, y=frames: frechet_distance(x[i], y[i]), 60, value)
-                values.append(value)
-                reach.append((ends[1] - value) / 1.96)
-            runs.append(values)
-            deviations.append(np.mean(reach))
-        found += [Welch.of(*runs).reaches(0.05), Welch.of(*runs, tuple(deviations)).reaches(0.05)]
-    assert found[0] > 20 and found[1] <= 3
+    seeds, both = found_share_of_distances(FRECHET[2][1], 40)[0.05]
+    assert seeds > 0.5 and both <= 0.075
 
 
 def test_with_clips_a_test_over_three_seeds_finds_more_at_the_levels_of_a_family_of_tests():
-    equal = {"difference": 8.0, "of_seed": (0.9, 0.9), "of_clips": (0.6, 0.6), "of_images": (0.6, 0.6)}
-    unequal = {"difference": 15.0, "of_seed": (1.2, 4.0), "of_clips": (0.6, 1.8), "of_images": (0.7, 1.5)}
-    for case in (equal, unequal):
-        seeds, both = found_share(0.005, **case)
-        assert both > seeds + 0.15, case
+    for case in CASES:
+        if (case.difference, case.of_seed) in ((8.0, (0.9, 0.9)), (15.0, (1.2, 4.0))):
+            seeds, both = found_share(case, 1500)[0.005]
+            assert both > seeds + 0.15, case
 
 
 def test_holm_orders_and_bounds():
