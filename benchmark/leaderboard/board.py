@@ -16,6 +16,7 @@ from benchmark.leaderboard.standing import Standing, standings
 from benchmark.leaderboard.tables import DASH, Sheet, html_table
 from benchmark.records.record import Cost
 from benchmark.utils.text import visible
+from metrics import definitions
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped, unused-ignore]  # no stubs
@@ -52,6 +53,14 @@ class Column:
     def header(self) -> str:
         """The heading, with an arrow that says which way is better."""
         return f"{self.title} {ARROWS[self.direction]}".rstrip()
+
+    @property
+    def warns(self) -> bool:
+        """Whether low values only warn, so that no row is the best, and of two none the better."""
+        try:
+            return definitions.get(self.id).warns
+        except ValueError:
+            return False
 
     def show(self, value: float | None) -> str:
         """Return a value with the column's digits; a dash for none."""

@@ -429,7 +429,7 @@ def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     best: dict[str, float] = {}
     for column in columns:
         values = [v for row in rows if _in_the_running(row) and (v := row.cells[column.id].value) is not None]
-        if len(values) > 1 and not _warns(column.id):
+        if len(values) > 1 and not column.warns:
             best[column.id] = max(values) if column.direction == "up" else min(values)
     marked = [
         replace(
@@ -582,14 +582,6 @@ def _reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
         for reason, labels in by_reason.items():
             columns_of[f"No {{}} for {', '.join(labels)}: {reason}."].append(column.title)
     return [line.replace("{}", ", ".join(titles), 1) for line, titles in columns_of.items()]
-
-
-def _warns(metric: str) -> bool:
-    """Whether a column only warns, so that no row is its best."""
-    try:
-        return definitions.get(metric).warns
-    except ValueError:
-        return False
 
 
 def _remedy(metric: str) -> str:

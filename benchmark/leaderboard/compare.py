@@ -54,8 +54,8 @@ class Difference:
 
     @property
     def better(self) -> str:
-        """Which row is better: "a", "b", or nothing where the difference may be chance."""
-        if not self.significant or self.difference is None:
+        """Which row is better: "a", "b", or nothing where the difference may be chance, or the metric only warns."""
+        if not self.significant or self.difference is None or self.column.warns:
             return ""
         return "a" if (self.difference > 0) == (self.column.direction == "up") else "b"
 

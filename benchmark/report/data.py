@@ -48,7 +48,7 @@ def metric_facts(column: Column) -> dict[str, Any]:
         "source": known.source if known else "",
         "bounds": list(known.bounds) if known else [None, None],
         "direction": (direction := column.direction or (known.direction if known else None)),
-        "better": _better(direction, known is not None and known.warns),
+        "better": _better(direction, column.warns),
         "unit": column.unit or (known.unit if known else ""),
         "version": column.version,
         "chance": number(column.chance),

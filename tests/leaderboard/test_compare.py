@@ -66,6 +66,13 @@ def test_less_is_better_where_the_metric_says_so() -> None:
     assert other.better == "b" and other.difference == pytest.approx(4.0)
 
 
+def test_of_two_that_are_no_copies_none_is_the_better_one(tmp_path: Path) -> None:
+    records = [scored(tmp_path, name, {"novelty.clip": BASE + more}) for name, more in (("near", 0.0), ("far", 9.0))]
+    board = build_board(records, ["novelty.clip"], suite="mini")
+    (one,) = compare_rows(board, row_called(board.rows, "far"), row_called(board.rows, "near")).differences
+    assert one.significant and one.better == "" and one.column.warns
+
+
 def test_every_format(found: Comparison) -> None:
     for name, render in RENDERERS.items():
         text = render(found)
