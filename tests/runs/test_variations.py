@@ -213,7 +213,7 @@ def test_more_clips_begin_with_the_suites_own(tmp_path: Path) -> None:
 
 
 def test_a_run_of_more_clips_has_the_suites_images_and_can_be_verified(base: Path) -> None:
-    found = {}
+    found = {}  # of at least as many clips as there are classes: how many prompts are encoded together is rounding
     for name in ("clips=27", "clips=54"):
         result = bench("run", "--method", "sd-text", "--variation", name, "--no-report", "--json", runs=base)
         assert result.code == 0, result.err

@@ -11,7 +11,7 @@ from benchmark.leaderboard.paper_claims import load_claims
 from benchmark.studies import claims
 from benchmark.utils.progress import Silent
 
-CLIPS = 26
+CLIPS = 6
 
 
 def of_two(clips, seeds, runs, device, every=claims.requests_of):

@@ -25,7 +25,7 @@ from benchmark.studies import profile
 from benchmark.suite import load_suite
 from benchmark.utils.progress import Silent
 
-PAGE = "before\n<!-- profile -->\nold\n<!-- /profile -->\nafter\n<!-- curve --><!-- /curve -->\n"
+PAGE = "before\n<!-- profile -->\nold\n<!-- /profile -->\nafter\n<!-- curve -->\n<!-- /curve -->\n"
 
 
 def test_a_trace_gives_every_second_to_one_part(monkeypatch):
