@@ -109,7 +109,7 @@ def test_a_profile_measures_every_part(report):
 def test_a_profile_is_written_to_its_place(report):
     figures, page = report
     assert page.startswith("before\n<!-- profile -->\n**The machine**")
-    assert page.endswith("<!-- /profile -->\nafter\n<!-- curve --><!-- /curve -->\n")
+    assert page.endswith("<!-- /profile -->\nafter\n<!-- curve -->\n<!-- /curve -->\n")
     assert "old" not in page
     assert page.count("\n| ") == len(figures) + len({figure["section"] for figure in figures})
 
