@@ -79,7 +79,8 @@ class Fetched:
     """
 
     def __init__(self, values: Tensor) -> None:
-        self._values = values.detach().to("cpu", non_blocking=True)
+        # Without an event to wait for, as on other devices than CUDA's, the copy has to be done before it is read.
+        self._values = values.detach().to("cpu", non_blocking=values.is_cuda)
         self._there = torch.cuda.current_stream(values.device).record_event() if values.is_cuda else None
 
     def read(self) -> list[float]:
